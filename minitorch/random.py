@@ -1,0 +1,159 @@
+r"""Random numbers that depend on a seed, a stream and a position, and on nothing else.
+
+The generator is Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3",
+SC 2011): ten rounds of multiplications turn a 128-bit counter and a 64-bit key into four 32-bit words.
+There is no state to carry from one draw to the next, so any thread, any backend and any device can make
+number $i$ of a stream without making the ones before it, and they all make the same one.
+
+MiniTorch uses the seed as the key, and (position, stream) as the counter. Every call that draws takes a stream
+of its own, so the state of a generator is two integers: its seed and the number of its next stream.
+
+>>> manual_seed(7)
+>>> first = default_generator.uniform((2, 3))
+>>> manual_seed(7)
+>>> bool((first == default_generator.uniform((2, 3))).all())
+True
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Generator", "default_generator", "initial_seed", "manual_seed", "philox"]
+
+# The constants of the paper: two odd multipliers, and the key's Weyl increments (golden ratio, sqrt(3) - 1).
+MULTIPLIER_0, MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
+WEYL_0, WEYL_1 = 0x9E3779B9, 0xBB67AE85
+ROUNDS = 10
+WORD = 0xFFFFFFFF
+
+
+def philox(
+    positions: npt.NDArray[np.uint64], stream: int, seed: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Turn each 64-bit position into four 32-bit words.
+
+    Args:
+        positions: the low half of the counters, one draw each.
+        stream: the high half of the counters.
+        seed: the key; the low 64 bits count.
+
+    Returns:
+        Four arrays of words below $2^{32}$, held in uint64, of the shape of ``positions``.
+
+    The first test vector of the authors' library, counter and key zero:
+
+    >>> [hex(int(word[0])) for word in philox(np.zeros(1, np.uint64), 0, 0)]
+    ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
+    """
+    mask, half = np.uint64(WORD), np.uint64(32)
+    c0, c1 = positions & mask, positions >> half
+    c2 = np.full_like(positions, stream & WORD)
+    c3 = np.full_like(positions, stream >> 32 & WORD)
+    key_0, key_1 = seed & WORD, seed >> 32 & WORD
+    for _ in range(ROUNDS):
+        product_0, product_1 = c0 * np.uint64(MULTIPLIER_0), c2 * np.uint64(MULTIPLIER_1)
+        c0, c1, c2, c3 = (
+            (product_1 >> half) ^ c1 ^ np.uint64(key_0),
+            product_1 & mask,
+            (product_0 >> half) ^ c3 ^ np.uint64(key_1),
+            product_0 & mask,
+        )
+        key_0, key_1 = (key_0 + WEYL_0) & WORD, (key_1 + WEYL_1) & WORD
+    return c0, c1, c2, c3
+
+
+class Generator:
+    """A source of random arrays: a seed, and the number of the next stream.
+
+    Args:
+        seed: any integer; its low 64 bits are used.
+
+    >>> Generator(3).permutation(5).tolist() == Generator(3).permutation(5).tolist()
+    True
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._lock = threading.Lock()
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> None:
+        """Begin again at stream 0 of ``seed``."""
+        with self._lock:
+            self.seed = int(seed) & (1 << 64) - 1
+            self.stream = 0
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """``(seed, next stream)``: all there is to save."""
+        return self.seed, self.stream
+
+    @state.setter
+    def state(self, value: Sequence[int]) -> None:
+        seed, stream = value
+        with self._lock:
+            self.seed, self.stream = int(seed), int(stream)
+
+    def next_stream(self) -> tuple[int, int]:
+        """Reserve a stream: ``(seed, stream)``, for a kernel that makes its own numbers."""
+        with self._lock:
+            stream = self.stream
+            self.stream += 1
+            return self.seed, stream
+
+    def words(self, count: int) -> npt.NDArray[np.uint64]:
+        """Draw ``count`` integers, uniform on $[0, 2^{32})$: word 0 of positions 0, 1, ..."""
+        seed, stream = self.next_stream()
+        return philox(np.arange(count, dtype=np.uint64), stream, seed)[0]
+
+    def uniform(self, shape: int | Sequence[int], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
+        r"""Draw from the uniform distribution on $[0, 1)$, with every bit that the dtype's significand holds.
+
+        Element $i$ in row-major order is $\lfloor w / 2^{8} \rfloor 2^{-24}$ in float32, with $w$ the first word
+        at position $i$, and $(\lfloor w_0 / 2^5 \rfloor 2^{26} + \lfloor w_1 / 2^6 \rfloor) 2^{-53}$ in float64.
+        """
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        seed, stream = self.next_stream()
+        w0, w1, _, _ = philox(np.arange(math.prod(shape), dtype=np.uint64), stream, seed)
+        if np.dtype(dtype) == np.float32:
+            values = (w0 >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
+        else:
+            values = ((w0 >> np.uint64(5)) * np.uint64(1 << 26) + (w1 >> np.uint64(6))).astype(np.float64) * 2.0**-53
+        return values.reshape(shape)
+
+    def normal(self, shape: int | Sequence[int], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
+        """Draw from the standard normal distribution by the transform of Box and Muller (1958)."""
+        radius = np.sqrt(-2.0 * np.log1p(-self.uniform(shape)))
+        angle = (2.0 * np.pi) * self.uniform(shape)
+        return (radius * np.cos(angle)).astype(dtype)
+
+    def permutation(self, n: int) -> npt.NDArray[np.int64]:
+        """Draw an order of ``0, ..., n - 1``: positions sorted by a random key (equal keys keep their order)."""
+        return np.argsort(self.uniform(n), kind="stable")
+
+    def integers(self, low: int, high: int, shape: int | Sequence[int]) -> npt.NDArray[np.int64]:
+        """Draw integers from ``low`` to ``high - 1``."""
+        return (low + np.floor(self.uniform(shape) * (high - low))).astype(np.int64)
+
+    def __repr__(self) -> str:
+        return f"Generator(seed={self.seed}, stream={self.stream})"
+
+
+default_generator = Generator(int.from_bytes(os.urandom(8), "little"))
+
+
+def manual_seed(seed: int) -> None:
+    """Fix every later draw of the default generator: initialisation, point sets, shuffles, dropout."""
+    default_generator.manual_seed(seed)
+
+
+def initial_seed() -> int:
+    """The seed that the default generator runs on."""
+    return default_generator.seed
