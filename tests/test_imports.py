@@ -1,0 +1,147 @@
+"""The arrows of docs/architecture.md: imports point one way, and importing the package is cheap."""
+
+from __future__ import annotations
+
+import ast
+import json
+import statistics
+import subprocess
+import sys
+import time
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "minitorch"
+
+# From the bottom to the top. A module imports from its own layer and the layers below it. A name stands for the
+# module or for everything in the package.
+LAYERS = [
+    ["errors", "version", "paths", "dtypes"],
+    ["operators", "random", "tensor_data", "kernels"],
+    ["autodiff"],
+    ["scalar_functions", "scalar"],
+    ["tensor_ops", "fast_ops", "cuda_ops"],
+    ["tensor_functions"],
+    ["tensor"],
+    ["creation", "gradcheck", "fast_conv", "cuda_conv", "module", "init", "datasets"],
+    ["nn", "layers", "losses", "optim", "schedules", "testing"],
+    ["compiler", "data", "training", "io", "distributed"],
+    ["torch"],
+    [""],  # minitorch/__init__.py
+    ["doctor", "__main__"],
+]
+
+
+def module_name(path: Path) -> str:
+    """Name a file's module without the package's own name: ``kernels.cpu.matmul``, or ``""`` for the package."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+
+
+def layer_of(name: str) -> int:
+    places = [i for i, layer in enumerate(LAYERS) if name in layer or name.split(".")[0] in layer]
+    assert places, f"give minitorch/{name.replace('.', '/')} a layer in tests/test_imports.py and docs/architecture.md"
+    return places[0]
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def statements(tree: ast.AST, *, deferred: bool):
+    """Walk the code that runs: not what stands under TYPE_CHECKING, function bodies only if ``deferred``."""
+    for node in ast.iter_child_nodes(tree):
+        if is_type_checking(node) or (not deferred and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            continue
+        yield node
+        yield from statements(node, deferred=deferred)
+
+
+def imported_modules(name: str, *, deferred: bool = True) -> set[str]:
+    """Name the modules of this package that a module imports while it runs."""
+    parts = name.split(".") if name else []
+    is_package = FILES[name].name == "__init__.py"
+    found = set()
+    for node in statements(TREES[name], deferred=deferred):
+        if isinstance(node, ast.ImportFrom) and node.level > 0:
+            base = parts[: len(parts) - node.level + is_package] + (node.module.split(".") if node.module else [])
+            for alias in node.names:
+                submodule = ".".join([*base, alias.name])
+                found.add(submodule if submodule in FILES else ".".join(base))
+    return found - {name}
+
+
+def test_the_walk_sees_deferred_imports_and_not_those_for_types():
+    source = "from . import a\nif TYPE_CHECKING:\n    from . import b\ndef f():\n    from . import c\n"
+    names = {
+        deferred: [n.names[0].name for n in statements(ast.parse(source), deferred=deferred) if hasattr(n, "names")]
+        for deferred in (True, False)
+    }
+    assert names == {True: ["a", "c"], False: ["a"]}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_module_imports_the_package_by_name(name):
+    for node in ast.walk(TREES[name]):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module]
+        assert "minitorch" not in {imported.split(".")[0] for imported in names}, f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_point_down(name):
+    for target in imported_modules(name):
+        assert target in FILES, f"minitorch/{name} imports {target}, which does not exist"
+        assert layer_of(target) <= layer_of(name), f"{name} imports {target} from a layer above its own"
+
+
+def test_no_two_modules_import_each_other():
+    arrows = {name: imported_modules(name, deferred=False) for name in FILES}
+    order = list(TopologicalSorter(arrows).static_order())  # raises CycleError and names the cycle
+    assert set(order) == set(FILES)
+
+
+def run_python(code: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *flags, "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+
+def test_importing_loads_nothing_optional():
+    loaded = set(json.loads(run_python("import json, sys, minitorch; print(json.dumps(list(sys.modules)))").stdout))
+    assert "minitorch.tensor" in loaded
+    optional = {"IPython", "PIL", "matplotlib", "mlxtend", "pandas", "safetensors", "scipy", "sklearn", "torch", "tqdm"}
+    assert loaded & optional == set()
+
+
+def test_importing_compiles_nothing():
+    code = """
+from numba import njit
+from numba.core import event
+with event.install_recorder("numba:compile") as recorder:
+    import minitorch
+    on_import = len(recorder.buffer)
+    njit(lambda x: x + 1)(1.0)
+print(on_import, len(recorder.buffer) > on_import)
+"""
+    assert run_python(code).stdout.split() == ["0", "True"]
+
+
+def test_importing_is_quick():
+    """The goal is 0.5 s, most of it Numba's; the bound leaves room for a busy machine."""
+
+    def seconds(code: str) -> float:
+        start = time.perf_counter()
+        run_python(code)
+        return time.perf_counter() - start
+
+    run_python("import minitorch")  # writes the bytecode
+    bare, whole = (statistics.median(seconds(code) for _ in range(5)) for code in ("pass", "import minitorch"))
+    assert whole - bare < 1.5
