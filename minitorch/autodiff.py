@@ -16,9 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from contextlib import ContextDecorator
+from threading import local
 from typing import Any, Protocol
 
-__all__ = ["Context", "Variable", "backpropagate", "central_difference", "topological_sort"]
+__all__ = [
+    "Context",
+    "Variable",
+    "backpropagate",
+    "central_difference",
+    "enable_grad",
+    "is_grad_enabled",
+    "no_grad",
+    "topological_sort",
+]
 
 
 def central_difference(f: Callable[..., Any], *vals: Any, arg: int = 0, epsilon: float = 1e-6) -> Any:
@@ -42,6 +53,53 @@ def central_difference(f: Callable[..., Any], *vals: Any, arg: int = 0, epsilon:
     above[arg] = vals[arg] + epsilon
     below[arg] = vals[arg] - epsilon
     return (f(*above) - f(*below)) / (2.0 * epsilon)
+
+
+class _GradMode(local):
+    """Whether tensor functions remember how their results were made, in this thread."""
+
+    enabled = True
+
+
+grad_mode = _GradMode()
+
+
+class _SetGrad(ContextDecorator):
+    """Switch recording on or off inside a ``with`` block or a decorated function."""
+
+    enabled: bool
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(grad_mode.enabled)
+        grad_mode.enabled = self.enabled
+
+    def __exit__(self, *_: object) -> None:
+        grad_mode.enabled = self._before.pop()
+
+
+class no_grad(_SetGrad):  # noqa: N801  (PyTorch's name)
+    """Compute without remembering how: faster, and nothing is kept for a backward pass.
+
+    >>> with no_grad():
+    ...     is_grad_enabled()
+    False
+    """
+
+    enabled = False
+
+
+class enable_grad(_SetGrad):  # noqa: N801  (PyTorch's name)
+    """Remember again, inside a :class:`no_grad` block."""
+
+    enabled = True
+
+
+def is_grad_enabled() -> bool:
+    """Tell whether tensor functions remember how their results were made."""
+    return grad_mode.enabled
 
 
 class Variable(Protocol):

@@ -16,6 +16,7 @@ __all__ = [
     "BroadcastError",
     "DTypeError",
     "DataError",
+    "GradientError",
     "GraphError",
     "IndexingError",
     "MiniTorchError",
@@ -55,6 +56,10 @@ class BackendError(MiniTorchError, RuntimeError):
 
 class GraphError(MiniTorchError, RuntimeError):
     """The recorded computation cannot be differentiated: already freed, never recorded, or written over."""
+
+
+class GradientError(MiniTorchError, AssertionError):
+    """A gradient differs from what finite differences say."""
 
 
 class NaNError(MiniTorchError, ArithmeticError):

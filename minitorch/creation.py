@@ -1,0 +1,115 @@
+"""Making tensors: from numbers, filled, or drawn."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .dtypes import default_dtype, float_dtype, storage_dtype
+from .errors import DTypeError, ShapeError
+from .random import default_generator
+from .tensor import Tensor
+from .tensor_data import TensorData, UserShape
+from .tensor_ops import SimpleBackend, TensorBackend
+
+__all__ = ["ones", "rand", "set_default_backend", "tensor", "zeros"]
+
+_default_backend = SimpleBackend
+
+
+def set_default_backend(backend: TensorBackend) -> None:
+    """Choose where tensors are made when no ``backend`` is given; at first the course's SimpleBackend."""
+    global _default_backend
+    _default_backend = backend
+
+
+def _wrap(array: npt.NDArray[Any], backend: TensorBackend | None, requires_grad: bool) -> Tensor:
+    out = Tensor(TensorData.from_array(array), backend=backend or _default_backend)
+    return out.requires_grad_(True) if requires_grad else out
+
+
+def tensor(
+    ls: Any,
+    backend: TensorBackend | None = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+) -> Tensor:
+    """Make a tensor from a number, nested lists of numbers, or a NumPy array. The data is copied.
+
+    Args:
+        ls: the numbers. Python numbers are stored in the default dtype (float64), an array keeps its own.
+        backend: what computes.
+        requires_grad: record what is computed from it.
+        dtype: float32, float64, bool or an integer type.
+
+    Raises:
+        ShapeError: the lists are ragged.
+        DTypeError: an element is not a number, or the dtype is unknown.
+
+    >>> tensor([[1, 2, 3], [4, 5, 6]]).shape
+    (2, 3)
+    """
+    if isinstance(ls, Tensor):
+        raise DTypeError("expected numbers, got a tensor: it is one already; detach() gives a constant of the same data")
+    target = storage_dtype(dtype) if dtype is not None else None
+    if not isinstance(ls, np.ndarray):
+        try:
+            ls = np.asarray(ls, dtype=target or default_dtype())
+        except (ValueError, TypeError) as error:
+            if "inhomogeneous" in str(error):
+                raise ShapeError("the lists are ragged: expected lists of one length at each depth") from None
+            raise DTypeError(f"expected numbers, got {type(ls).__name__} with an element that is none: {error}") from None
+    array = np.array(ls, dtype=target or storage_dtype(ls.dtype), order="C")
+    return _wrap(array, backend, requires_grad)
+
+
+def _checked(shape: UserShape) -> tuple[int, ...]:
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"a shape has sizes of 0 or more, got {shape}")
+    return shape
+
+
+def zeros(
+    shape: UserShape,
+    backend: TensorBackend | None = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+) -> Tensor:
+    """Make a tensor of zeros.
+
+    >>> zeros((2, 2)).tolist()
+    [[0.0, 0.0], [0.0, 0.0]]
+    """
+    return _wrap(np.zeros(_checked(shape), storage_dtype(dtype or default_dtype())), backend, requires_grad)
+
+
+def ones(
+    shape: UserShape,
+    backend: TensorBackend | None = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+) -> Tensor:
+    """Make a tensor of ones.
+
+    >>> ones((3,)).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    return _wrap(np.ones(_checked(shape), storage_dtype(dtype or default_dtype())), backend, requires_grad)
+
+
+def rand(
+    shape: UserShape,
+    backend: TensorBackend | None = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+) -> Tensor:
+    """Draw a tensor from the uniform distribution on $[0, 1)$; :func:`minitorch.manual_seed` fixes the draw.
+
+    Every backend draws the same numbers.
+    """
+    draws = default_generator.uniform(_checked(shape), float_dtype(dtype or default_dtype()))
+    return _wrap(np.ascontiguousarray(draws), backend, requires_grad)

@@ -1,0 +1,150 @@
+r"""Comparing gradients with finite differences.
+
+A check that adds up the outputs and looks at one element misses much: the sum of a softmax is constant, so even a
+gradient of zeros passes. Here the outputs are weighted by random numbers $w$, and the slope of $\sum_j w_j f_j(x)$ is
+compared along a random direction through all elements at once.
+
+At a kink (ReLU at zero, a maximum of equal numbers) the function has two one-sided slopes, and every value between
+them is a fair answer. The same band covers what finite differences cannot resolve where a function bends sharply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .autodiff import no_grad
+from .errors import GradientError
+from .random import Generator, default_generator
+from .tensor import Tensor
+from .tensor_data import TensorData, UserIndex
+
+__all__ = ["grad_central_difference", "grad_check"]
+
+# By dtype: the step, and the relative error that is let pass. Float32 carries seven digits, and a difference of
+# two nearly equal numbers loses half of them.
+STEP = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-2}
+TOLERANCE = {np.dtype(np.float64): 2e-3, np.dtype(np.float32): 5e-3}
+
+
+def grad_central_difference(
+    f: Callable[..., Tensor], *vals: Tensor, arg: int = 0, epsilon: float = 1e-6, ind: UserIndex
+) -> float:
+    r"""Estimate the derivative of the sum of ``f``'s outputs with respect to one element.
+
+    $$\frac{\sum f(x + \epsilon e) - \sum f(x - \epsilon e)}{2 \epsilon}$$
+
+    Args:
+        f: a function of tensors.
+        vals: where to evaluate it.
+        arg: which tensor to move.
+        epsilon: the step.
+        ind: which of its elements.
+    """
+    step = np.zeros(vals[arg].shape, vals[arg].dtype)
+    step[tuple(ind)] = epsilon
+    with no_grad():
+        above = f(*_moved(vals, arg, step)).sum()[0]
+        below = f(*_moved(vals, arg, -step)).sum()[0]
+    return (above - below) / (2.0 * epsilon)
+
+
+def grad_check(f: Callable[..., Tensor], *vals: Tensor) -> None:
+    """Check the gradient of ``f`` with respect to every argument against finite differences.
+
+    The check works on detached copies; the arguments' own gradients stay as they are.
+
+    Args:
+        f: a function of tensors that gives a tensor. It may draw random numbers: every evaluation draws the same.
+        vals: where to check it.
+
+    Raises:
+        GradientError: a slope lies outside the band between the one-sided differences, by more than 0.2 % (0.5 %
+            in float32) and the rounding of the differences themselves.
+
+    >>> from minitorch.creation import tensor
+    >>> grad_check(lambda x: x * x, tensor([1.0, 2.0, 3.0]))
+    """
+    drawn = default_generator.state
+    vals = tuple(x.detach().requires_grad_(True) for x in vals)
+    out = f(*vals)
+    source = Generator(10)
+    weights = source.normal(out.shape, out.dtype)
+    out.backward(out._new(TensorData.from_array(weights)))
+
+    def value(*at: Tensor) -> float:
+        default_generator.state = drawn
+        with no_grad():
+            # Added up in float64 so that only the function's own rounding is left.
+            return float((weights.astype(np.float64) * f(*at).to_numpy()).sum())
+
+    here = value(*vals)
+    size = float(np.abs(weights * out.to_numpy()).sum())
+    for i, x in enumerate(vals):
+        gradient = x.grad.to_numpy() if x.grad is not None else np.zeros(x.shape)
+        for direction in _directions(x.shape, source):
+            fits, low, high = _fits(value, vals, i, gradient, direction, here, size)
+            if fits:
+                continue
+            moved = np.argwhere(direction)
+            if len(moved) > 1:
+                # Kinks in several elements need not form one band together; each alone must.
+                if all(_fits(value, vals, i, gradient, _unit(x.shape, e), here, size)[0] for e in moved):
+                    continue
+                where = "along a random direction"
+            else:
+                where = f"at index {tuple(moved[0].tolist())}"
+            raise GradientError(
+                f"the gradient of argument {i} {where} is {float((gradient * direction).sum()):.8g}, but finite "
+                f"differences give {low:.8g} to {high:.8g}.\nArguments: {vals}\nFunction: {f}"
+            )
+
+
+# Elements that are checked one by one; in a larger tensor this many are drawn.
+ALONE = 16
+
+
+def _directions(shape: tuple[int, ...], source: Generator) -> Iterator[npt.NDArray[Any]]:
+    """Give one direction through all elements, then single elements: all of them when there are few."""
+    yield source.normal(shape)
+    elements = list(np.ndindex(*shape))
+    for e in source.permutation(len(elements))[:ALONE]:
+        yield _unit(shape, elements[e])
+
+
+def _unit(shape: tuple[int, ...], index: Sequence[int]) -> npt.NDArray[Any]:
+    unit = np.zeros(shape)
+    unit[tuple(index)] = 1.0
+    return unit
+
+
+def _moved(vals: tuple[Tensor, ...], arg: int, step: npt.NDArray[Any]) -> list[Tensor]:
+    x = vals[arg]
+    moved = x._new(TensorData.from_array(np.ascontiguousarray(x.to_numpy() + step.astype(x.dtype))))
+    return [moved if i == arg else v for i, v in enumerate(vals)]
+
+
+def _fits(
+    value: Callable[..., float],
+    vals: tuple[Tensor, ...],
+    arg: int,
+    gradient: npt.NDArray[Any],
+    direction: npt.NDArray[Any],
+    here: float,
+    size: float,
+) -> tuple[bool, float, float]:
+    """Compare the slope along a direction with the band of the one-sided differences: (fits, low, high)."""
+    dtype = vals[arg].dtype
+    h = STEP[dtype]
+    ahead = (value(*_moved(vals, arg, h * direction)) - here) / h
+    behind = (here - value(*_moved(vals, arg, -h * direction))) / h
+    slope = float((gradient * direction).sum())
+    low, high = min(ahead, behind), max(ahead, behind)
+    if not np.isfinite([ahead, behind, slope]).all():
+        return True, low, high  # no slope exists there to compare with
+    rounding = 8 * float(np.finfo(dtype).eps) * (size + 1.0) / h
+    slack = TOLERANCE[dtype] * max(abs(ahead), abs(behind)) + rounding
+    return low - slack <= slope <= high + slack, low, high

@@ -1,0 +1,1 @@
+"""Loops over arrays. Nothing here knows of tensors, shapes that broadcast, or derivatives."""

@@ -1,0 +1,269 @@
+"""How a plain loop becomes machine code: compiled on first use, serial and parallel, kept on disk.
+
+A :class:`Kernel` wraps one Python function over arrays. Its first call with new argument types compiles it (a
+fraction of a second) or loads it from the disk cache (a few milliseconds); importing this package compiles nothing.
+
+Three facts about Numba shape this file:
+
+* A kernel that closes over another compiled function hashes differently in every process, so its disk cache never
+  hits. A kernel whose *globals* hold that function does hit. :func:`bind` therefore makes a copy of a template with
+  other globals, under a name of its own.
+* Numba's own cache notices an edit of the file that a kernel is in, but not of a function that it calls in another
+  file. Ours carries a stamp over the sources of every kernel.
+* Numba numbers its cache files, so two processes that fill one folder can read each other's code. Ours are named by
+  what they hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Collection
+from functools import cache, cached_property
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+from ..paths import cache_folder
+
+__all__ = ["PARALLEL_WORK", "Kernel", "bind", "is_ours", "jit", "jit_element", "kernel"]
+
+# A parallel region costs 1.5 microseconds or more, and a core does a few thousand simple element operations in that
+# time. Below this much work, counted in element operations, one core finishes before two have been woken.
+PARALLEL_WORK = 32_768
+
+
+# --- the disk cache ------------------------------------------------------------------------------------------
+
+
+@cache
+def source_stamp() -> str:
+    """Hash every file that kernels are made of, and Numba's version: other sources never share cached code."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    for pattern in ("kernels/**/*.py", "operators.py", "tensor_data.py", "fast_*.py"):
+        for path in sorted(package.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def kernel_folder() -> Path | None:
+    """The folder that compiled kernels are kept in, or None (said once) where nothing can be written."""
+    folder = cache_folder() / "kernels" / source_stamp()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        _say_uncached(folder, error)
+        return None
+    return folder
+
+
+@cache
+def _say_uncached(folder: Path, error: OSError) -> None:
+    print(
+        f"minitorch: compiled kernels cannot be kept in {folder} ({error.strerror or error}); every process compiles "
+        "again. Set MINITORCH_CACHE to a folder that can be written.",
+        file=sys.stderr,
+    )
+
+
+class _Files:
+    """One file for each compiled signature, named by a hash of all that its content depends on."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+
+    def path(self, key: object) -> Path:
+        return self.folder / f"{self.name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:20]}.nbc"
+
+    def load(self, key: object) -> Any:
+        try:
+            return pickle.loads(self.path(key).read_bytes())
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return None  # absent, or cut short by a crash: compile again
+
+    def save(self, key: object, data: object) -> None:
+        from numba.core.serialize import dumps
+
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
+                file.write(dumps(data))
+            os.replace(file.name, self.path(key))
+        except OSError as error:
+            _say_uncached(self.folder, error)
+
+    def flush(self) -> None:
+        """Nothing to forget: a changed source has another folder."""
+
+
+class _Locator:
+    """Tells Numba's cache where and under which name a function is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get_cache_path(self) -> str:
+        return str(self.folder)
+
+    def get_source_stamp(self) -> str:
+        return source_stamp()
+
+    def get_disambiguator(self) -> None:
+        return None
+
+    def ensure_cache_path(self) -> None:
+        """The folder was made, and tried, by :func:`kernel_folder`."""
+
+
+def _disk_cache(fn: FunctionType, folder: Path) -> FunctionCache:
+    class Implementation(FunctionCache._impl_class):
+        _locator_classes = (type("Here", (), {"from_function": staticmethod(lambda *_: _Locator(folder))}),)
+
+    class Cache(FunctionCache):
+        _impl_class = Implementation
+
+    disk_cache = Cache(fn)
+    disk_cache._cache_file = _Files(folder, f"{fn.__module__.rpartition('.')[2]}.{fn.__qualname__}")
+    return disk_cache
+
+
+def jit(fn: FunctionType, *, keep: bool = True, **options: Any) -> Any:
+    """Make a Numba dispatcher that compiles lazily and, with ``keep``, keeps its machine code on disk.
+
+    Division follows IEEE 754 (``error_model="numpy"``): ``1 / 0`` is infinity, as in every array library.
+    """
+    dispatcher = numba.njit(error_model="numpy", **options)(fn)
+    # NUMBA_DISABLE_JIT hands back the plain function, which has nothing to keep.
+    if keep and hasattr(dispatcher, "enable_caching") and (folder := kernel_folder()) is not None:
+        dispatcher._cache = _disk_cache(fn, folder)
+    return dispatcher
+
+
+def bind(template: Callable[..., Any], name: str, **names: Any) -> FunctionType:
+    """Copy a template with some of its global names bound to other values.
+
+    Args:
+        template: a module-level function that mentions the names.
+        name: the copy's own name, which its cached code is filed under.
+        names: what the names mean in the copy.
+    """
+    assert isinstance(template, FunctionType)
+    copy = FunctionType(template.__code__, {**template.__globals__, **names}, name, template.__defaults__)
+    copy.__qualname__ = name
+    copy.__module__ = template.__module__
+    copy.__doc__ = template.__doc__
+    return copy
+
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def is_ours(function: Callable[..., Any]) -> bool:
+    """Tell whether a function is one of this package's, which its module and name identify in any process."""
+    return function.__module__.partition(".")[0] == PACKAGE and "<" not in function.__qualname__
+
+
+@cache
+def jit_element(function: Callable[..., Any]) -> Any:
+    """Compile a function of one element, for use inside a kernel; one that is compiled already is taken as it is."""
+    return function if hasattr(function, "py_func") else jit(function, keep=False)  # type: ignore[arg-type]
+
+
+# --- kernels -------------------------------------------------------------------------------------------------
+
+
+class _Threads:
+    """What the process knows about its parallel regions."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.layer = ""  # Numba's threading layer; known once a parallel region has run
+        self.forked = False  # this process is the child of one whose worker threads were running
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        # Worker threads do not survive a fork, and OpenMP ends a child that asks for them.
+        self.lock = threading.RLock()
+        self.forked = self.forked or bool(self.layer)
+
+    def call(self, dispatcher: Any, args: tuple[Any, ...]) -> Any:
+        if self.layer and self.layer != "workqueue":
+            return dispatcher(*args)
+        # The workqueue layer aborts the process when two threads enter it at once: one at a time, then. The first
+        # region of a process, which starts the layer, is guarded alike.
+        with self.lock:
+            result = dispatcher(*args)
+            self.layer = self.layer or _threading_layer()
+            return result
+
+
+def _threading_layer() -> str:
+    try:
+        return numba.threading_layer()
+    except ValueError:  # compiled without parallel regions (NUMBA_DISABLE_JIT), or nothing in it to run in parallel
+        return ""
+
+
+threads = _Threads()
+
+
+class Kernel:
+    """A function over arrays, compiled on first use: once for one core, once for all of them.
+
+    Which of the two runs depends on the amount of work only, never on the number of threads, so that the bits of a
+    result do not depend on it either. In a forked child of a process whose worker threads were running, everything
+    is serial.
+
+    Args:
+        fn: a module-level function of arrays and numbers that writes its result into one of them; its outer loop
+            is a ``numba.prange``.
+        fastmath: the LLVM rewrites that are allowed. NaN and infinity always keep their meaning.
+        keep: keep the machine code on disk (false for a function that a user made on the spot).
+    """
+
+    def __init__(self, fn: Callable[..., Any], fastmath: Collection[str] = (), keep: bool = True) -> None:
+        assert isinstance(fn, FunctionType)
+        self.fn = fn
+        self.fastmath = set(fastmath) or False
+        self.keep = keep
+        self.__doc__ = fn.__doc__
+        self.__name__ = fn.__name__
+
+    @cached_property
+    def serial(self) -> Any:
+        """The dispatcher for one core."""
+        return jit(self.fn, keep=self.keep, fastmath=self.fastmath)
+
+    @cached_property
+    def parallel(self) -> Any:
+        """The dispatcher for all cores, to be reached through :meth:`run`."""
+        fn = bind(self.fn, f"{self.fn.__qualname__}_parallel")
+        return jit(fn, keep=self.keep, fastmath=self.fastmath, parallel=True)
+
+    def __call__(self, *args: Any) -> Any:
+        """Run on one core."""
+        return self.serial(*args)
+
+    def run(self, work: int, *args: Any) -> Any:
+        """Run on one core when ``work``, counted in element operations, is small, and on all of them otherwise."""
+        if work < PARALLEL_WORK or threads.forked:
+            return self.serial(*args)
+        return threads.call(self.parallel, args)
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.fn.__module__}.{self.fn.__qualname__})"
+
+
+def kernel(*fastmath: str) -> Callable[[Callable[..., Any]], Kernel]:
+    """Declare a module-level function as a :class:`Kernel`: ``@kernel()`` or ``@kernel("reassoc", "nsz")``."""
+    return lambda fn: Kernel(fn, fastmath)

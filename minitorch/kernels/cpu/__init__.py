@@ -1,0 +1,1 @@
+"""The loops that Numba compiles for the processor, one family a file."""

@@ -1,0 +1,495 @@
+"""The tensor as the course has it: many numbers, and the memory of how they were made (course module 2).
+
+Below this file everything is exact and neutral. The course's habits are all here:
+
+========================  =======================================================================================
+``t.log()``               $\\ln(x + 10^{-6})$, so that a probability of zero gives a large loss and not infinity
+``t.is_close(u)``         equal within 0.01
+``t < u``, ``t == u``     1.0 or 0.0 in the dtype of the operands
+``t.sum(d)``, ``mean``    the reduced dimension stays, with size 1; over everything, the result has shape ``(1,)``
+``t[i, j]``               a full index gives a Python number
+``t.requires_grad()``     a method
+``t.size``                the number of elements
+``dropout``               does not scale what it keeps (in :mod:`minitorch.nn`)
+========================  =======================================================================================
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from .autodiff import Context, Variable, backpropagate, enable_grad, grad_mode, no_grad
+from .dtypes import FLOATS, storage_dtype
+from .errors import ArgumentError, BackendError, DTypeError, GraphError, IndexingError, ShapeError
+from .tensor_data import TensorData, UserIndex, UserShape, UserStrides
+from .tensor_functions import (
+    EQ,
+    LT,
+    Add,
+    All,
+    Copy,
+    Exp,
+    Function,
+    History,
+    Inv,
+    IsClose,
+    Log,
+    MatMul,
+    Mul,
+    Neg,
+    Permute,
+    ReLU,
+    Sigmoid,
+    Sum,
+    View,
+    as_dims,
+    sum_to_shape,
+)
+from .tensor_ops import SimpleBackend, TensorBackend
+
+if TYPE_CHECKING:
+    from .tensor_data import Shape, Storage, Strides
+
+__all__ = ["History", "Tensor", "TensorLike"]
+
+TensorLike = Union[float, int, "Tensor"]
+
+_ids = itertools.count(1)
+
+# What the course's Tensor.log adds to its argument.
+LOG_EPS = 1e-6
+
+
+class Tensor:
+    """An array of numbers on a backend, which can be differentiated.
+
+    Args:
+        v: the data.
+        back: how it was made; None for a constant.
+        name: a label for drawings; the unique id when left out.
+        backend: what computes; the default backend when left out.
+
+    >>> from minitorch.creation import tensor
+    >>> x = tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([[2., 4.],
+            [6., 8.]])
+    """
+
+    __slots__ = ("__weakref__", "_name", "_tensor", "backend", "grad", "history", "unique_id")
+    # NumPy arrays on the left of an operator leave the operation to us.
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        v: TensorData,
+        back: History | None = None,
+        name: str | None = None,
+        backend: TensorBackend | None = None,
+    ) -> None:
+        self._tensor = v
+        self.history = back
+        self.backend = SimpleBackend if backend is None else backend
+        self.grad: Tensor | None = None
+        self.unique_id = next(_ids)
+        self._name = name
+
+    @staticmethod
+    def make(
+        storage: Storage | Sequence[float],
+        shape: UserShape,
+        strides: UserStrides | None = None,
+        backend: TensorBackend | None = None,
+    ) -> Tensor:
+        """Make a tensor from a flat storage; see :class:`~minitorch.tensor_data.TensorData`."""
+        return Tensor(TensorData(storage, shape, strides), backend=backend)
+
+    def _new(self, data: TensorData) -> Tensor:
+        """Wrap data as a constant on the same backend."""
+        return Tensor(data, backend=self.backend)
+
+    # --- what it is ------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each dimension."""
+        return self._tensor.shape
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._tensor.size
+
+    @property
+    def dims(self) -> int:
+        """The number of dimensions."""
+        return self._tensor.dims
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self._tensor._storage.dtype
+
+    @property
+    def f(self) -> TensorBackend:
+        """The backend, under the name that the course's functions use."""
+        return self.backend
+
+    @property
+    def name(self) -> str:
+        """A label for drawings."""
+        return self._name if self._name is not None else str(self.unique_id)
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._name = value
+
+    def tuple(self) -> tuple[Storage, Shape, Strides]:
+        """Give ``(storage, shape, strides)``, as the course's kernels take them."""
+        return self._tensor.tuple()
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("a tensor without dimensions has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        body = np.array2string(self._tensor.array, separator=", ", prefix="tensor(")
+        notes = [body]
+        if self.dtype != FLOATS[1]:
+            notes.append(f"dtype={self.dtype}")
+        if self.history is not None:
+            last_fn = self.history.last_fn
+            notes.append("requires_grad=True" if last_fn is None else f"made_by={last_fn.__name__}")
+        return f"tensor({', '.join(notes)})"
+
+    __hash__ = object.__hash__
+
+    def __reduce__(self) -> Any:
+        raise GraphError(
+            "a tensor is not pickled: a file of ours is data, never code. Save t.to_numpy(), or a whole model's "
+            "parameters with safetensors."
+        )
+
+    # --- reading and writing elements ------------------------------------------------------------------------
+
+    def item(self) -> float:
+        """Read the only element as a Python number.
+
+        Raises:
+            ShapeError: there is not exactly one.
+        """
+        if self.size != 1:
+            raise ShapeError(f"item() reads a tensor of one element, got shape {self.shape}. Index it, or reduce it first.")
+        return self._tensor.get((0,) * self.dims)
+
+    def __getitem__(self, key: int | UserIndex) -> float:
+        """Read one element: ``t[i, j]`` has an index for every dimension."""
+        return self._tensor.get(key)
+
+    def __setitem__(self, key: int | UserIndex, val: float) -> None:
+        """Write one element.
+
+        Raises:
+            GraphError: the tensor is part of a recorded computation, whose gradient would silently be wrong.
+        """
+        if self.history is not None and (self.history.last_fn is not None or grad_mode.enabled):
+            raise GraphError(
+                "cannot write into a tensor that is recorded for differentiation. Write into t.detach() before it is "
+                "used, build the value with functions instead (for example a mask and a product), or, for a "
+                "parameter, write inside no_grad()."
+            )
+        self._tensor.set(key, float(val))
+
+    def __iter__(self) -> Iterator[float]:
+        if self.dims != 1:
+            raise ShapeError(f"only a tensor of one dimension can be iterated over, got shape {self.shape}")
+        return iter(self.to_numpy().tolist())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous: reduce it first, for example with all()"
+            )
+        return bool(self.item())
+
+    def to_numpy(self) -> npt.NDArray[Any]:
+        """Give the elements as a NumPy array; it may share the memory, so copy it before writing."""
+        return self._tensor.array
+
+    def tolist(self) -> Any:
+        """Give the elements as nested lists."""
+        return self.to_numpy().tolist()
+
+    # --- recording -------------------------------------------------------------------------------------------
+
+    def requires_grad_(self, x: bool = True) -> Tensor:
+        """Turn the recording of what is computed from this tensor on or off; the tensor becomes a leaf.
+
+        Raises:
+            DTypeError: the elements are integers or truth values, which have no derivative.
+            GraphError: switching off a tensor that was computed; ``detach`` gives a constant copy of it.
+        """
+        if x and self.dtype not in FLOATS:
+            raise DTypeError(f"only float32 and float64 tensors have gradients, got {self.dtype}")
+        if self.history is not None and self.history.last_fn is not None:
+            if not x:
+                raise GraphError("cannot switch recording off for a tensor that was computed: use t.detach()")
+            return self
+        self.history = History() if x else None
+        return self
+
+    def requires_grad(self) -> bool:
+        """Tell whether computations with this tensor are recorded."""
+        return self.history is not None
+
+    def detach(self) -> Tensor:
+        """Give the same data as a constant."""
+        return self._new(self._tensor)
+
+    def zero_grad_(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def backward(
+        self, grad_output: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
+        """Compute the gradient of every leaf that this tensor depends on, and add it to the leaf's ``grad``.
+
+        The recorded graph is freed on the way, so a second call raises, unless ``retain_graph`` keeps it.
+
+        Args:
+            grad_output: the gradient of the final quantity with respect to this tensor; 1 when this is a scalar.
+            retain_graph: keep the graph for another pass; by default only together with ``create_graph``.
+            create_graph: record the backward pass too, so that gradients can be differentiated.
+
+        Raises:
+            GraphError: nothing was recorded, the graph was freed, or a recorded tensor was written to.
+            ShapeError: there is more than one element and no ``grad_output``, or it has another shape.
+        """
+        if self.history is None:
+            raise GraphError(
+                "backward() needs a result that depends on a tensor with requires_grad. Set requires_grad=True on an "
+                "input, and check that it was not computed under no_grad() or cut off by detach()."
+            )
+        if grad_output is None:
+            if self.size != 1:
+                raise ShapeError(
+                    f"backward() without an argument starts from a single number, got shape {self.shape}. Reduce it with "
+                    "sum() or mean(), or pass the gradient."
+                )
+            grad_output = self._new(TensorData(np.ones(1, self.dtype), self.shape))
+        elif grad_output.shape != self.shape:
+            raise ShapeError(f"expected a gradient of shape {self.shape}, got {grad_output.shape}")
+        keep = create_graph if retain_graph is None else retain_graph
+        with enable_grad() if create_graph else no_grad():
+            backpropagate(self, grad_output, retain_graph=keep)
+
+    # The contract of autodiff.Variable.
+
+    def is_leaf(self) -> bool:
+        """Tell whether a user made this tensor and wants its gradient."""
+        return self.history is not None and self.history.last_fn is None
+
+    def is_constant(self) -> bool:
+        """Tell whether nothing is recorded."""
+        return self.history is None
+
+    @property
+    def parents(self) -> list[Variable]:
+        """The tensors that this one was computed from."""
+        assert self.history is not None
+        return [x for x in self.history.inputs if isinstance(x, Tensor)]
+
+    def accumulate_derivative(self, x: Tensor) -> None:
+        """Add ``x`` to the gradient of this leaf."""
+        assert self.is_leaf(), "only leaves keep a gradient"
+        self.grad = x if self.grad is None else self.grad + x
+
+    def chain_rule(self, d_output: Tensor) -> list[tuple[Tensor, Tensor | None]]:
+        """Pair each tensor that this one was computed from with its gradient."""
+        history = self.history
+        assert history is not None and history.last_fn is not None
+        name, ctx = history.last_fn.__name__, history.ctx
+        if ctx is None:
+            raise GraphError(
+                f"the graph behind this tensor (made by {name}) was freed by an earlier backward(). Call the first one with "
+                "retain_graph=True, or compute the result again."
+            )
+        inputs = [(i, x) for i, x in enumerate(history.inputs) if isinstance(x, Tensor)]
+        if sum(x._tensor._version[0] for _, x in inputs) + self._tensor._version[0] != history.version:
+            raise GraphError(
+                f"an element of a tensor that {name} used was written after {name} ran, so its gradient would be wrong. "
+                "Write into a copy instead."
+            )
+        ctx.output = self
+        try:
+            gradients = history.last_fn._backward(ctx, d_output)
+        finally:
+            ctx.output = None
+        if len(gradients) > len(history.inputs):
+            raise GraphError(
+                f"{name}.backward returned {len(gradients)} gradients for {len(history.inputs)} inputs: expected at most one each"
+            )
+        pairs = []
+        for i, x in inputs:
+            gradient = gradients[i] if i < len(gradients) else None
+            if gradient is not None and x.history is not None:
+                gradient = sum_to_shape(x._ensure_tensor(gradient), x.shape)
+            pairs.append((x, gradient))
+        return pairs
+
+    def release_graph(self) -> None:
+        """Forget the inputs and what was saved, and remember only that there was a function."""
+        assert self.history is not None
+        self.history = History(self.history.last_fn)
+
+    # --- arithmetic ------------------------------------------------------------------------------------------
+
+    def _ensure_tensor(self, b: TensorLike) -> Tensor:
+        """Give a number the backend and dtype of this tensor."""
+        if isinstance(b, Tensor):
+            return b
+        if isinstance(b, (int, float, np.number, np.bool_)):
+            shape = (1,) if self.dims else ()
+            return self._new(TensorData.of(np.array([b], self.dtype), shape, shape))
+        raise DTypeError(
+            f"expected a tensor or a number, got {type(b).__name__}. Make a tensor of it first: minitorch.tensor(...)."
+        )
+
+    def __add__(self, b: TensorLike) -> Tensor:
+        return Add.apply(self, self._ensure_tensor(b))
+
+    def __radd__(self, b: TensorLike) -> Tensor:
+        return Add.apply(self._ensure_tensor(b), self)
+
+    def __sub__(self, b: TensorLike) -> Tensor:
+        return Add.apply(self, Neg.apply(self._ensure_tensor(b)))
+
+    def __rsub__(self, b: TensorLike) -> Tensor:
+        return Add.apply(self._ensure_tensor(b), Neg.apply(self))
+
+    def __mul__(self, b: TensorLike) -> Tensor:
+        return Mul.apply(self, self._ensure_tensor(b))
+
+    def __rmul__(self, b: TensorLike) -> Tensor:
+        return Mul.apply(self._ensure_tensor(b), self)
+
+    def __truediv__(self, b: TensorLike) -> Tensor:
+        return Mul.apply(self, Inv.apply(self._ensure_tensor(b)))
+
+    def __rtruediv__(self, b: TensorLike) -> Tensor:
+        return Mul.apply(self._ensure_tensor(b), Inv.apply(self))
+
+    def __matmul__(self, b: Tensor) -> Tensor:
+        """Multiply matrices ``... x m x k`` and ``... x k x n`` (course module 3)."""
+        return MatMul.apply(self, self._ensure_tensor(b))
+
+    def __neg__(self) -> Tensor:
+        return Neg.apply(self)
+
+    def __lt__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
+        return LT.apply(self, self._ensure_tensor(b))
+
+    def __gt__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
+        return LT.apply(self._ensure_tensor(b), self)
+
+    def __eq__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
+        return EQ.apply(self, self._ensure_tensor(b))
+
+    def is_close(self, b: TensorLike) -> Tensor:
+        """Compare within 0.01, the course's tolerance: 1.0 or 0.0."""
+        return IsClose.apply(self, self._ensure_tensor(b))
+
+    def exp(self) -> Tensor:
+        """$e^x$."""
+        return Exp.apply(self)
+
+    def log(self) -> Tensor:
+        r"""$\ln(x + 10^{-6})$, as the course defines it."""
+        return Log.apply(Add.apply(self, self._ensure_tensor(LOG_EPS)))
+
+    def sigmoid(self) -> Tensor:
+        r"""$1 / (1 + e^{-x})$."""
+        return Sigmoid.apply(self)
+
+    def relu(self) -> Tensor:
+        r"""$\max(x, 0)$."""
+        return ReLU.apply(self)
+
+    # --- reductions ------------------------------------------------------------------------------------------
+
+    def sum(self, dim: Any = None) -> Tensor:
+        """Add up along ``dim``, which keeps size 1; over everything, with shape ``(1,)``, when it is None."""
+        return Sum.apply(self, None, (1,)) if dim is None else Sum.apply(self, dim)
+
+    def mean(self, dim: Any = None) -> Tensor:
+        """Average along ``dim``, which keeps size 1; over everything, with shape ``(1,)``, when it is None.
+
+        Raises:
+            ShapeError: there is nothing to average.
+        """
+        count = 1
+        for d in as_dims(dim, self.shape):
+            count *= self.shape[d]
+        if count == 0:
+            raise ShapeError(f"the mean of no elements is not defined: shape {self.shape}, dimension {dim}")
+        return self.sum(dim) * (1.0 / count)
+
+    def all(self, dim: Any = None) -> Tensor:
+        """Tell whether every element along ``dim`` is 1: 1.0 or 0.0."""
+        return All.apply(self, dim)
+
+    # --- layout ----------------------------------------------------------------------------------------------
+
+    def permute(self, *order: int) -> Tensor:
+        """Reorder the dimensions: new dimension ``i`` is old dimension ``order[i]``. No element moves."""
+        return Permute.apply(self, order)
+
+    def view(self, *shape: int) -> Tensor:
+        """Regroup contiguous elements into another shape; one size may be -1. No element moves.
+
+        Raises:
+            ShapeError: the tensor is not contiguous, or the number of elements differs.
+        """
+        return View.apply(self, shape)
+
+    def contiguous(self) -> Tensor:
+        """Give the same elements in row-major order: this tensor itself when they are so already."""
+        return self if self._tensor.is_contiguous() else Copy.apply(self)
+
+    def expand(self, other: Tensor) -> Tensor:
+        """Give ``other``, a gradient, the shape of this tensor: sum what was broadcast, repeat what was reduced."""
+        return sum_to_shape(other, self.shape)
+
+    def zeros(self, shape: UserShape | None = None) -> Tensor:
+        """Make zeros of this dtype and backend, of this shape unless another is given."""
+        data = TensorData.empty(self.shape if shape is None else shape, self.dtype)
+        data._storage[:] = 0
+        return self._new(data)
+
+    def to(self, target: Any) -> Tensor:
+        """Move to another backend, or convert to another dtype, as a constant or leaf of the same kind.
+
+        Args:
+            target: a :class:`~minitorch.tensor_ops.TensorBackend`, or a dtype such as ``"float32"``.
+
+        Raises:
+            GraphError: the tensor was computed and is recorded; detach it first.
+        """
+        if self.history is not None and self.history.last_fn is not None and grad_mode.enabled:
+            raise GraphError("to() does not carry gradients: convert the inputs, or write t.detach().to(...)")
+        if isinstance(target, TensorBackend):
+            moved = Tensor(self._tensor, backend=target)
+        else:
+            moved = self._new(TensorData.from_array(self._tensor.array.astype(storage_dtype(target), order="C")))
+        return moved.requires_grad_(self.requires_grad())

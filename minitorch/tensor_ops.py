@@ -1,0 +1,471 @@
+"""The contract between tensors and what computes them, and its definition in plain Python (course module 2).
+
+A backend is a :class:`TensorOps` class: three higher-order functions (map, zip, reduce), the matrix product, and
+what the networks of module 4 add. :class:`SimpleOps` writes each as the loop that a reader expects; every other
+backend is compared with it. Operations receive operands that :mod:`minitorch.tensor_functions` has checked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from . import operators
+from .errors import ShapeError
+from .kernels import elements, strided
+from .random import Generator
+from .tensor_data import (
+    TensorData,
+    broadcast_index,
+    index_to_position,
+    shape_broadcast,
+    to_index,
+)
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+    from .tensor_data import Shape, Storage, Strides, UserShape
+
+__all__ = ["MapProto", "SimpleBackend", "SimpleOps", "TensorBackend", "TensorOps", "tensor_map", "tensor_reduce", "tensor_zip"]
+
+
+class MapProto(Protocol):
+    """A map: from a tensor to a new one, or into ``out``, which the input is then broadcast to."""
+
+    def __call__(self, x: Tensor, out: Tensor | None = ..., /) -> Tensor: ...
+
+
+class TensorOps:
+    """What a backend provides. Each method takes and gives tensors of that backend and records nothing."""
+
+    cuda: ClassVar[bool] = False
+
+    @staticmethod
+    def map(fn: Callable[[float], float]) -> MapProto:
+        """Make the tensor operation that applies ``fn`` to every element."""
+        raise NotImplementedError
+
+    @staticmethod
+    def zip(fn: Callable[[float, float], float]) -> Callable[[Tensor, Tensor], Tensor]:
+        """Make the tensor operation that applies ``fn`` to pairs of elements, broadcasting the operands."""
+        raise NotImplementedError
+
+    @staticmethod
+    def reduce(
+        fn: Callable[[float, float], float], start: float = 0.0
+    ) -> Callable[[Tensor, int | Sequence[int]], Tensor]:
+        """Make the tensor operation that folds dimensions to size 1 with an associative ``fn``, from ``start``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def matrix_multiply(a: Tensor, b: Tensor) -> Tensor:
+        """Multiply ``... x m x k`` by ``... x k x n``; leading dimensions broadcast."""
+        raise NotImplementedError
+
+    @staticmethod
+    def conv(input: Tensor, weight: Tensor, reverse: bool) -> Tensor:
+        """Convolve ``batch x in_channel x *space`` with ``out_channel x in_channel x *kernel``; the space keeps its size.
+
+        Space is a width or a height and a width. The kernel is anchored at the left and top and reads zeros beyond
+        the right and bottom; ``reverse`` anchors it at the right and bottom.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, reverse: bool) -> Tensor:
+        """Give the gradient of a :meth:`conv` with respect to a weight of this kernel size."""
+        raise NotImplementedError
+
+    @staticmethod
+    def max_index(a: Tensor, dim: int) -> Tensor:
+        """Find the first maximum along ``dim``: its place in row-major order of the whole tensor, as int64.
+
+        The result has size 1 along ``dim``. A NaN counts as larger than every number.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def max_pool_index(a: Tensor, kernel: tuple[int, int]) -> Tensor:
+        """Find the first maximum of each ``kh x kw`` window of ``batch x channel x height x width``, as above."""
+        raise NotImplementedError
+
+    @staticmethod
+    def take(a: Tensor, index: Tensor) -> Tensor:
+        """Read the elements at places ``index`` of row-major order, in the shape of ``index``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def put(a: Tensor, index: Tensor, shape: UserShape) -> Tensor:
+        """Add each element to place ``index`` of a tensor of zeros; equal places add up in order."""
+        raise NotImplementedError
+
+    @staticmethod
+    def softmax(a: Tensor, dim: int) -> Tensor:
+        r"""Compute $e^{x_i} / \sum_j e^{x_j}$ along ``dim``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def logsoftmax(a: Tensor, dim: int) -> Tensor:
+        r"""Compute $x_i - \log \sum_j e^{x_j}$ along ``dim``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def dropout(a: Tensor, rate: float, scale: float, seed: int, stream: int) -> Tensor:
+        """Multiply by ``scale`` where the uniform draw of that seed, stream and place is at least ``rate``, else by 0."""
+        raise NotImplementedError
+
+
+class TensorBackend:
+    """A backend's operations, made once and ready to call.
+
+    Two backends of the same :class:`TensorOps` are the same object.
+
+    Args:
+        ops: the class that computes.
+
+    >>> TensorBackend(SimpleOps) is TensorBackend(SimpleOps)
+    True
+    """
+
+    _made: ClassVar[dict[type[TensorOps], TensorBackend]] = {}
+
+    def __new__(cls, ops: type[TensorOps]) -> TensorBackend:
+        """Give the one backend of ``ops``."""
+        if ops not in cls._made:
+            cls._made[ops] = super().__new__(cls)
+        return cls._made[ops]
+
+    def __init__(self, ops: type[TensorOps]) -> None:
+        if hasattr(self, "ops"):
+            return
+        self.ops = ops
+        self.cuda = ops.cuda
+        # The course's names. The functions are exact; Tensor.log adds the course's 1e-6.
+        self.id_map = ops.map(elements.identity)
+        self.neg_map = ops.map(elements.neg)
+        self.inv_map = ops.map(elements.inv)
+        self.exp_map = ops.map(elements.exp)
+        self.log_map = ops.map(elements.log)
+        self.relu_map = ops.map(elements.relu)
+        self.sigmoid_map = ops.map(elements.sigmoid)
+        self.add_zip = ops.zip(elements.add)
+        self.mul_zip = ops.zip(elements.mul)
+        self.lt_zip = ops.zip(operators.lt)
+        self.eq_zip = ops.zip(operators.eq)
+        self.is_close_zip = ops.zip(operators.is_close)
+        self.relu_back_zip = ops.zip(elements.relu_grad)
+        self.log_back_zip = ops.zip(operators.log_back)
+        self.inv_back_zip = ops.zip(operators.inv_back)
+        self.add_reduce = ops.reduce(elements.add, 0.0)
+        self.mul_reduce = ops.reduce(elements.mul, 1.0)
+        self.max_reduce = ops.reduce(elements.maximum, -math.inf)
+        self.matrix_multiply = ops.matrix_multiply
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TensorBackend, (self.ops,)
+
+    def __repr__(self) -> str:
+        return f"TensorBackend({self.ops.__name__})"
+
+
+# --- the definition ------------------------------------------------------------------------------------------
+
+
+def _quiet() -> np.errstate:
+    """Let 1 / 0 be infinity without a warning, as in compiled code."""
+    return np.errstate(all="ignore")
+
+
+
+class SimpleOps(TensorOps):
+    """Every operation as a loop in plain Python: slow, and what the others are measured against."""
+
+    @staticmethod
+    def map(fn: Callable[[float], float]) -> MapProto:
+        """Make ``out[i] = fn(a[i])`` for every index ``i``."""
+        run = tensor_map(fn)
+
+        def operation(a: Tensor, out: Tensor | None = None) -> Tensor:
+            if out is None:
+                out = _empty(a, a.shape)
+            run(*out.tuple(), *a.tuple())
+            return out
+
+        return operation
+
+    @staticmethod
+    def zip(fn: Callable[[float, float], float]) -> Callable[[Tensor, Tensor], Tensor]:
+        """Make ``out[i] = fn(a[i], b[i])`` for every index ``i`` of the broadcast shape."""
+        run = tensor_zip(fn)
+
+        def operation(a: Tensor, b: Tensor) -> Tensor:
+            out = _empty(a, shape_broadcast(a.shape, b.shape))
+            run(*out.tuple(), *a.tuple(), *b.tuple())
+            return out
+
+        return operation
+
+    @staticmethod
+    def reduce(
+        fn: Callable[[float, float], float], start: float = 0.0
+    ) -> Callable[[Tensor, int | Sequence[int]], Tensor]:
+        """Make ``out[i] = fn(... fn(fn(start, a[i, 0]), a[i, 1]) ...)``, one dimension after the other."""
+        run = tensor_reduce(fn)
+
+        def operation(a: Tensor, dim: int | Sequence[int]) -> Tensor:
+            for d in (dim,) if isinstance(dim, int) else dim:
+                out = _empty(a, (*a.shape[:d], 1, *a.shape[d + 1 :]))
+                out._tensor._storage[:] = start
+                run(*out.tuple(), *a.tuple(), d)
+                a = out
+            return a
+
+        return operation
+
+    @staticmethod
+    def matrix_multiply(a: Tensor, b: Tensor) -> Tensor:
+        r"""Compute $c_{nij} = \sum_k a_{nik}\, b_{nkj}$."""
+        shape = matmul_shape(a.shape, b.shape)
+        # The kernel has one batch dimension; give it one, and take it away again.
+        batch = shape[:-2]
+        out = TensorData.empty((math.prod(batch), *shape[-2:]), a.dtype)
+        strided._tensor_matrix_multiply(*out.tuple(), *_batched(a, batch).tuple(), *_batched(b, batch).tuple())
+        return a._new(out.view(shape))
+
+    @staticmethod
+    def conv(input: Tensor, weight: Tensor, reverse: bool) -> Tensor:
+        """Slide the kernel over the input."""
+        out = _empty(input, (input.shape[0], weight.shape[0], *input.shape[2:]))
+        _CONVOLVE[input.dims](*out.tuple(), out.size, *input.tuple(), *weight.tuple(), reverse)
+        return out
+
+    @staticmethod
+    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, reverse: bool) -> Tensor:
+        """Convolve the input with the gradient, batch and channels exchanged (the course's backward).
+
+        A tap is the sum, over batch and places, of the gradient times the input that the tap saw there.
+        """
+        swap = (1, 0, *range(2, input.dims))
+        image, gradient = input._tensor.permute(*swap), grad._tensor.permute(*swap)
+        if reverse:
+            # Anchored at the far end, tap d saw the input d places earlier: mirror both and anchor as usual.
+            space = tuple(range(2, input.dims))
+            image, gradient = (
+                TensorData.from_array(np.ascontiguousarray(np.flip(x.array, space))) for x in (image, gradient)
+            )
+        out = TensorData.empty((image.shape[0], gradient.shape[0], *kernel), input.dtype)
+        _CONVOLVE[input.dims](*out.tuple(), out.size, *image.tuple(), *gradient.tuple(), False)
+        return input._new(out.permute(*swap))
+
+    @staticmethod
+    def max_index(a: Tensor, dim: int) -> Tensor:
+        """Walk along ``dim`` and keep the first index whose element nothing before it reaches."""
+        places = TensorData.of(np.arange(a.size), a.shape, a._tensor.view(a.shape).strides)
+        found = TensorData.empty((*a.shape[:dim], 1, *a.shape[dim + 1 :]), np.int64)
+        for index in found.indices():
+            line = [(*index[:dim], i, *index[dim + 1 :]) for i in range(a.shape[dim])]
+            found.set(index, places.get(_first_maximum(a, line)))
+        return a._new(found)
+
+    @staticmethod
+    def max_pool_index(a: Tensor, kernel: tuple[int, int]) -> Tensor:
+        """Look through each window from left to right, top to bottom."""
+        batch, channels, height, width = a.shape
+        kh, kw = kernel
+        found = TensorData.empty((batch, channels, height // kh, width // kw), np.int64)
+        for b, c, i, j in found.indices():
+            window = [(b, c, i * kh + di, j * kw + dj) for di in range(kh) for dj in range(kw)]
+            _, _, y, x = _first_maximum(a, window)
+            found.set((b, c, i, j), ((b * channels + c) * height + y) * width + x)
+        return a._new(found)
+
+    @staticmethod
+    def take(a: Tensor, index: Tensor) -> Tensor:
+        """Read one element after the other."""
+        out = _empty(a, index.shape)
+        elements_of_a = a._tensor.flat()
+        for i, place in enumerate(index._tensor.flat()):
+            out._tensor._storage[i] = elements_of_a[place]
+        return out
+
+    @staticmethod
+    def put(a: Tensor, index: Tensor, shape: UserShape) -> Tensor:
+        """Add one element after the other."""
+        out = a.zeros(shape)
+        for value, place in zip(a._tensor.flat(), index._tensor.flat(), strict=True):
+            out._tensor._storage[place] += value
+        return out
+
+    @staticmethod
+    def softmax(a: Tensor, dim: int) -> Tensor:
+        """Subtract the maximum of each line first, so that no exponential overflows."""
+        backend = a.backend
+        shifted = backend.add_zip(a, backend.neg_map(backend.max_reduce(a, dim)))
+        powers = backend.exp_map(shifted)
+        return backend.mul_zip(powers, backend.inv_map(backend.add_reduce(powers, dim)))
+
+    @staticmethod
+    def logsoftmax(a: Tensor, dim: int) -> Tensor:
+        """Subtract the maximum of each line first, then the logarithm of the sum."""
+        backend = a.backend
+        shifted = backend.add_zip(a, backend.neg_map(backend.max_reduce(a, dim)))
+        total = backend.add_reduce(backend.exp_map(shifted), dim)
+        return backend.add_zip(shifted, backend.neg_map(backend.log_map(total)))
+
+    @staticmethod
+    def dropout(a: Tensor, rate: float, scale: float, seed: int, stream: int) -> Tensor:
+        """Draw a number for every place, and keep the elements whose number reaches ``rate``."""
+        generator = Generator(seed)
+        generator.state = (seed, stream)
+        draws = generator.uniform(a.size, a.dtype)
+        out = _empty(a, a.shape)
+        for i, (value, draw) in enumerate(zip(a._tensor.flat(), draws, strict=True)):
+            out._tensor._storage[i] = value * scale if draw >= rate else 0.0
+        return out
+
+
+def tensor_map(fn: Callable[[float], float]) -> Callable[..., None]:
+    """Make the loop ``out[i] = fn(in[i])`` over storages, the input broadcast to the output (course task 2.3).
+
+    Args:
+        fn: a function of one number.
+
+    Returns:
+        A function of ``(out, out_shape, out_strides, in, in_shape, in_strides)``: three arrays for each tensor.
+    """
+
+    def run(
+        out: Storage,
+        out_shape: Shape,
+        out_strides: Strides,
+        in_storage: Storage,
+        in_shape: Shape,
+        in_strides: Strides,
+    ) -> None:
+        out_index, in_index = np.zeros_like(out_shape), np.zeros_like(in_shape)
+        with _quiet():
+            for i in range(math.prod(out_shape.tolist())):
+                to_index(i, out_shape, out_index)
+                broadcast_index(out_index, out_shape, in_shape, in_index)
+                value = fn(in_storage[index_to_position(in_index, in_strides)])
+                out[index_to_position(out_index, out_strides)] = value
+
+    return run
+
+
+def tensor_zip(fn: Callable[[float, float], float]) -> Callable[..., None]:
+    """Make the loop ``out[i] = fn(a[i], b[i])`` over storages, the inputs broadcast to the output (course task 2.3).
+
+    Args:
+        fn: a function of two numbers.
+
+    Returns:
+        A function of three arrays (storage, shape, strides) for each of ``out``, ``a`` and ``b``.
+    """
+
+    def run(
+        out: Storage,
+        out_shape: Shape,
+        out_strides: Strides,
+        a_storage: Storage,
+        a_shape: Shape,
+        a_strides: Strides,
+        b_storage: Storage,
+        b_shape: Shape,
+        b_strides: Strides,
+    ) -> None:
+        out_index, a_index, b_index = np.zeros_like(out_shape), np.zeros_like(a_shape), np.zeros_like(b_shape)
+        with _quiet():
+            for i in range(math.prod(out_shape.tolist())):
+                to_index(i, out_shape, out_index)
+                broadcast_index(out_index, out_shape, a_shape, a_index)
+                broadcast_index(out_index, out_shape, b_shape, b_index)
+                left = a_storage[index_to_position(a_index, a_strides)]
+                right = b_storage[index_to_position(b_index, b_strides)]
+                out[index_to_position(out_index, out_strides)] = fn(left, right)
+
+    return run
+
+
+def tensor_reduce(fn: Callable[[float, float], float]) -> Callable[..., None]:
+    """Make the loop that folds one dimension into ``out``, which holds the starting values (course task 2.3).
+
+    Args:
+        fn: an associative function of two numbers.
+
+    Returns:
+        A function of three arrays for ``out`` and three for ``a``, and the dimension to fold.
+    """
+
+    def run(
+        out: Storage,
+        out_shape: Shape,
+        out_strides: Strides,
+        a_storage: Storage,
+        a_shape: Shape,
+        a_strides: Strides,
+        reduce_dim: int,
+    ) -> None:
+        index = np.zeros_like(out_shape)
+        with _quiet():
+            for i in range(math.prod(out_shape.tolist())):
+                to_index(i, out_shape, index)
+                position = index_to_position(index, out_strides)
+                for j in range(a_shape[reduce_dim]):
+                    index[reduce_dim] = j
+                    out[position] = fn(out[position], a_storage[index_to_position(index, a_strides)])
+
+    return run
+
+
+def matmul_shape(a: UserShape, b: UserShape) -> tuple[int, ...]:
+    """Find the shape of a matrix product.
+
+    Raises:
+        ShapeError: an operand has fewer than two dimensions, or the inner sizes differ.
+
+    >>> matmul_shape((5, 2, 3), (3, 4))
+    (5, 2, 4)
+    """
+    if len(a) < 2 or len(b) < 2:
+        raise ShapeError(
+            f"a matrix product needs two dimensions or more, got {tuple(a)} @ {tuple(b)}. "
+            "Give a vector a second dimension with view, as a row (1, n) or a column (n, 1)."
+        )
+    if a[-1] != b[-2]:
+        raise ShapeError(
+            f"cannot multiply {tuple(a)} @ {tuple(b)}: expected the last size of the left ({a[-1]}) to equal the last "
+            f"but one of the right ({b[-2]}). Transpose an operand with permute, or flatten with view before a Linear."
+        )
+    return (*shape_broadcast(tuple(a[:-2]), tuple(b[:-2])), a[-2], b[-1])
+
+
+_CONVOLVE = {3: strided._tensor_conv1d, 4: strided._tensor_conv2d}
+
+# --- helpers -------------------------------------------------------------------------------------------------
+
+
+def _empty(like: Tensor, shape: UserShape) -> Tensor:
+    return like._new(TensorData.empty(shape, like.dtype))
+
+
+def _batched(a: Tensor, batch: Sequence[int]) -> TensorData:
+    """Give the matrices of ``a`` one leading dimension of ``prod(batch)``, repeated where they broadcast."""
+    shape = (*batch, *a.shape[-2:])
+    data = a._tensor.expand(shape)
+    return TensorData(data.flat(), (math.prod(batch), *a.shape[-2:]))
+
+
+def _first_maximum(a: Tensor, indices: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    best = indices[0]
+    for index in indices[1:]:
+        largest, value = a[best], a[index]
+        if largest == largest and (value > largest or value != value):
+            best = index
+    return best
+
+
+SimpleBackend = TensorBackend(SimpleOps)
