@@ -48,6 +48,7 @@ __all__ = [
     "ReLU",
     "ReLUGrad",
     "Sigmoid",
+    "Sqrt",
     "Sum",
     "Take",
     "View",
@@ -215,6 +216,21 @@ class Log(Function):
         r"""$\partial y / \partial x = 1 / x$."""
         (x,) = ctx.saved_values
         return Mul.apply(d, Inv.apply(x))
+
+
+class Sqrt(Function):
+    r"""$y = \sqrt{x}$."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor) -> Tensor:
+        """Take the square root; NaN below zero."""
+        return x.backend.sqrt_map(x)
+
+    @staticmethod
+    def backward(ctx: Context, d: Tensor) -> Tensor:
+        r"""$\partial y / \partial x = 1 / (2 y)$."""
+        y = ctx.output
+        return Mul.apply(d, Inv.apply(Add.apply(y, y)))
 
 
 class Sigmoid(Function):

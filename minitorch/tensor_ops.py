@@ -149,6 +149,7 @@ class TensorBackend:
         self.inv_map = ops.map(elements.inv)
         self.exp_map = ops.map(elements.exp)
         self.log_map = ops.map(elements.log)
+        self.sqrt_map = ops.map(elements.sqrt)
         self.relu_map = ops.map(elements.relu)
         self.sigmoid_map = ops.map(elements.sigmoid)
         self.add_zip = ops.zip(elements.add)

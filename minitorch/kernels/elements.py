@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["add", "exp", "identity", "inv", "log", "maximum", "mul", "neg", "relu", "relu_grad", "sigmoid"]
+__all__ = ["add", "exp", "identity", "inv", "log", "maximum", "mul", "neg", "relu", "relu_grad", "sigmoid", "sqrt"]
 
 
 def identity(x: Any) -> Any:
@@ -38,6 +38,11 @@ def exp(x: Any) -> Any:
 def log(x: Any) -> Any:
     r"""$\ln x$; minus infinity at zero, NaN below."""
     return np.log(x)
+
+
+def sqrt(x: Any) -> Any:
+    r"""$\sqrt{x}$; NaN below zero."""
+    return np.sqrt(x)
 
 
 def sigmoid(x: Any) -> Any:
