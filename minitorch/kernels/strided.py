@@ -1,145 +1,193 @@
-"""Matrix product and convolution over storages of any layout: the loops that one reads to learn them.
+r"""The loops of convolution and matrix product over storages, shapes and strides (course tasks 3.2, 4.1 and 4.2).
 
-Each function takes, for every tensor, a flat storage and the arrays of its sizes and strides. Run by Python they define
-what :class:`~minitorch.tensor_ops.SimpleOps` computes; compiled by Numba, where ``prange`` spreads the outer loop
-over the cores, they are the public dispatchers of :mod:`minitorch.fast_ops` and :mod:`minitorch.fast_conv`.
+A storage is a flat array; element $(i, j, \ldots)$ of a tensor lies at $i\,s_0 + j\,s_1 + \cdots$ of it, so these loops
+take every memory layout: permuted, expanded, a view of another tensor. They are plain Python. Run as such they are
+the definition that the faster kernels are compared with; compiled by Numba with ``parallel=True`` each turn of a
+``prange`` loop is a task of its own. No task writes where another one reads or writes, each result is added up in one
+number and written once, and nothing is allocated.
 """
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 from numba import prange
 
 __all__ = ["_tensor_conv1d", "_tensor_conv2d", "_tensor_matrix_multiply"]
 
-
-def _tensor_matrix_multiply(out, out_shape, out_strides, a_storage, a_shape, a_strides, b_storage, b_shape, b_strides):
-    r"""Compute $c_{nij} = \sum_k a_{nik} b_{nkj}$ for three-dimensional operands (course task 3.2).
-
-    An operand whose batch size is 1 serves every ``n``. No index arrays are made, and each output is written once.
-
-    Args:
-        out: storage of the result, ``batch x rows x columns``.
-        out_shape: its sizes.
-        out_strides: its strides.
-        a_storage: storage of the left operand, ``batch x rows x inner``.
-        a_shape: its sizes.
-        a_strides: its strides.
-        b_storage: storage of the right operand, ``batch x inner x columns``.
-        b_shape: its sizes.
-        b_strides: its strides.
-    """
-    rows, columns, inner = out_shape[1], out_shape[2], a_shape[2]
-    a_batch = a_strides[0] if a_shape[0] > 1 else 0
-    b_batch = b_strides[0] if b_shape[0] > 1 else 0
-    for line in prange(out_shape[0] * rows):
-        n = line // rows
-        i = line - n * rows
-        for j in range(columns):
-            p = n * a_batch + i * a_strides[1]
-            q = n * b_batch + j * b_strides[2]
-            total = 0.0
-            for _ in range(inner):
-                total += a_storage[p] * b_storage[q]
-                p += a_strides[2]
-                q += b_strides[1]
-            out[n * out_strides[0] + i * out_strides[1] + j * out_strides[2]] = total
+Storage: TypeAlias = npt.NDArray[Any]
+Integers: TypeAlias = npt.NDArray[np.integer[Any]]
 
 
 def _tensor_conv1d(
-    out,
-    out_shape,
-    out_strides,
-    out_size,
-    input,
-    input_shape,
-    input_strides,
-    weight,
-    weight_shape,
-    weight_strides,
-    reverse,
-):
-    r"""Compute $y_{b,o,i} = \sum_{c,k} x_{b,c,i+k} w_{o,c,k}$, or $x_{b,c,i-k}$ in reverse (course task 4.1).
+    out: Storage,
+    out_shape: Integers,
+    out_strides: Integers,
+    out_size: int,
+    input: Storage,
+    input_shape: Integers,
+    input_strides: Integers,
+    weight: Storage,
+    weight_shape: Integers,
+    weight_strides: Integers,
+    reverse: bool,
+) -> None:
+    r"""Convolve in one dimension, the input continued by zeros.
 
-    What lies beyond the input counts as zero. The output's width decides how many places are computed.
+    $$y_{b,o,i} = \sum_{c,k} x_{b,c,i+k}\, w_{o,c,k} \qquad\text{(reverse: } x_{b,c,i-k}\text{)}$$
 
     Args:
-        out: storage of the result, ``batch x out_channels x width``.
-        out_shape: its sizes.
+        out: storage of ``batch x out_channels x out_width``. Every element is written. ``out_width`` need not be the
+            input's: the gradient of a weight is a convolution whose output is as wide as the kernel.
+        out_shape: its shape.
         out_strides: its strides.
         out_size: its number of elements.
-        input: storage of the input, ``batch x in_channels x width``.
-        input_shape: its sizes.
+        input: storage of ``batch x in_channels x width``.
+        input_shape: its shape.
         input_strides: its strides.
-        weight: storage of the weight, ``out_channels x in_channels x kernel_width``.
-        weight_shape: its sizes.
+        weight: storage of ``out_channels x in_channels x kernel_width``.
+        weight_shape: its shape.
         weight_strides: its strides.
-        reverse: anchor the kernel at the right instead of the left.
+        reverse: anchor the kernel at its right end instead of its left.
+
+    >>> a, w, out = np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0]), np.empty(3)
+    >>> wide, steps = np.array([1, 1, 3]), np.array([3, 3, 1])
+    >>> _tensor_conv1d(out, wide, steps, 3, a, wide, steps, w, np.array([1, 1, 2]), np.array([2, 2, 1]), False)
+    >>> out.tolist()
+    [21.0, 32.0, 3.0]
     """
     out_channels, out_width = out_shape[1], out_shape[2]
-    in_channels, width = input_shape[1], input_shape[2]
-    kernel_width = weight_shape[2]
-    for line in prange(out_shape[0] * out_channels):
-        b = line // out_channels
-        o = line - b * out_channels
+    channels, width = input_shape[1], input_shape[2]
+    taps = weight_shape[2]
+    x_batch, x_channel, x_column = input_strides[0], input_strides[1], input_strides[2]
+    w_out, w_channel, w_column = weight_strides[0], weight_strides[1], weight_strides[2]
+    x_tap = -x_column if reverse else x_column
+
+    for task in prange(out_shape[0] * out_channels):
+        b = task // out_channels
+        o = task - b * out_channels
         for i in range(out_width):
-            total = 0.0
-            for c in range(in_channels):
-                p = b * input_strides[0] + c * input_strides[1]
-                q = o * weight_strides[0] + c * weight_strides[1]
-                for k in range(kernel_width):
-                    x = i - k if reverse else i + k
-                    if 0 <= x < width:
-                        total += input[p + x * input_strides[2]] * weight[q + k * weight_strides[2]]
+            # The taps whose input lies inside.
+            first = max(0, i - width + 1) if reverse else 0
+            last = min(taps, i + 1) if reverse else min(taps, width - i)
+            total = out.dtype.type(0)
+            for c in range(channels):
+                x = b * x_batch + c * x_channel + i * x_column
+                w = o * w_out + c * w_channel
+                for k in range(first, last):
+                    total += input[x + k * x_tap] * weight[w + k * w_column]
             out[b * out_strides[0] + o * out_strides[1] + i * out_strides[2]] = total
 
 
 def _tensor_conv2d(
-    out,
-    out_shape,
-    out_strides,
-    out_size,
-    input,
-    input_shape,
-    input_strides,
-    weight,
-    weight_shape,
-    weight_strides,
-    reverse,
-):
-    r"""Compute $y_{b,o,i,j} = \sum_{c,k,l} x_{b,c,i+k,j+l} w_{o,c,k,l}$, or $x_{b,c,i-k,j-l}$ in reverse (task 4.2).
+    out: Storage,
+    out_shape: Integers,
+    out_strides: Integers,
+    out_size: int,
+    input: Storage,
+    input_shape: Integers,
+    input_strides: Integers,
+    weight: Storage,
+    weight_shape: Integers,
+    weight_strides: Integers,
+    reverse: bool,
+) -> None:
+    r"""Convolve in two dimensions, the input continued by zeros.
 
-    What lies beyond the image counts as zero. The output's height and width decide how many places are computed.
+    $$y_{b,o,i,j} = \sum_{c,k,l} x_{b,c,i+k,j+l}\, w_{o,c,k,l} \qquad\text{(reverse: } x_{b,c,i-k,j-l}\text{)}$$
 
     Args:
-        out: storage of the result, ``batch x out_channels x height x width``.
-        out_shape: its sizes.
+        out: storage of ``batch x out_channels x out_height x out_width``. Every element is written. The height and
+            width need not be the input's: the gradient of a weight is a convolution with an output of the kernel's size.
+        out_shape: its shape.
         out_strides: its strides.
         out_size: its number of elements.
-        input: storage of the input, ``batch x in_channels x height x width``.
-        input_shape: its sizes.
+        input: storage of ``batch x in_channels x height x width``.
+        input_shape: its shape.
         input_strides: its strides.
-        weight: storage of the weight, ``out_channels x in_channels x kernel_height x kernel_width``.
-        weight_shape: its sizes.
+        weight: storage of ``out_channels x in_channels x kernel_height x kernel_width``.
+        weight_shape: its shape.
         weight_strides: its strides.
-        reverse: anchor the kernel at the bottom right instead of the top left.
+        reverse: anchor the kernel at its bottom right instead of its top left.
+
+    >>> a, w, out = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 10.0]), np.empty(4)
+    >>> square, steps = np.array([1, 1, 2, 2]), np.array([4, 4, 2, 1])
+    >>> kernel = np.array([1, 1, 1, 2]), np.array([2, 2, 2, 1])
+    >>> _tensor_conv2d(out, square, steps, 4, a, square, steps, w, *kernel, False)
+    >>> out.tolist()
+    [21.0, 2.0, 43.0, 4.0]
     """
     out_channels, out_height, out_width = out_shape[1], out_shape[2], out_shape[3]
-    in_channels, height, width = input_shape[1], input_shape[2], input_shape[3]
-    kernel_height, kernel_width = weight_shape[2], weight_shape[3]
-    for line in prange(out_shape[0] * out_channels):
-        b = line // out_channels
-        o = line - b * out_channels
+    channels, height, width = input_shape[1], input_shape[2], input_shape[3]
+    tap_rows, tap_columns = weight_shape[2], weight_shape[3]
+    x_batch, x_channel, x_row, x_column = input_strides[0], input_strides[1], input_strides[2], input_strides[3]
+    w_out, w_channel, w_row, w_column = weight_strides[0], weight_strides[1], weight_strides[2], weight_strides[3]
+    x_tap_row, x_tap_column = (-x_row, -x_column) if reverse else (x_row, x_column)
+
+    for task in prange(out_shape[0] * out_channels):
+        b = task // out_channels
+        o = task - b * out_channels
         for i in range(out_height):
+            # The rows and columns of taps whose input lies inside.
+            first_row = max(0, i - height + 1) if reverse else 0
+            last_row = min(tap_rows, i + 1) if reverse else min(tap_rows, height - i)
             for j in range(out_width):
-                total = 0.0
-                for c in range(in_channels):
-                    for k in range(kernel_height):
-                        y = i - k if reverse else i + k
-                        if 0 <= y < height:
-                            p = b * input_strides[0] + c * input_strides[1] + y * input_strides[2]
-                            q = o * weight_strides[0] + c * weight_strides[1] + k * weight_strides[2]
-                            for m in range(kernel_width):
-                                x = j - m if reverse else j + m
-                                if 0 <= x < width:
-                                    total += input[p + x * input_strides[3]] * weight[q + m * weight_strides[3]]
+                first = max(0, j - width + 1) if reverse else 0
+                last = min(tap_columns, j + 1) if reverse else min(tap_columns, width - j)
+                total = out.dtype.type(0)
+                for c in range(channels):
+                    for k in range(first_row, last_row):
+                        x = b * x_batch + c * x_channel + i * x_row + j * x_column + k * x_tap_row
+                        w = o * w_out + c * w_channel + k * w_row
+                        for l in range(first, last):
+                            total += input[x + l * x_tap_column] * weight[w + l * w_column]
                 out[b * out_strides[0] + o * out_strides[1] + i * out_strides[2] + j * out_strides[3]] = total
+
+
+def _tensor_matrix_multiply(
+    out: Storage,
+    out_shape: Integers,
+    out_strides: Integers,
+    a_storage: Storage,
+    a_shape: Integers,
+    a_strides: Integers,
+    b_storage: Storage,
+    b_shape: Integers,
+    b_strides: Integers,
+) -> None:
+    r"""Multiply batches of matrices, $y_{nij} = \sum_k a_{nik}\, b_{nkj}$; a batch of one serves every $n$.
+
+    Args:
+        out: storage of ``batch x rows x columns``. Every element is written.
+        out_shape: its shape.
+        out_strides: its strides.
+        a_storage: storage of ``batch x rows x inner``, or of ``1 x rows x inner``.
+        a_shape: its shape.
+        a_strides: its strides.
+        b_storage: storage of ``batch x inner x columns``, or of ``1 x inner x columns``.
+        b_shape: its shape.
+        b_strides: its strides.
+
+    >>> a, out, square, steps = np.array([1.0, 2.0, 3.0, 4.0]), np.empty(4), np.array([1, 2, 2]), np.array([4, 2, 1])
+    >>> _tensor_matrix_multiply(out, square, steps, a, square, steps, a, square, steps)
+    >>> out.tolist()
+    [7.0, 10.0, 15.0, 22.0]
+    """
+    rows, columns, inner = out_shape[1], out_shape[2], a_shape[2]
+    a_batch = a_strides[0] if a_shape[0] > 1 else 0
+    b_batch = b_strides[0] if b_shape[0] > 1 else 0
+    a_row, a_column = a_strides[1], a_strides[2]
+    b_row, b_column = b_strides[1], b_strides[2]
+
+    for task in prange(out_shape[0] * rows):
+        n = task // rows
+        i = task - n * rows
+        for j in range(columns):
+            a = n * a_batch + i * a_row
+            b = n * b_batch + j * b_column
+            total = out.dtype.type(0)
+            for k in range(inner):
+                total += a_storage[a + k * a_column] * b_storage[b + k * b_row]
+            out[n * out_strides[0] + i * out_strides[1] + j * out_strides[2]] = total
