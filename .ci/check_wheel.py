@@ -5,6 +5,7 @@ python .ci/check_wheel.py dist/NAME.whl
 
 from __future__ import annotations
 
+import runpy
 import sys
 import zipfile
 from pathlib import Path
@@ -28,6 +29,9 @@ def main() -> None:
         sys.exit("the wheel lacks py.typed, so its types are ignored")
     if not any(name.endswith("licenses/LICENSE") for name in info):
         sys.exit("the wheel lacks the licence")
+    version = runpy.run_path(str(ROOT / "minitorch/version.py"))["__version__"]
+    if wheel.name.split("-")[1] != version:
+        sys.exit(f"{wheel.name} is not of version {version}")
     print(f"{wheel.name}: {len(package)} files of the package, licence and type marker present")
 
 
