@@ -1,0 +1,269 @@
+"""A tree of modules and their parameters (course module 0, task 0.4).
+
+Whatever is assigned to an attribute sorts itself: a :class:`Parameter` is what training changes, a :class:`Module` is
+a branch of the tree, and anything else is an ordinary attribute.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+from .errors import ArgumentError, MiniTorchError
+
+__all__ = ["Module", "Parameter"]
+
+
+class Module:
+    """A part of a model: its parameters, the modules inside it, and what it computes in ``forward``.
+
+    A subclass calls ``super().__init__()`` first, then assigns parameters and modules, and defines ``forward``.
+
+    Attributes:
+        training: True in training mode, False in evaluation mode; dropout and the like look at it.
+
+    >>> class Line(Module):
+    ...     def __init__(self) -> None:
+    ...         super().__init__()
+    ...         self.slope = Parameter(2.0)
+    ...         self.offset = Parameter(1.0)
+    ...
+    ...     def forward(self, x: float) -> float:
+    ...         return self.slope.value * x + self.offset.value
+    >>> Line()(3.0)
+    7.0
+    >>> [name for name, _ in Line().named_parameters()]
+    ['slope', 'offset']
+    """
+
+    _modules: dict[str, Module]
+    _parameters: dict[str, Parameter]
+    training: bool
+
+    def __init__(self) -> None:
+        self._modules = {}
+        self._parameters = {}
+        self.training = True
+
+    # --- the tree ---
+
+    def modules(self) -> Sequence[Module]:
+        """List the modules directly inside this one."""
+        return list(self._modules.values())
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """Walk this module and all below it, each once and before those inside it, with dotted names."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [("", self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            children = [(_join(name, key), child) for key, child in module._modules.items()]
+            stack.extend(reversed(children))
+
+    def named_parameters(self) -> Sequence[tuple[str, Parameter]]:
+        """List the parameters of this module and of all below it, with dotted names such as ``layer1.weight``.
+
+        A parameter or a module that is shared, found under two names, is listed once, under the first of them, so
+        that an optimiser moves it once.
+        """
+        first_name: dict[int, tuple[str, Parameter]] = {}
+        for prefix, module in self.named_modules():
+            for key, parameter in module._parameters.items():
+                first_name.setdefault(id(parameter), (_join(prefix, key), parameter))
+        return list(first_name.values())
+
+    def parameters(self) -> Sequence[Parameter]:
+        """List the parameters of this module and of all below it, in the order of :meth:`named_parameters`."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def train(self) -> Self:
+        """Put this module and all below it into training mode, and return it."""
+        return self._set_training(True)
+
+    def eval(self) -> Self:
+        """Put this module and all below it into evaluation mode, and return it."""
+        return self._set_training(False)
+
+    def _set_training(self, training: bool) -> Self:
+        for _, module in self.named_modules():
+            module.training = training
+        return self
+
+    # --- attributes ---
+
+    def add_parameter(self, k: str, v: Any) -> Parameter:
+        """Make a parameter whose name is computed rather than written.
+
+        Args:
+            k: its name in this module.
+            v: its value, or a parameter that already exists.
+
+        Returns:
+            The parameter, which is now an attribute too.
+
+        Raises:
+            ArgumentError: the name is empty, has a dot in it, or is a method's.
+
+        >>> layer = Module()
+        >>> layer.add_parameter("weight_0", 0.5).value, layer.weight_0.value
+        (0.5, 0.5)
+        """
+        parameter = v if isinstance(v, Parameter) else Parameter(v, k)
+        self._register("_parameters", k, parameter)
+        return parameter
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            self._register("_parameters", key, value)
+        elif isinstance(value, Module):
+            self._register("_modules", key, value)
+        else:
+            self._refuse_to_hide(key, value)
+            super().__setattr__(key, value)
+
+    def _register(self, table: str, key: str, value: Parameter | Module) -> None:
+        kind = type(value).__name__
+        if table not in self.__dict__:
+            raise MiniTorchError(
+                f"Expected {type(self).__name__}.__init__ to call super().__init__() before it assigns the {kind} "
+                f"{key!r}. Make that call its first line."
+            )
+        if not key or "." in key:
+            raise ArgumentError(
+                f"Expected a name without dots for the {kind}, got {key!r}. Dots join the names of nested modules."
+            )
+        if hasattr(type(self), key):
+            raise ArgumentError(
+                f"Expected a free name for the {kind}, got {key!r}, which the class {type(self).__name__} defines. "
+                "Choose another name."
+            )
+        # A name means one thing: what it meant before must not stay behind and be found first.
+        for other in (self.__dict__, self._parameters, self._modules):
+            if other is not self.__dict__[table]:
+                other.pop(key, None)
+        self.__dict__[table][key] = value
+
+    def _refuse_to_hide(self, key: str, value: Any) -> None:
+        if key in self.__dict__.get("_parameters", ()):
+            raise ArgumentError(
+                f"Expected a Parameter for {key!r}, got {type(value).__name__}. "
+                f"Write {key}.update(value) to change its value, or del the attribute first."
+            )
+        if key in self.__dict__.get("_modules", ()):
+            raise ArgumentError(
+                f"Expected a Module for {key!r}, got {type(value).__name__}. Del the attribute first to reuse its name."
+            )
+
+    def __getattr__(self, key: str) -> Any:
+        # Python comes here only after its own search has failed.
+        for table in ("_parameters", "_modules"):
+            if key in self.__dict__.get(table, ()):
+                return self.__dict__[table][key]
+        message = f"{type(self).__name__} has no attribute {key!r}."
+        if close := difflib.get_close_matches(key, dir(self), n=1):
+            message += f" Did you mean {close[0]!r}?"
+        # The name and the object are left out of the exception, or Python would add a suggestion of its own.
+        raise AttributeError(message)
+
+    def __delattr__(self, key: str) -> None:
+        for table in (self._parameters, self._modules):
+            if key in table:
+                del table[key]
+                return
+        super().__delattr__(key)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.__dict__.get("_parameters", ()), *self.__dict__.get("_modules", ())]
+
+    # --- use ---
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the module's result; a subclass defines it, with arguments of its own.
+
+        Raises:
+            NotImplementedError: the subclass does not define it.
+        """
+        raise NotImplementedError(
+            f"Expected {type(self).__name__} to define forward(self, ...), and it does not. "
+            "Write that method: calling the module runs it."
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run ``forward``."""
+        return self.forward(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        """Draw the tree: a line for each parameter, with its shape where it has one, and a block for each module.
+
+        >>> network = Module()
+        >>> network.layer = Module()
+        >>> network.layer.bias = Parameter(0.5)
+        >>> network
+        Module(
+          (layer): Module(
+            (bias): Parameter(0.5)
+          )
+        )
+        """
+        return self._draw(())
+
+    def _draw(self, above: tuple[Module, ...]) -> str:
+        name = type(self).__name__
+        if any(module is self for module in above):
+            return f"{name}(...)"
+        lines = [f"({key}): {_summary(parameter)}" for key, parameter in self._parameters.items()]
+        lines += [f"({key}): {module._draw((*above, self))}" for key, module in self._modules.items()]
+        if not lines:
+            return f"{name}()"
+        body = "\n".join(lines).replace("\n", "\n  ")
+        return f"{name}(\n  {body}\n)"
+
+
+class Parameter:
+    """A value that training changes, held by a :class:`Module`.
+
+    It holds anything: a number, a Scalar, a Tensor. A value with a method ``requires_grad_`` is told that its
+    derivative is wanted.
+
+    Args:
+        x: the value.
+        name: given to such a value too, where there is one.
+
+    >>> p = Parameter(5.0)
+    >>> p.update(6.0)
+    >>> p.value
+    6.0
+    """
+
+    def __init__(self, x: Any, name: str | None = None) -> None:
+        self.name = name
+        self.update(x)
+
+    def update(self, x: Any) -> None:
+        """Replace the value."""
+        self.value = x
+        if hasattr(x, "requires_grad_"):
+            x.requires_grad_(True)
+            if self.name:
+                x.name = self.name
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+def _join(prefix: str, key: str) -> str:
+    return f"{prefix}.{key}" if prefix else key
+
+
+def _summary(parameter: Parameter) -> str:
+    """Describe a parameter in one line: by its shape if it has one, otherwise by its value."""
+    shape = getattr(parameter.value, "shape", None)
+    return f"Parameter({parameter.value!r})" if shape is None else f"Parameter(shape={tuple(shape)})"
