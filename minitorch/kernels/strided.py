@@ -100,7 +100,7 @@ def _tensor_conv2d(
 
     Args:
         out: storage of ``batch x out_channels x out_height x out_width``. Every element is written. The height and
-            width need not be the input's: the gradient of a weight is a convolution with an output of the kernel's size.
+            width need not be the input's: the gradient of a weight is a convolution as large as the kernel.
         out_shape: its shape.
         out_strides: its strides.
         out_size: its number of elements.

@@ -1,0 +1,162 @@
+"""The contiguous convolution kernels, against sums over NumPy's sliding windows."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minitorch.kernels.cpu import conv
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+SHAPES = [
+    # batch, in channels, out channels, height, width, kernel height, kernel width
+    (1, 1, 1, 1, 1, 1, 1),
+    (2, 1, 4, 28, 28, 3, 3),
+    (3, 4, 8, 28, 28, 3, 3),
+    (3, 5, 7, 27, 27, 3, 3),
+    (2, 3, 5, 4, 3, 6, 7),  # a kernel larger than the image
+    (40, 2, 3, 5, 7, 2, 4),  # many images in one tile
+    (2, 2, 9, 70, 40, 3, 2),  # an image of several strips
+    (3, 2, 4, 2, 1500, 1, 3),  # a row longer than a tile
+    (2, 9, 13, 8, 8, 1, 1),
+    (5, 1, 1, 16, 16, 5, 5),
+    (20, 3, 6, 1, 52, 1, 5),
+]
+EMPTY = [
+    (0, 2, 3, 4, 4, 3, 3),
+    (2, 0, 3, 4, 4, 3, 3),
+    (2, 2, 0, 4, 4, 3, 3),
+    (2, 2, 3, 0, 4, 3, 3),
+    (2, 2, 3, 4, 4, 0, 3),
+]
+
+
+def windows(x, kh, kw, reverse):
+    """What each tap sees: ``batch x channel x height x width x kernel_height x kernel_width``."""
+    before, after = ((kh - 1, kw - 1), (0, 0)) if reverse else ((0, 0), (kh - 1, kw - 1))
+    padded = np.pad(x, ((0, 0), (0, 0), (before[0], after[0]), (before[1], after[1])))
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(2, 3))
+    return seen[..., ::-1, ::-1] if reverse else seen
+
+
+def reference(x, w, reverse):
+    return np.einsum("bcijkl,ockl->boij", windows(x, *w.shape[2:], reverse), w)
+
+
+def reference_grad_weight(x, g, kernel, reverse):
+    return np.einsum("bcijkl,boij->ockl", windows(x, *kernel, reverse), g)
+
+
+def reference_grad_input(g, w, reverse):
+    return reference(g, w.swapaxes(0, 1), not reverse)
+
+
+def draw(shape, dtype, seed=0):
+    b, c, o, h, width, kh, kw = shape
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal(s).astype(dtype) for s in ((b, c, h, width), (o, c, kh, kw), (b, o, h, width)))
+
+
+def run_all(x, w, g, reverse):
+    out, grad_input, grad_weight = np.full(g.shape, np.nan, x.dtype), np.full_like(x, np.nan), np.full_like(w, np.nan)
+    conv.conv2d_forward(out, x, w, reverse)
+    conv.conv2d_grad_input(grad_input, g, w, reverse)
+    conv.conv2d_grad_weight(grad_weight, x, g, reverse)
+    return out, grad_input, grad_weight
+
+
+def check(x, w, g, reverse):
+    expected = (
+        reference(x, w, reverse),
+        reference_grad_input(g, w, reverse),
+        reference_grad_weight(x, g, w.shape[2:], reverse),
+    )
+    for found, wanted in zip(run_all(x, w, g, reverse), expected, strict=True):
+        scale = max(1.0, np.abs(wanted).max(initial=0))
+        np.testing.assert_allclose(found, wanted, atol=TOLERANCE[x.dtype.name] * scale, rtol=0)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_values_and_gradients(shape, dtype, reverse):
+    check(*draw(shape, dtype), reverse)
+
+
+@pytest.mark.parametrize("shape", EMPTY)
+def test_sizes_of_zero(shape):
+    x, w, g = draw(shape, "float32")
+    out, grad_input, grad_weight = run_all(x, w, g, False)
+    assert out.shape == g.shape
+    assert not out.any()
+    assert not grad_input.any()
+    assert not grad_weight.any()
+
+
+@given(
+    st.tuples(*(st.integers(1, n) for n in (5, 6, 9, 9, 9, 5, 5))),
+    st.booleans(),
+    st.sampled_from(["float32", "float64"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_small_shape(shape, reverse, dtype, seed):
+    check(*draw(shape, dtype, seed), reverse)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_one_dimension(reverse):
+    x, w, g = draw((10, 50, 100, 1, 52, 1, 3), "float32")
+    out, grad_input, grad_weight = np.empty_like(g[:, :, 0]), np.empty_like(x[:, :, 0]), np.empty_like(w[:, :, 0])
+    conv.conv1d_forward(out, x[:, :, 0], w[:, :, 0], reverse)
+    conv.conv1d_grad_input(grad_input, g[:, :, 0], w[:, :, 0], reverse)
+    conv.conv1d_grad_weight(grad_weight, x[:, :, 0], g[:, :, 0], reverse)
+    np.testing.assert_allclose(out, reference(x, w, reverse)[:, :, 0], atol=2e-4)
+    np.testing.assert_allclose(grad_input, reference_grad_input(g, w, reverse)[:, :, 0], atol=2e-4)
+    np.testing.assert_allclose(grad_weight, reference_grad_weight(x, g, (1, 3), reverse)[:, :, 0], atol=3e-4)
+
+
+def test_a_weight_in_any_layout():
+    x, w, g = draw((3, 4, 8, 9, 9, 3, 3), "float64")
+    backwards = np.ascontiguousarray(w[::-1, :, :, ::-1].transpose(3, 1, 0, 2))
+    view = backwards.transpose(2, 1, 3, 0)[::-1, :, :, ::-1]
+    np.testing.assert_array_equal(view, w)
+    for found, wanted in zip(run_all(x, view, g, True), run_all(x, w, g, True), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("shape", [(32, 4, 8, 28, 28, 3, 3), (40, 9, 20, 12, 11, 3, 3), (50, 10, 30, 1, 52, 1, 4)])
+def test_bits_do_not_depend_on_threads(shape):
+    x, w, g = draw(shape, "float32")
+    threads = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        one = run_all(x, w, g, False)
+        numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
+        two = run_all(x, w, g, False)
+    finally:
+        numba.set_num_threads(threads)
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("where", ["input", "weight", "grad"])
+def test_what_is_not_finite_reaches_what_saw_it(where, reverse, value):
+    x, w, g = draw((2, 3, 5, 6, 7, 3, 3), "float64")
+    {"input": x, "weight": w, "grad": g}[where][(1, 2, 1, 0) if where != "weight" else (4, 1, 2, 2)] = value
+    ones = [np.ones_like(a) for a in (x, w, g)]
+    marked = [np.where(np.isfinite(a), 0.0, 1.0) for a in (x, w, g)]
+    # An output is touched where the same convolution of marks, the other operand all ones, is not zero.
+    touched = [
+        reference(marked[0], ones[1], reverse) + reference(ones[0], marked[1], reverse),
+        reference_grad_input(marked[2], ones[1], reverse) + reference_grad_input(ones[2], marked[1], reverse),
+        reference_grad_weight(marked[0], ones[2], (3, 3), reverse)
+        + reference_grad_weight(ones[0], marked[2], (3, 3), reverse),
+    ]
+    for found, marks in zip(run_all(x, w, g, reverse), touched, strict=True):
+        np.testing.assert_array_equal(~np.isfinite(found), marks > 0)
