@@ -70,6 +70,6 @@ $(VENV)/.has-%: pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(VENV)/.made:
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "MiniTorch needs Python 3.11 or newer and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "MiniTorch needs Python 3.11 or newer and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
