@@ -21,7 +21,7 @@ from ..errors import DataError
 
 __all__ = ["DataFile", "DataSet", "RemoteFile", "identify", "read_content"]
 
-GZIP_START, ZIP_START = b"\x1f\x8b", b"PK\x03\x04"
+GZIP_START = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
