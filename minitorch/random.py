@@ -21,10 +21,13 @@ import math
 import os
 import threading
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from .errors import ArgumentError, DTypeError
 
 __all__ = ["Generator", "default_generator", "initial_seed", "manual_seed", "philox"]
 
@@ -85,7 +88,13 @@ class Generator:
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> None:
-        """Begin again at stream 0 of ``seed``."""
+        """Begin again at stream 0 of ``seed``.
+
+        Raises:
+            ArgumentError: the seed is not a whole number.
+        """
+        if not isinstance(seed, Integral):
+            raise ArgumentError(f"Expected a whole number as the seed, got {seed!r}. Pass an int.")
         with self._lock:
             self.seed = int(seed) & (1 << 64) - 1
             self.stream = 0
@@ -118,8 +127,13 @@ class Generator:
 
         Element $i$ in row-major order is $\lfloor w / 2^{8} \rfloor 2^{-24}$ in float32, with $w$ the first word
         at position $i$, and $(\lfloor w_0 / 2^5 \rfloor 2^{26} + \lfloor w_1 / 2^6 \rfloor) 2^{-53}$ in float64.
+
+        Raises:
+            DTypeError: the dtype is neither float32 nor float64.
         """
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise DTypeError(f"Expected the dtype float32 or float64 for random numbers, got {np.dtype(dtype)}.")
         seed, stream = self.next_stream()
         w0, w1, _, _ = philox(np.arange(math.prod(shape), dtype=np.uint64), stream, seed)
         if np.dtype(dtype) == np.float32:
@@ -139,7 +153,13 @@ class Generator:
         return np.argsort(self.uniform(n), kind="stable")
 
     def integers(self, low: int, high: int, shape: int | Sequence[int]) -> npt.NDArray[np.int64]:
-        """Draw integers from ``low`` to ``high - 1``."""
+        """Draw integers from ``low`` to ``high - 1``.
+
+        Raises:
+            ArgumentError: there is no such integer.
+        """
+        if low >= high:
+            raise ArgumentError(f"Expected low below high, got {low} and {high}. The upper end is never drawn.")
         return (low + np.floor(self.uniform(shape) * (high - low))).astype(np.int64)
 
     def __repr__(self) -> str:
