@@ -1,0 +1,148 @@
+"""Maxima, averages and places, against NumPy."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from minitorch.kernels.cpu import pool
+
+DTYPES = ["float32", "float64"]
+
+# Few different values, so that equal ones and NaN are common.
+values = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.5, 2.0, np.inf, np.nan])
+
+
+def max_axis(a):
+    outer, n, inner = a.shape
+    out, place = np.empty(outer * inner, a.dtype), np.empty(outer * inner, np.int64)
+    pool.max_axis(out, place, a.reshape(-1), n, inner)
+    return out.reshape(outer, inner), place.reshape(outer, inner)
+
+
+def windows(a, kh, kw):
+    """Each window as one row, and the places of its elements."""
+    *lead, height, width = a.shape
+    places = np.arange(a.size).reshape(a.shape)
+
+    def rows(x):
+        x = x.reshape(-1, height // kh, kh, width // kw, kw).swapaxes(2, 3)
+        return x.reshape(*lead, height // kh, width // kw, kh * kw)
+
+    return rows(a), rows(places)
+
+
+def max_pool(a, kernel):
+    shape = (*a.shape[:-2], a.shape[-2] // kernel[0], a.shape[-1] // kernel[1])
+    out, place = np.empty(shape, a.dtype), np.empty(shape, np.int64)
+    pool.max_pool(out, place, a, kernel)
+    return out, place
+
+
+# NumPy's argmax too takes the first of equal maxima, and the first NaN before every number.
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (3, 52, 1), (2, 33, 1), (4, 5, 7), (2, 3, 600), (0, 3, 2), (1, 70000, 1), (3, 2, 0)]
+)
+def test_max_axis(shape, dtype):
+    a = np.random.default_rng(0).integers(-9, 9, shape).astype(dtype)
+    out, place = max_axis(a)
+    np.testing.assert_array_equal(out, a.max(1) if a.size else np.empty(out.shape))
+    indices = np.arange(a.size).reshape(shape)
+    np.testing.assert_array_equal(
+        place, np.take_along_axis(indices, a.argmax(1)[:, None], 1)[:, 0] if a.size else place
+    )
+
+
+@given(
+    st.tuples(*(st.integers(1, 40),) * 2, st.integers(1, 4)).flatmap(lambda s: arrays(np.float64, s, elements=values))
+)
+def test_max_axis_of_few_values(a):
+    out, place = max_axis(a)
+    first = a.argmax(1)[:, None]
+    np.testing.assert_array_equal(out, np.take_along_axis(a, first, 1)[:, 0])
+    np.testing.assert_array_equal(place, np.take_along_axis(np.arange(a.size).reshape(a.shape), first, 1)[:, 0])
+
+
+def check_max_pool(a, kernel):
+    out, place = max_pool(a, kernel)
+    elements, places = windows(a, *kernel)
+    first = elements.argmax(-1)[..., None]
+    np.testing.assert_array_equal(out, np.take_along_axis(elements, first, -1)[..., 0])
+    np.testing.assert_array_equal(place, np.take_along_axis(places, first, -1)[..., 0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("shape", "kernel"),
+    [
+        ((16, 8, 28, 28), (4, 4)),
+        ((1, 1, 1, 1), (1, 1)),
+        ((2, 3, 6, 35), (3, 5)),
+        ((2, 2, 4, 4), (4, 1)),
+        ((3, 1, 2, 8), (1, 8)),
+    ],
+)
+def test_max_pool(shape, kernel, dtype):
+    check_max_pool(np.random.default_rng(1).standard_normal(shape).astype(dtype), kernel)
+
+
+@given(st.tuples(*(st.integers(1, 3),) * 4), st.data())
+def test_max_pool_of_few_values(sizes, data):
+    rows, columns, kh, kw = sizes
+    check_max_pool(
+        data.draw(arrays(np.float32, (2, rows * kh, columns * kw), elements=values.map(np.float32))), (kh, kw)
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(16, 8, 28, 28), (2, 3, 4, 16), (0, 3, 4, 4)])
+def test_avg_pool_and_its_gradient(shape, dtype):
+    rng = np.random.default_rng(2)
+    a = rng.standard_normal(shape).astype(dtype)
+    out = np.empty((*shape[:2], shape[2] // 2, shape[3] // 4), dtype)
+    pool.avg_pool(out, a, (2, 4))
+    np.testing.assert_allclose(out, windows(a, 2, 4)[0].mean(-1) if a.size else out, rtol=1e-5, atol=1e-6)
+    grad, spread = rng.standard_normal(out.shape).astype(dtype), np.empty_like(a)
+    pool.avg_pool_grad(spread, grad, (2, 4))
+    np.testing.assert_allclose(spread, grad.repeat(2, 2).repeat(4, 3) / 8, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [0, 1, 17, 50_000])
+def test_take_and_put(size, dtype):
+    rng = np.random.default_rng(3)
+    a, place = rng.standard_normal(size + 5).astype(dtype), rng.integers(0, size + 5, size)
+    taken = np.empty(size, dtype)
+    pool.take(taken, a, place)
+    np.testing.assert_array_equal(taken, a[place])
+    out, expected = np.full(size + 5, np.nan, dtype), np.zeros(size + 5, dtype)
+    pool.put(out, taken, place)
+    np.add.at(expected, place, taken)  # in the same order, so the same bits
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_places_may_repeat():
+    out = np.empty(2)
+    pool.put(out, np.array([1.0, 10.0, 100.0]), np.array([1, 1, 1]))
+    assert out.tolist() == [0.0, 111.0]
+
+
+def test_bits_do_not_depend_on_threads():
+    a = np.random.default_rng(4).standard_normal((64, 8, 28, 28)).astype(np.float32)
+    averages = np.empty((2, 64, 8, 7, 7), np.float32)
+    threads = numba.get_num_threads()
+    try:
+        for count in (0, 1):
+            numba.set_num_threads(min(count + 1, numba.config.NUMBA_NUM_THREADS))
+            check_max_pool(a, (4, 4))
+            pool.avg_pool(averages[count], a, (4, 4))
+    finally:
+        numba.set_num_threads(threads)
+    np.testing.assert_array_equal(averages[0], averages[1])

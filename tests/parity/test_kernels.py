@@ -1,0 +1,113 @@
+"""Values and gradients of the kernels of module 4, against PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from minitorch.kernels.cpu import conv, pool, softmax
+
+DTYPES = ["float32", "float64"]
+ATOL = {"float32": 2e-4, "float64": 1e-10}
+
+
+def tensors(dtype, *shapes):
+    rng = np.random.default_rng(0)
+    return [torch.tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True) for shape in shapes]
+
+
+def arrays(*xs):
+    return [x.detach().numpy() for x in xs]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("shape", "kernel"),
+    [
+        ((16, 1, 28, 28), (4, 3, 3)),
+        ((16, 4, 28, 28), (8, 3, 3)),
+        ((3, 5, 27, 27), (7, 5, 2)),
+        ((4, 3, 33, 65), (6, 4, 4)),
+    ],
+)
+def test_conv2d(shape, kernel, dtype, reverse):
+    outs, kh, kw = kernel
+    x, w, g = tensors(dtype, shape, (outs, shape[1], kh, kw), (shape[0], outs, *shape[2:]))
+    pads = (kw - 1, 0, kh - 1, 0) if reverse else (0, kw - 1, 0, kh - 1)
+    y = F.conv2d(F.pad(x, pads), w.flip(2, 3) if reverse else w)
+    y.backward(g)
+    a, b, d = arrays(x, w, g)
+    out, grad_x, grad_w = np.empty_like(d), np.empty_like(a), np.empty_like(b)
+    conv.conv2d_forward(out, a, b, reverse)
+    conv.conv2d_grad_input(grad_x, d, b, reverse)
+    conv.conv2d_grad_weight(grad_w, a, d, reverse)
+    np.testing.assert_allclose(out, y.detach(), atol=ATOL[dtype])
+    np.testing.assert_allclose(grad_x, x.grad, atol=ATOL[dtype])
+    np.testing.assert_allclose(grad_w, w.grad, atol=5 * ATOL[dtype])
+
+
+@pytest.mark.parametrize("width", [3, 4, 5])
+@pytest.mark.parametrize("batch", [10, 50])
+def test_conv1d_of_the_sentiment_network(batch, width):
+    x, w, g = tensors("float32", (batch, 50, 52), (100, 50, width), (batch, 100, 52))
+    y = F.conv1d(F.pad(x, (0, width - 1)), w)
+    y.backward(g)
+    a, b, d = arrays(x, w, g)
+    out, grad_x, grad_w = np.empty_like(d), np.empty_like(a), np.empty_like(b)
+    conv.conv1d_forward(out, a, b)
+    conv.conv1d_grad_input(grad_x, d, b)
+    conv.conv1d_grad_weight(grad_w, a, d)
+    np.testing.assert_allclose(out, y.detach(), atol=2e-4)
+    np.testing.assert_allclose(grad_x, x.grad, atol=2e-4)
+    np.testing.assert_allclose(grad_w, w.grad, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", [(4, 4), (2, 7), (1, 1)])
+def test_max_pool(kernel, dtype):
+    (x,) = tensors(dtype, (3, 8, 28, 28))
+    x = x.detach().round().requires_grad_()  # many equal maxima: the first one gets the gradient there too
+    y, place = F.max_pool2d(x, kernel, return_indices=True)
+    (g,) = tensors(dtype, y.shape)
+    y.backward(g)
+    out, found, grad = np.empty(y.shape, dtype), np.empty(y.shape, np.int64), np.empty(x.numel(), dtype)
+    pool.max_pool(out, found, x.detach().numpy(), kernel)
+    pool.put(grad, g.detach().numpy().reshape(-1), found.reshape(-1))
+    np.testing.assert_array_equal(out, y.detach())
+    np.testing.assert_array_equal(found % 784, place)
+    np.testing.assert_array_equal(grad, x.grad.reshape(-1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_avg_pool(dtype):
+    (x,) = tensors(dtype, (3, 8, 28, 28))
+    y = F.avg_pool2d(x, (4, 7))
+    (g,) = tensors(dtype, y.shape)
+    y.backward(g)
+    out, grad = np.empty(y.shape, dtype), np.empty(x.shape, dtype)
+    pool.avg_pool(out, x.detach().numpy(), (4, 7))
+    pool.avg_pool_grad(grad, g.detach().numpy(), (4, 7))
+    np.testing.assert_allclose(out, y.detach(), atol=1e-6)
+    np.testing.assert_allclose(grad, x.grad, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("reference", "forward", "backward"),
+    [
+        (torch.softmax, softmax.softmax, softmax.softmax_grad),
+        (torch.log_softmax, softmax.logsoftmax, softmax.logsoftmax_grad),
+    ],
+)
+def test_softmax(reference, forward, backward, dtype):
+    x, g = tensors(dtype, (4, 10, 3), (4, 10, 3))
+    y = reference(100 * x, 1)
+    (grad,) = torch.autograd.grad(y, x, g)
+    out, found = np.empty(120, dtype), np.empty(120, dtype)
+    forward(out, 100 * x.detach().numpy().reshape(-1), 10, 3)
+    backward(found, g.detach().numpy().reshape(-1), out, 10, 3)
+    np.testing.assert_allclose(out, y.detach().reshape(-1), atol=ATOL[dtype], rtol=1e-6)
+    np.testing.assert_allclose(100 * found, grad.reshape(-1), atol=ATOL[dtype], rtol=1e-3)
