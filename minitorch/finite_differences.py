@@ -16,34 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["Slope", "derivative_range", "one_sided_slope"]
+__all__ = ["derivative_range", "one_sided_range"]
 
-STEPS = tuple(4.0**-k for k in range(4, 19))
+STEPS = tuple(4.0**-k for k in range(4, 21))
 TOLERANCE = 0.005
 
-
-@dataclass
-class Slope:
-    """An estimated slope, and how far it may be from the truth.
-
-    Attributes:
-        value: the slope; infinite at a jump.
-        error: what disagreement between step sizes and rounding leave open.
-    """
-
-    value: float
-    error: float
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The smallest and the largest derivative that this slope allows: 0.5 % and the error to either side."""
-        if math.isinf(self.value):
-            return self.value, self.value
-        margin = TOLERANCE * abs(self.value) + self.error
-        return self.value - margin, self.value + margin
+Range = tuple[float, float]
 
 
-def derivative_range(g: Callable[[float], float], scale: float = 1.0, rounding: float = 0.0) -> tuple[float, float]:
+def derivative_range(g: Callable[[float], float], scale: float = 1.0, rounding: float = 0.0) -> Range:
     r"""Bound the derivatives of ``g`` at zero that its values allow.
 
     Args:
@@ -59,15 +40,15 @@ def derivative_range(g: Callable[[float], float], scale: float = 1.0, rounding: 
     >>> round(low, 1), round(high, 1)
     (-1.0, 1.0)
     """
-    sides = [one_sided_slope(g, direction * scale, rounding) for direction in (-1.0, 1.0)]
-    bounds = [side.bounds for side in sides if side is not None]
-    if not bounds:
+    sides = [one_sided_range(g, direction * scale, rounding) for direction in (-1.0, 1.0)]
+    known = [side for side in sides if side is not None]
+    if not known:
         return -math.inf, math.inf
-    return min(low for low, _ in bounds), max(high for _, high in bounds)
+    return min(low for low, _ in known), max(high for _, high in known)
 
 
-def one_sided_slope(g: Callable[[float], float], direction: float, rounding: float = 0.0) -> Slope | None:
-    r"""Estimate the slope of ``g`` at zero from one side, $\lim_{t \to 0} (g(t) - g(0)) / t$ with $t$ of one sign.
+def one_sided_range(g: Callable[[float], float], direction: float, rounding: float = 0.0) -> Range | None:
+    r"""Bound the slope of ``g`` at zero from one side, $\lim_{t \to 0} (g(t) - g(0)) / t$ with $t$ of one sign.
 
     Args:
         g: the function. Where it raises an ArithmeticError or a ValueError, or is not finite, it is taken as undefined.
@@ -75,10 +56,12 @@ def one_sided_slope(g: Callable[[float], float], direction: float, rounding: flo
         rounding: how far rounding may move a value of ``g``.
 
     Returns:
-        The slope and its error; None where too few values are defined.
+        The bounds, 0.5 % and the estimated error around the slope, one of them infinite at a jump and where a pole
+        is too near to tell; None where too few values are defined.
 
-    >>> round(one_sided_slope(lambda t: max(t, 0.0), 1.0).value, 6)
-    1.0
+    >>> low, high = one_sided_range(lambda t: 3.0 * max(t, 0.0), 1.0)
+    >>> round(low, 3), round(high, 3)
+    (2.985, 3.015)
     """
     start = _finite_value(g, 0.0)
     if start is None:
@@ -96,17 +79,13 @@ def one_sided_slope(g: Callable[[float], float], direction: float, rounding: flo
     if len(rises) < 3:
         return None
     rounding = max(rounding, math.ulp(start))
-    if _jumps(rises, rounding):
-        return Slope(math.copysign(math.inf, rises[-1] / direction), 0.0)
     quotients = [rise / t for rise, t in zip(rises, sizes)]
-    extrapolated = [(4.0 * finer - coarser) / 3.0 for coarser, finer in pairwise(quotients)]
-    estimates: list[Slope] = []
-    for slope, finer, rise, t in zip(extrapolated, extrapolated[1:], rises, sizes):
-        # The two values in each quotient may be wrong by `rounding` at the start, and in proportion to the rise
-        # later; over a quarter of the step, times 4/3, plus the same over the step, makes a factor of twelve.
-        noise = 12.0 * (rounding + math.ulp(rise)) / abs(t)
-        estimates.append(Slope(slope, 2.0 * abs(slope - finer) + noise))
-    return min(estimates, key=lambda estimate: estimate.error)
+    if _grows_without_end(rises, rounding):
+        steepest = quotients[-1]
+        return (steepest, math.inf) if steepest > 0 else (-math.inf, steepest)
+    slope = _most_credible(_estimates(rises, sizes, quotients, rounding))
+    margin = TOLERANCE * abs(slope.value) + slope.error
+    return slope.value - margin, slope.value + margin
 
 
 def _finite_value(g: Callable[[float], float], t: float) -> float | None:
@@ -117,7 +96,46 @@ def _finite_value(g: Callable[[float], float], t: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _jumps(rises: list[float], rounding: float) -> bool:
-    """Tell whether the function rises as much over a step as over one four times as long, however short."""
+def _grows_without_end(rises: list[float], rounding: float) -> bool:
+    """Tell whether even the shortest step leaves the slope growing: a jump, or a pole nearer than that step.
+
+    Over a quarter of a step a smooth function rises a quarter as much, and a function that jumps just as much.
+    """
     shorter, longer = abs(rises[-1]), abs(rises[-2])
-    return shorter > 100.0 * rounding and shorter > 0.9 * longer
+    return shorter > 100.0 * rounding and shorter > 0.3 * longer
+
+
+@dataclass
+class _Slope:
+    """An estimated slope, and how far it may be from the truth."""
+
+    value: float
+    error: float
+
+    @property
+    def is_clear(self) -> bool:
+        return self.error < 0.5 * abs(self.value)
+
+
+def _estimates(rises: list[float], sizes: list[float], quotients: list[float], rounding: float) -> list[_Slope]:
+    """Extrapolate each pair of quotients to a step of zero; how much the next pair differs is the error."""
+    extrapolated = [(4.0 * shorter - longer) / 3.0 for longer, shorter in pairwise(quotients)]
+    slopes: list[_Slope] = []
+    for value, following, rise, t in zip(extrapolated, extrapolated[1:], rises, sizes):
+        # Both values in a quotient may be wrong, by `rounding` at the start and in proportion to the rise later.
+        # Over a quarter of the step, times 4/3, plus the same over the step, that makes a factor of twelve.
+        noise = 12.0 * (rounding + math.ulp(rise)) / abs(t)
+        slopes.append(_Slope(value, 2.0 * abs(value - following) + noise))
+    return slopes
+
+
+def _most_credible(slopes: list[_Slope]) -> _Slope:
+    """Choose among estimates, from the longest step to the shortest."""
+    best = min(range(len(slopes)), key=lambda k: slopes[k].error)
+    chosen = slopes[best]
+    for shorter in slopes[best + 1 :]:
+        # Across a pole the long steps agree with each other too, on a slope far too small. Shorter ones that see a
+        # clear slope, and a different one, know better.
+        if shorter.is_clear and abs(shorter.value - chosen.value) > shorter.error + chosen.error:
+            chosen = shorter
+    return chosen

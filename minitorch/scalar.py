@@ -305,7 +305,9 @@ def _rounding_error(out: Scalar) -> float:
     total = 0.0
     for scalar in topological_sort(out):
         derivative = derivatives.pop(scalar.unique_id, 0.0)
-        total += abs(scalar.data * derivative)
+        share = abs(scalar.data * derivative)
+        # An infinite derivative says nothing about rounding, and must not excuse itself.
+        total += share if math.isfinite(share) else 0.0
         if not scalar.is_leaf():
             for parent, d_parent in scalar.chain_rule(derivative):
                 derivatives[parent.unique_id] = derivatives.get(parent.unique_id, 0.0) + d_parent

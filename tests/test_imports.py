@@ -22,7 +22,7 @@ LAYERS = [
     ["errors", "version", "paths", "dtypes"],
     ["operators", "random", "finite_differences", "tensor_data", "kernels"],
     ["autodiff"],
-    ["scalar_functions", "scalar"],
+    ["finite_differences", "scalar_functions", "scalar"],
     ["tensor_ops", "fast_ops", "cuda_ops"],
     ["tensor_functions"],
     ["tensor"],
