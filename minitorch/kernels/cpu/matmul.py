@@ -46,8 +46,15 @@ def matmul(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
     multiplications = a.shape[-2] * a.shape[-1] * b.shape[-1]
     if multiplications >= LARGE and a.shape[-2] >= 2 * ROWS:
         return _large(a, b)
-    with blas.one_thread:
+    # Infinity arises without a warning, as in compiled loops.
+    with blas.one_thread, np.errstate(all="ignore"):
         return np.ascontiguousarray(np.matmul(a, b))
+
+
+def _batched(matrices: npt.NDArray[Any], batch: tuple[int, ...]) -> npt.NDArray[Any]:
+    # Only where it must: what NumPy broadcasts is read-only, a type of its own to Numba, which compiles again for it.
+    shape = (*batch, *matrices.shape[-2:])
+    return matrices if matrices.shape == shape else np.broadcast_to(matrices, shape)
 
 
 def _large(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -59,10 +66,11 @@ def _large(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     out = np.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
-    left = np.broadcast_to(a, (*batch, *a.shape[-2:]))
-    right = np.broadcast_to(b, (*batch, *b.shape[-2:]))
+    left = _batched(a, batch)
+    right = _batched(b, batch)
     for index in np.ndindex(*batch):
-        one, two = _as_blas(left[index]), _as_blas(right[index])
+        # Blocks of rows are cut from the left one, so its rows must be contiguous; the right one stays whole.
+        one, two = np.ascontiguousarray(left[index]), _as_blas(right[index])
         with blas.one_thread:
             _rows.run(LARGE, out[index], one, two)
     return out
