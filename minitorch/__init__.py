@@ -3,7 +3,7 @@
 This page is the public surface. Read the modules in the order of their imports below; each is one idea.
 """
 
-from . import errors, fast_ops, operators
+from . import errors, fast_conv, fast_ops, nn, operators
 from .autodiff import (
     Context,
     Variable,
@@ -14,7 +14,6 @@ from .autodiff import (
     no_grad,
     topological_sort,
 )
-from .creation import ones, rand, set_default_backend, tensor, zeros
 from .datasets import Graph, datasets, make_pts
 from .dtypes import float32, float64, get_default_dtype, int64, set_default_dtype
 from .errors import (
@@ -31,10 +30,13 @@ from .errors import (
     NaNError,
     ShapeError,
 )
+from .fast_conv import Conv1dFun, Conv2dFun, conv1d, conv2d
 from .fast_ops import FastBackend, FastOps
 from .gradcheck import grad_central_difference, grad_check
 from .module import Module, Parameter
+from .nn import argmax, avgpool2d, dropout, logsoftmax, max, maxpool2d, softmax, tile
 from .operators import prod
+from .optim import SGD, Adam, Optimizer
 from .random import Generator, default_generator, initial_seed, manual_seed
 from .scalar import Scalar, ScalarHistory, derivative_check
 from .scalar_functions import ScalarFunction
@@ -55,3 +57,98 @@ from .tensor_functions import Function
 from .tensor_ops import SimpleBackend, SimpleOps, TensorBackend, TensorOps
 from .testing import MathTest, MathTestVariable
 from .version import __version__
+
+# isort: split
+# Last, because `tensor` the function stands where the submodule of that name would be found.
+from .creation import ones, rand, set_default_backend, tensor, zeros
+
+__all__ = [
+    "MAX_DIMS",
+    "SGD",
+    "Adam",
+    "ArgumentError",
+    "BackendError",
+    "BroadcastError",
+    "Context",
+    "Conv1dFun",
+    "Conv2dFun",
+    "DTypeError",
+    "DataError",
+    "FastBackend",
+    "FastOps",
+    "Function",
+    "Generator",
+    "GradientError",
+    "Graph",
+    "GraphError",
+    "History",
+    "IndexingError",
+    "MathTest",
+    "MathTestVariable",
+    "MiniTorchError",
+    "MissingDependencyError",
+    "Module",
+    "NaNError",
+    "Optimizer",
+    "Parameter",
+    "Scalar",
+    "ScalarFunction",
+    "ScalarHistory",
+    "ShapeError",
+    "SimpleBackend",
+    "SimpleOps",
+    "Tensor",
+    "TensorBackend",
+    "TensorData",
+    "TensorOps",
+    "UserIndex",
+    "UserShape",
+    "UserStrides",
+    "Variable",
+    "__version__",
+    "argmax",
+    "avgpool2d",
+    "backpropagate",
+    "broadcast_index",
+    "central_difference",
+    "conv1d",
+    "conv2d",
+    "datasets",
+    "default_generator",
+    "derivative_check",
+    "dropout",
+    "enable_grad",
+    "errors",
+    "fast_conv",
+    "fast_ops",
+    "float32",
+    "float64",
+    "get_default_dtype",
+    "grad_central_difference",
+    "grad_check",
+    "index_to_position",
+    "initial_seed",
+    "int64",
+    "is_grad_enabled",
+    "logsoftmax",
+    "make_pts",
+    "manual_seed",
+    "max",
+    "maxpool2d",
+    "nn",
+    "no_grad",
+    "ones",
+    "operators",
+    "prod",
+    "rand",
+    "set_default_backend",
+    "set_default_dtype",
+    "shape_broadcast",
+    "softmax",
+    "strides_from_shape",
+    "tensor",
+    "tile",
+    "to_index",
+    "topological_sort",
+    "zeros",
+]

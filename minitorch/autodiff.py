@@ -15,8 +15,8 @@ Nothing here knows what a variable holds: :class:`Variable` is the whole contrac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from contextlib import ContextDecorator
+from dataclasses import dataclass, field
 from threading import local
 from typing import Any, Protocol
 
@@ -80,7 +80,7 @@ class _SetGrad(ContextDecorator):
         grad_mode.enabled = self._before.pop()
 
 
-class no_grad(_SetGrad):  # noqa: N801  (PyTorch's name)
+class no_grad(_SetGrad):
     """Compute without remembering how: faster, and nothing is kept for a backward pass.
 
     >>> with no_grad():
@@ -91,7 +91,7 @@ class no_grad(_SetGrad):  # noqa: N801  (PyTorch's name)
     enabled = False
 
 
-class enable_grad(_SetGrad):  # noqa: N801  (PyTorch's name)
+class enable_grad(_SetGrad):
     """Remember again, inside a :class:`no_grad` block."""
 
     enabled = True

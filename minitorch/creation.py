@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,9 @@ def tensor(
     (2, 3)
     """
     if isinstance(ls, Tensor):
-        raise DTypeError("expected numbers, got a tensor: it is one already; detach() gives a constant of the same data")
+        raise DTypeError(
+            "expected numbers, got a tensor: it is one already; detach() gives a constant of the same data"
+        )
     target = storage_dtype(dtype) if dtype is not None else None
     if not isinstance(ls, np.ndarray):
         try:
@@ -61,7 +62,9 @@ def tensor(
         except (ValueError, TypeError) as error:
             if "inhomogeneous" in str(error):
                 raise ShapeError("the lists are ragged: expected lists of one length at each depth") from None
-            raise DTypeError(f"expected numbers, got {type(ls).__name__} with an element that is none: {error}") from None
+            raise DTypeError(
+                f"expected numbers, got {type(ls).__name__} with an element that is none: {error}"
+            ) from None
     array = np.array(ls, dtype=target or storage_dtype(ls.dtype), order="C")
     return _wrap(array, backend, requires_grad)
 

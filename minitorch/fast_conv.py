@@ -2,8 +2,8 @@ r"""Convolution in one and two dimensions (course tasks 4.1 and 4.2).
 
 $$y_{b,o,i} = \sum_{c,k} x_{b,c,i+k}\, w_{o,c,k} \qquad\text{(reverse: } x_{b,c,i-k}\text{)}$$
 
-and the same with $i = (\text{row}, \text{column})$ and $k = (\text{tap row}, \text{tap column})$ in two dimensions. The output is as large as the
-input; beyond the edge the input counts as zero. This is what the field calls convolution, and mathematics
+In two dimensions $i$ and $k$ are pairs, of a row and a column. The output is as large as the input; beyond the edge
+the input counts as zero. This is what the field calls convolution, and mathematics
 cross-correlation: the kernel is not mirrored.
 
 :data:`tensor_conv1d` and :data:`tensor_conv2d` are the readable kernels: Numba dispatchers over storages, shapes and
@@ -55,14 +55,14 @@ class _Convolution(Function):
         """
         if input.dims != cls.dims + 2 or weight.dims != cls.dims + 2:
             raise ShapeError(
-                f"conv{cls.dims}d expects an input of batch x in_channels x {cls.layout} and a weight of out_channels x "
-                f"in_channels x the kernel's {cls.layout}, got {input.shape} and {weight.shape}. Insert missing dimensions "
-                "with view."
+                f"conv{cls.dims}d expects an input of batch x in_channels x {cls.layout} and a weight of out_channels "
+                f"x in_channels x the kernel's {cls.layout}, got {input.shape} and {weight.shape}. Insert missing "
+                "dimensions with view."
             )
         if input.shape[1] != weight.shape[1]:
             raise ShapeError(
-                f"conv{cls.dims}d: the input {input.shape} has {input.shape[1]} channels, but the weight {weight.shape} "
-                f"expects {weight.shape[1]}. Expected shape[1] of both to be equal."
+                f"conv{cls.dims}d: the input {input.shape} has {input.shape[1]} channels, but the weight "
+                f"{weight.shape} expects {weight.shape[1]}. Expected shape[1] of both to be equal."
             )
         ctx.save_for_backward(input, weight, reverse)
         return input.backend.ops.conv(input, weight, reverse)

@@ -3,8 +3,8 @@
 Two sets of kernels live side by side:
 
 * **The readable ones**, public as in the course: :func:`tensor_map`, :func:`tensor_zip`, :func:`tensor_reduce` and
-  :data:`tensor_matrix_multiply` are Numba dispatchers over storages, shapes and strides. They accept every memory layout,
-  run in parallel, and are what one reads to learn how strides work.
+  :data:`tensor_matrix_multiply` are Numba dispatchers over storages, shapes and strides. They accept every memory
+  layout, run in parallel, and are what one reads to learn how strides work.
 * **The fast ones**, in :mod:`minitorch.kernels.cpu`, for contiguous data. :class:`FastOps` runs these: before an
   operation it simplifies the layout (neighbouring dimensions that are walked alike become one) and copies an
   operand only where that leaves no simple layout.
@@ -25,7 +25,7 @@ from numba import prange
 from . import tensor_data
 from .kernels import elements
 from .kernels.compile import bind, jit, jit_element
-#CONV
+from .kernels.cpu import conv, dropout, pool, softmax
 from .kernels.cpu.elementwise import map_kernel, zip_kernel
 from .kernels.cpu.matmul import matmul
 from .kernels.cpu.reduce import reduce_kernel
@@ -35,7 +35,7 @@ from .tensor_ops import MapProto, TensorBackend, TensorOps, matmul_shape
 
 if TYPE_CHECKING:
     from .tensor import Tensor
-    from .tensor_data import UserShape
+    from .tensor_data import Shape, Storage, Strides, UserShape
 
 __all__ = [
     "FastBackend",
@@ -56,7 +56,9 @@ index_to_position = jit_element(tensor_data.index_to_position)
 broadcast_index = jit_element(tensor_data.broadcast_index)
 
 
-def _tensor_map(out, out_shape, out_strides, in_storage, in_shape, in_strides):
+def _tensor_map(
+    out: Storage, out_shape: Shape, out_strides: Strides, in_storage: Storage, in_shape: Shape, in_strides: Strides
+) -> None:
     size = np.prod(out_shape)
     for i in prange(size):
         out_index = np.empty(MAX_DIMS, np.int64)[: len(out_shape)]
@@ -67,7 +69,17 @@ def _tensor_map(out, out_shape, out_strides, in_storage, in_shape, in_strides):
         out[index_to_position(out_index, out_strides)] = value
 
 
-def _tensor_zip(out, out_shape, out_strides, a_storage, a_shape, a_strides, b_storage, b_shape, b_strides):
+def _tensor_zip(
+    out: Storage,
+    out_shape: Shape,
+    out_strides: Strides,
+    a_storage: Storage,
+    a_shape: Shape,
+    a_strides: Strides,
+    b_storage: Storage,
+    b_shape: Shape,
+    b_strides: Strides,
+) -> None:
     size = np.prod(out_shape)
     for i in prange(size):
         out_index = np.empty(MAX_DIMS, np.int64)[: len(out_shape)]
@@ -81,7 +93,15 @@ def _tensor_zip(out, out_shape, out_strides, a_storage, a_shape, a_strides, b_st
         out[index_to_position(out_index, out_strides)] = fn(left, right)
 
 
-def _tensor_reduce(out, out_shape, out_strides, a_storage, a_shape, a_strides, reduce_dim):
+def _tensor_reduce(
+    out: Storage,
+    out_shape: Shape,
+    out_strides: Strides,
+    a_storage: Storage,
+    a_shape: Shape,
+    a_strides: Strides,
+    reduce_dim: int,
+) -> None:
     size = np.prod(out_shape)
     for i in prange(size):
         index = np.empty(MAX_DIMS, np.int64)[: len(out_shape)]
@@ -164,9 +184,7 @@ def _plan_zip(a: TensorData, b: TensorData, shape: tuple[int, ...]) -> tuple[Any
     return a._storage, b._storage, *sizes, *a_strides, *b_strides
 
 
-def _merge_dims(
-    shape: Sequence[int], a_strides: Sequence[int], b_strides: Sequence[int]
-) -> list[tuple[int, int, int]]:
+def _merge_dims(shape: Sequence[int], a_strides: Sequence[int], b_strides: Sequence[int]) -> list[tuple[int, int, int]]:
     """Join neighbouring dimensions that both operands walk as one: ``[(size, stride of a, stride of b), ...]``."""
     walk: list[tuple[int, int, int]] = []
     for n, sa, sb in zip(shape, a_strides, b_strides, strict=True):
@@ -215,13 +233,6 @@ def _fold(function: Callable[[float, float], float], start: float, data: TensorD
 def _contiguous(a: Tensor) -> np.ndarray[Any, Any]:
     """Give the elements as a C-contiguous array of the tensor's shape, copying only when they are not so."""
     return np.ascontiguousarray(a._tensor.array)
-
-
-def _around(shape: Sequence[int], dim: int) -> tuple[int, int, int]:
-    """Split a shape at a dimension: the number of elements before it, in it, and behind it."""
-    before = math.prod(shape[:dim])
-    behind = math.prod(shape[dim + 1 :])
-    return before, shape[dim], behind
 
 
 # --- the backend ---------------------------------------------------------------------------------------------
@@ -279,6 +290,73 @@ class FastOps(TensorOps):
         """Multiply through BLAS, large products in row blocks over the cores."""
         matmul_shape(a.shape, b.shape)
         return a._new(TensorData.from_array(matmul(a._tensor.array, b._tensor.array)))
+
+    @staticmethod
+    def conv(input: Tensor, weight: Tensor, reverse: bool) -> Tensor:
+        """Run the blocked kernels of :mod:`minitorch.kernels.cpu.conv`."""
+        out = TensorData.empty((input.shape[0], weight.shape[0], *input.shape[2:]), input.dtype)
+        convolve = conv.conv1d_forward if input.dims == 3 else conv.conv2d_forward
+        convolve(out.array, _contiguous(input), weight._tensor.array, reverse)
+        return input._new(out)
+
+    @staticmethod
+    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, reverse: bool) -> Tensor:
+        """Run the blocked kernels of :mod:`minitorch.kernels.cpu.conv`."""
+        out = TensorData.empty((grad.shape[1], input.shape[1], *kernel), input.dtype)
+        gradient = conv.conv1d_grad_weight if input.dims == 3 else conv.conv2d_grad_weight
+        gradient(out.array, _contiguous(input), _contiguous(grad), reverse)
+        return input._new(out)
+
+    @staticmethod
+    def max(a: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+        """Run the kernels of :mod:`minitorch.kernels.cpu.pool`."""
+        shape = (*a.shape[:dim], 1, *a.shape[dim + 1 :])
+        values, places = TensorData.empty(shape, a.dtype), TensorData.empty(shape, np.int64)
+        pool.max_axis(values._storage, places._storage, a._tensor.flat(), a.shape[dim], math.prod(a.shape[dim + 1 :]))
+        return a._new(values), a._new(places)
+
+    @staticmethod
+    def max_pool(a: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Run the kernels of :mod:`minitorch.kernels.cpu.pool`."""
+        shape = (*a.shape[:2], a.shape[2] // kernel[0], a.shape[3] // kernel[1])
+        values, places = TensorData.empty(shape, a.dtype), TensorData.empty(shape, np.int64)
+        pool.max_pool(values.array, places.array, _contiguous(a), kernel)
+        return a._new(values), a._new(places)
+
+    @staticmethod
+    def take(a: Tensor, index: Tensor) -> Tensor:
+        """Read, spread over the cores."""
+        out = TensorData.empty(index.shape, a.dtype)
+        pool.take(out._storage, a._tensor.flat(), index._tensor.flat())
+        return a._new(out)
+
+    @staticmethod
+    def put(a: Tensor, index: Tensor, shape: UserShape) -> Tensor:
+        """Add in order, on one core."""
+        out = TensorData.empty(shape, a.dtype)
+        pool.put(out._storage, a._tensor.flat(), index._tensor.flat())
+        return a._new(out)
+
+    @staticmethod
+    def softmax(a: Tensor, dim: int) -> Tensor:
+        """Run the kernels of :mod:`minitorch.kernels.cpu.softmax`."""
+        out = TensorData.empty(a.shape, a.dtype)
+        softmax.softmax(out._storage, a._tensor.flat(), a.shape[dim], math.prod(a.shape[dim + 1 :]))
+        return a._new(out)
+
+    @staticmethod
+    def logsoftmax(a: Tensor, dim: int) -> Tensor:
+        """Run the kernels of :mod:`minitorch.kernels.cpu.softmax`."""
+        out = TensorData.empty(a.shape, a.dtype)
+        softmax.logsoftmax(out._storage, a._tensor.flat(), a.shape[dim], math.prod(a.shape[dim + 1 :]))
+        return a._new(out)
+
+    @staticmethod
+    def dropout(a: Tensor, rate: float, scale: float, seed: int, stream: int) -> Tensor:
+        """Make the mask while multiplying; see :mod:`minitorch.kernels.cpu.dropout`."""
+        out = TensorData.empty(a.shape, a.dtype)
+        dropout.dropout(out._storage, a._tensor.flat(), rate, scale, seed, stream)
+        return a._new(out)
 
 
 FastBackend = TensorBackend(FastOps)

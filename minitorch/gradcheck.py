@@ -92,7 +92,7 @@ def grad_check(f: Callable[..., Tensor], *vals: Tensor) -> None:
             moved = np.argwhere(direction)
             if len(moved) > 1:
                 # Kinks in several elements need not form one band together; each alone must.
-                if all(_fits(value, vals, i, gradient, _unit(x.shape, e), here, size)[0] for e in moved):
+                if all(_fits(value, vals, i, gradient, _unit(x.shape, e.tolist()), here, size)[0] for e in moved):
                     continue
                 where = "along a random direction"
             else:

@@ -74,8 +74,8 @@ def embedding(index: Tensor, weight: Tensor) -> Tensor:
     which = index.to_numpy().astype(np.int64, copy=False)
     if which.size and not 0 <= which.min() <= which.max() < rows:
         raise DataError(
-            f"embedding: expected indices from 0 to {rows - 1}, got {which.min()} to {which.max()}. Map words that the table "
-            "lacks to a row of their own."
+            f"embedding: expected indices from 0 to {rows - 1}, got {which.min()} to {which.max()}. Map words that the "
+            "table lacks to a row of their own."
         )
     places = which[..., None] * features + np.arange(features)
     return Take.apply(weight, Index(weight._new(TensorData.from_array(places))))

@@ -43,8 +43,8 @@ def _pooled_size(input: Tensor, kernel: tuple[int, int]) -> tuple[int, int]:
         raise ShapeError(f"a pooling window has at least one row and column, got {kernel}")
     if height % kh or width % kw:
         raise ShapeError(
-            f"a {kh}x{kw} window does not divide an image of {height}x{width}. Crop it to "
-            f"{height // kh * kh}x{width // kw * kw}, pad it, or choose a window whose sides divide {height} and {width}."
+            f"a {kh}x{kw} window does not divide an image of {height}x{width}. Crop it to {height // kh * kh}x"
+            f"{width // kw * kw}, pad it, or choose a window whose sides divide {height} and {width}."
         )
     return height // kh, width // kw
 
@@ -57,8 +57,8 @@ def tile(input: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, int, int]:
         kernel: the window's height and width, which divide the image's.
 
     Returns:
-        The windows, ``batch x channel x new_height x new_width x (kernel_height * kernel_width)``; the new height; the
-        new width.
+        The windows, ``batch x channel x new_height x new_width x (kernel_height * kernel_width)``, the new height, and
+        the new width.
 
     Raises:
         ShapeError: the window does not divide the image.
@@ -105,10 +105,10 @@ class MaxPool2d(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, kernel: tuple[int, int]) -> Tensor:
-        """Find the maxima, and read them."""
-        place = x.backend.ops.max_pool_index(x, kernel)
-        ctx.save_for_backward(Index(place), x.shape)
-        return x.backend.ops.take(x, place)
+        """Find the maxima, and remember their places."""
+        values, places = x.backend.ops.max_pool(x, kernel)
+        ctx.save_for_backward(Index(places), x.shape)
+        return values
 
     @staticmethod
     def backward(ctx: Context, d: Tensor) -> Tensor:
@@ -146,10 +146,10 @@ class Max(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, dim: Any) -> Tensor:
-        """Find the maxima, and read them."""
-        place = x.backend.ops.max_index(x, _one_dim(x, dim))
-        ctx.save_for_backward(Index(place), x.shape)
-        return x.backend.ops.take(x, place)
+        """Find the maxima, and remember their places."""
+        values, places = x.backend.ops.max(x, _one_dim(x, dim))
+        ctx.save_for_backward(Index(places), x.shape)
+        return values
 
     @staticmethod
     def backward(ctx: Context, d: Tensor) -> Tensor:
@@ -194,9 +194,9 @@ def argmax(input: Tensor, dim: int | Tensor) -> Tensor:
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
     with no_grad():
-        place = input.backend.ops.max_index(input, _one_dim(input, dim))
-        marks = ones(place.shape, backend=input.backend, dtype=input.dtype)
-        return Put.apply(marks, Index(place), input.shape)
+        _, places = input.backend.ops.max(input, _one_dim(input, dim))
+        marks = ones(places.shape, backend=input.backend, dtype=input.dtype)
+        return Put.apply(marks, Index(places), input.shape)
 
 
 # --- softmax -------------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def logsoftmax(input: Tensor, dim: int | Tensor) -> Tensor:
 
 
 class Dropout(Function):
-    """Multiply each element by ``scale`` or by 0. The mask depends on seed, stream and place, and is made again in backward."""
+    """Multiply each element by ``scale`` or by 0, by a mask that depends on seed, stream and place alone."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, rate: float, scale: float, seed: int, stream: int) -> Tensor:

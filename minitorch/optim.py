@@ -29,8 +29,8 @@ class Optimizer:
         self.parameters: Sequence[Parameter] = list(parameters)
         if not self.parameters:
             raise ArgumentError(
-                "an optimiser needs at least one parameter, got none. Pass model.parameters(), and check that layers are "
-                "attributes of the model, and not only elements of a list."
+                "an optimiser needs at least one parameter, got none. Pass model.parameters(), and check that layers "
+                "are attributes of the model, and not only elements of a list."
             )
 
     def zero_grad(self) -> None:

@@ -1,9 +1,9 @@
-"""The tensor as the course has it: many numbers, and the memory of how they were made (course module 2).
+r"""The tensor as the course has it: many numbers, and the memory of how they were made (course module 2).
 
 Below this file everything is exact and neutral. The course's habits are all here:
 
 ========================  =======================================================================================
-``t.log()``               $\\ln(x + 10^{-6})$, so that a probability of zero gives a large loss and not infinity
+``t.log()``               $\ln(x + 10^{-6})$, so that a probability of zero gives a large loss and not infinity
 ``t.is_close(u)``         equal within 0.01
 ``t < u``, ``t == u``     1.0 or 0.0 in the dtype of the operands
 ``t.sum(d)``, ``mean``    the reduced dimension stays, with size 1; over everything, the result has shape ``(1,)``
@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 import numpy.typing as npt
 
-from .autodiff import Context, Variable, backpropagate, enable_grad, grad_mode, no_grad
+from .autodiff import Variable, backpropagate, enable_grad, grad_mode, no_grad
 from .dtypes import FLOATS, storage_dtype
-from .errors import ArgumentError, BackendError, DTypeError, GraphError, IndexingError, ShapeError
+from .errors import DTypeError, GraphError, ShapeError
 from .tensor_data import TensorData, UserIndex, UserShape, UserStrides
 from .tensor_functions import (
     EQ,
@@ -34,7 +34,6 @@ from .tensor_functions import (
     All,
     Copy,
     Exp,
-    Function,
     History,
     Inv,
     IsClose,
@@ -186,7 +185,9 @@ class Tensor:
             ShapeError: there is not exactly one.
         """
         if self.size != 1:
-            raise ShapeError(f"item() reads a tensor of one element, got shape {self.shape}. Index it, or reduce it first.")
+            raise ShapeError(
+                f"item() reads a tensor of one element, got shape {self.shape}. Index it, or reduce it first."
+            )
         return self._tensor.get((0,) * self.dims)
 
     def __getitem__(self, key: int | UserIndex) -> float:
@@ -284,8 +285,8 @@ class Tensor:
         if grad_output is None:
             if self.size != 1:
                 raise ShapeError(
-                    f"backward() without an argument starts from a single number, got shape {self.shape}. Reduce it with "
-                    "sum() or mean(), or pass the gradient."
+                    f"backward() without an argument starts from a single number, got shape {self.shape}. Reduce it "
+                    "with sum() or mean(), or pass the gradient."
                 )
             grad_output = self._new(TensorData(np.ones(1, self.dtype), self.shape))
         elif grad_output.shape != self.shape:
@@ -318,18 +319,19 @@ class Tensor:
     def chain_rule(self, d_output: Tensor) -> list[tuple[Tensor, Tensor | None]]:
         """Pair each tensor that this one was computed from with its gradient."""
         history = self.history
-        assert history is not None and history.last_fn is not None
+        assert history is not None
+        assert history.last_fn is not None
         name, ctx = history.last_fn.__name__, history.ctx
         if ctx is None:
             raise GraphError(
-                f"the graph behind this tensor (made by {name}) was freed by an earlier backward(). Call the first one with "
-                "retain_graph=True, or compute the result again."
+                f"the graph behind this tensor (made by {name}) was freed by an earlier backward(). Call the first one "
+                "with retain_graph=True, or compute the result again."
             )
         inputs = [(i, x) for i, x in enumerate(history.inputs) if isinstance(x, Tensor)]
         if sum(x._tensor._version[0] for _, x in inputs) + self._tensor._version[0] != history.version:
             raise GraphError(
-                f"an element of a tensor that {name} used was written after {name} ran, so its gradient would be wrong. "
-                "Write into a copy instead."
+                f"an element of a tensor that {name} used was written after {name} ran, so its gradient would be "
+                "wrong. Write into a copy instead."
             )
         ctx.output = self
         try:
@@ -338,7 +340,8 @@ class Tensor:
             ctx.output = None
         if len(gradients) > len(history.inputs):
             raise GraphError(
-                f"{name}.backward returned {len(gradients)} gradients for {len(history.inputs)} inputs: expected at most one each"
+                f"{name}.backward returned {len(gradients)} gradients for {len(history.inputs)} inputs: expected at "
+                "most one for each"
             )
         pairs = []
         for i, x in inputs:

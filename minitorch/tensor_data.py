@@ -8,7 +8,7 @@ small tuples and move no data: a transposed matrix swaps its strides, and a broa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -306,7 +306,9 @@ class TensorData:
             )
         for d, (i, n) in enumerate(zip(key, self.shape, strict=True)):
             if not 0 <= i < n:
-                raise IndexingError(f"index {i} of dimension {d} is out of range: expected 0 to {n - 1} for {self.shape}")
+                raise IndexingError(
+                    f"index {i} of dimension {d} is out of range: expected 0 to {n - 1} for shape {self.shape}"
+                )
         return sum(int(i) * s for i, s in zip(key, self.strides, strict=True))
 
     def get(self, key: int | UserIndex) -> float:
@@ -361,9 +363,7 @@ class TensorData:
         """Repeat dimensions of size 1 to reach ``shape``, by strides of zero; the storage is shared."""
         shape = tuple(shape)
         missing = len(shape) - self.dims
-        strides = (0,) * missing + tuple(
-            0 if n == 1 else s for n, s in zip(self.shape, self.strides, strict=True)
-        )
+        strides = (0,) * missing + tuple(0 if n == 1 else s for n, s in zip(self.shape, self.strides, strict=True))
         return TensorData.of(self._storage, shape, strides, self)
 
     @staticmethod
@@ -382,5 +382,3 @@ class TensorData:
 
     def __repr__(self) -> str:
         return f"TensorData(shape={self.shape}, strides={self.strides}, dtype={self.dtype})"
-
-

@@ -1,4 +1,4 @@
-r"""The differentiable functions of tensors: one class an operation, forward and backward side by side (course module 2).
+r"""The differentiable functions of tensors: one class an operation, forward beside backward (course module 2).
 
 A *forward* calls the backend and records nothing. A *backward* receives $d = \partial z / \partial y$ for the
 function's result $y$ and gives $\partial z / \partial x$ for each input $x$; it is written with the same differentiable
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .autodiff import Context, grad_mode
-from .errors import BackendError, DTypeError, GraphError, IndexingError, ShapeError
+from .errors import BackendError, DTypeError, IndexingError, ShapeError
 from .tensor_data import TensorData, shape_broadcast
 from .tensor_ops import matmul_shape
 
@@ -76,9 +76,9 @@ class Function:
     """A differentiable operation. A subclass gives ``forward(ctx, *inputs)`` and ``backward(ctx, d)``.
 
     Inputs are tensors first; further arguments may be numbers, tuples or flags, which have no derivative.
-    ``backward`` returns one gradient for each input (anything, or nothing at the end, for those that are not
-    tensors; None where ``ctx.needs_input_grad`` says that it is not wanted). A gradient may have the broadcast shape: it is summed
-    to the input's shape afterwards.
+    ``backward`` returns one gradient for each input: anything, or nothing at the end, for those that are not tensors;
+    None where ``ctx.needs_input_grad`` says that it is not wanted. A gradient may have the broadcast shape: it is
+    summed to the input's shape afterwards.
     """
 
     registry: ClassVar[list[type[Function]]] = []
@@ -469,8 +469,8 @@ class View(Function):
         shape = _infer_size(_integers(shape), x)
         if not x._tensor.is_contiguous():
             raise ShapeError(
-                f"cannot view a tensor of shape {x.shape} and strides {x._tensor.strides} as {shape}: its elements are not "
-                "contiguous. Write t.contiguous().view(...)."
+                f"cannot view a tensor of shape {x.shape} and strides {x._tensor.strides} as {shape}: its elements are "
+                "not contiguous. Write t.contiguous().view(...)."
             )
         return x._new(x._tensor.view(shape))
 
@@ -530,8 +530,8 @@ class Cat(Function):
         others = [(*t.shape[:dim], *t.shape[dim + 1 :]) for t in tensors]
         if any(t.dims != first.dims for t in tensors) or others.count(others[0]) != len(others):
             raise ShapeError(
-                f"cannot join shapes {[t.shape for t in tensors]} along dimension {dim}: expected all other sizes to be "
-                "equal"
+                f"cannot join shapes {[t.shape for t in tensors]} along dimension {dim}: expected all other sizes to "
+                "be equal"
             )
         sizes = [t.shape[dim] for t in tensors]
         shape = (*first.shape[:dim], sum(sizes), *first.shape[dim + 1 :])
@@ -615,7 +615,7 @@ class Put(Function):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Places of elements: an integer tensor wrapped, so that a function takes it as an argument and not as an operand."""
+    """Places of elements: an integer tensor, wrapped so that a function takes it as an argument, not as an operand."""
 
     places: Tensor
 

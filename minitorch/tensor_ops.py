@@ -22,6 +22,7 @@ from .tensor_data import (
     broadcast_index,
     index_to_position,
     shape_broadcast,
+    strides_from_shape,
     to_index,
 )
 
@@ -29,13 +30,24 @@ if TYPE_CHECKING:
     from .tensor import Tensor
     from .tensor_data import Shape, Storage, Strides, UserShape
 
-__all__ = ["MapProto", "SimpleBackend", "SimpleOps", "TensorBackend", "TensorOps", "tensor_map", "tensor_reduce", "tensor_zip"]
+__all__ = [
+    "MapProto",
+    "SimpleBackend",
+    "SimpleOps",
+    "TensorBackend",
+    "TensorOps",
+    "tensor_map",
+    "tensor_reduce",
+    "tensor_zip",
+]
 
 
 class MapProto(Protocol):
     """A map: from a tensor to a new one, or into ``out``, which the input is then broadcast to."""
 
-    def __call__(self, x: Tensor, out: Tensor | None = ..., /) -> Tensor: ...
+    def __call__(self, x: Tensor, out: Tensor | None = ..., /) -> Tensor:
+        """Apply the function to every element."""
+        ...
 
 
 class TensorOps:
@@ -67,7 +79,7 @@ class TensorOps:
 
     @staticmethod
     def conv(input: Tensor, weight: Tensor, reverse: bool) -> Tensor:
-        """Convolve ``batch x in_channel x *space`` with ``out_channel x in_channel x *kernel``; the space keeps its size.
+        """Convolve ``batch x in_channel x *space`` with ``out_channel x in_channel x *kernel``, same size.
 
         Space is a width or a height and a width. The kernel is anchored at the left and top and reads zeros beyond
         the right and bottom; ``reverse`` anchors it at the right and bottom.
@@ -80,16 +92,16 @@ class TensorOps:
         raise NotImplementedError
 
     @staticmethod
-    def max_index(a: Tensor, dim: int) -> Tensor:
-        """Find the first maximum along ``dim``: its place in row-major order of the whole tensor, as int64.
+    def max(a: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+        """Find the maximum along ``dim``, and the place of the first one: int64, in row-major order of all of ``a``.
 
-        The result has size 1 along ``dim``. A NaN counts as larger than every number.
+        Both results have size 1 along ``dim``. A NaN counts as larger than every number.
         """
         raise NotImplementedError
 
     @staticmethod
-    def max_pool_index(a: Tensor, kernel: tuple[int, int]) -> Tensor:
-        """Find the first maximum of each ``kh x kw`` window of ``batch x channel x height x width``, as above."""
+    def max_pool(a: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Find the same for each ``kh x kw`` window of ``batch x channel x height x width``."""
         raise NotImplementedError
 
     @staticmethod
@@ -114,7 +126,7 @@ class TensorOps:
 
     @staticmethod
     def dropout(a: Tensor, rate: float, scale: float, seed: int, stream: int) -> Tensor:
-        """Multiply by ``scale`` where the uniform draw of that seed, stream and place is at least ``rate``, else by 0."""
+        """Multiply by ``scale`` where the draw of that seed, stream and place is at least ``rate``, else by 0."""
         raise NotImplementedError
 
 
@@ -178,7 +190,6 @@ class TensorBackend:
 def _quiet() -> np.errstate:
     """Let 1 / 0 be infinity without a warning, as in compiled code."""
     return np.errstate(all="ignore")
-
 
 
 class SimpleOps(TensorOps):
@@ -262,26 +273,26 @@ class SimpleOps(TensorOps):
         return input._new(out.permute(*swap))
 
     @staticmethod
-    def max_index(a: Tensor, dim: int) -> Tensor:
-        """Walk along ``dim`` and keep the first index whose element nothing before it reaches."""
-        places = TensorData.of(np.arange(a.size), a.shape, a._tensor.view(a.shape).strides)
-        found = TensorData.empty((*a.shape[:dim], 1, *a.shape[dim + 1 :]), np.int64)
-        for index in found.indices():
-            line = [(*index[:dim], i, *index[dim + 1 :]) for i in range(a.shape[dim])]
-            found.set(index, places.get(_first_maximum(a, line)))
-        return a._new(found)
+    def max(a: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+        """Walk along ``dim`` and keep the first element that nothing before it reaches."""
+        shape = (*a.shape[:dim], 1, *a.shape[dim + 1 :])
+
+        def line(index: tuple[int, ...]) -> list[tuple[int, ...]]:
+            return [(*index[:dim], i, *index[dim + 1 :]) for i in range(a.shape[dim])]
+
+        return _first_maxima(a, shape, line)
 
     @staticmethod
-    def max_pool_index(a: Tensor, kernel: tuple[int, int]) -> Tensor:
+    def max_pool(a: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Look through each window from left to right, top to bottom."""
-        batch, channels, height, width = a.shape
         kh, kw = kernel
-        found = TensorData.empty((batch, channels, height // kh, width // kw), np.int64)
-        for b, c, i, j in found.indices():
-            window = [(b, c, i * kh + di, j * kw + dj) for di in range(kh) for dj in range(kw)]
-            _, _, y, x = _first_maximum(a, window)
-            found.set((b, c, i, j), ((b * channels + c) * height + y) * width + x)
-        return a._new(found)
+        shape = (*a.shape[:2], a.shape[2] // kh, a.shape[3] // kw)
+
+        def window(index: tuple[int, ...]) -> list[tuple[int, ...]]:
+            b, c, i, j = index
+            return [(b, c, i * kh + y, j * kw + x) for y in range(kh) for x in range(kw)]
+
+        return _first_maxima(a, shape, window)
 
     @staticmethod
     def take(a: Tensor, index: Tensor) -> Tensor:
@@ -460,13 +471,21 @@ def _batched(a: Tensor, batch: Sequence[int]) -> TensorData:
     return TensorData(data.flat(), (math.prod(batch), *a.shape[-2:]))
 
 
-def _first_maximum(a: Tensor, indices: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    best = indices[0]
-    for index in indices[1:]:
-        largest, value = a[best], a[index]
-        if largest == largest and (value > largest or value != value):
-            best = index
-    return best
+def _first_maxima(
+    a: Tensor, shape: tuple[int, ...], candidates: Callable[[tuple[int, ...]], list[tuple[int, ...]]]
+) -> tuple[Tensor, Tensor]:
+    """For each index of ``shape``, find the first maximum among its candidates in ``a``, and its place."""
+    values, places = TensorData.empty(shape, a.dtype), TensorData.empty(shape, np.int64)
+    strides = strides_from_shape(a.shape)
+    for index in values.indices():
+        best, *others = candidates(index)
+        for other in others:
+            largest, value = a[best], a[other]
+            if largest == largest and (value > largest or value != value):
+                best = other
+        values.set(index, a[best])
+        places.set(index, sum(i * s for i, s in zip(best, strides, strict=True)))
+    return a._new(values), a._new(places)
 
 
 SimpleBackend = TensorBackend(SimpleOps)

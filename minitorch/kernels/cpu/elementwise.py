@@ -1,7 +1,7 @@
 """Map and zip: one function applied to every element, whatever the strides.
 
-The templates below name a function ``fn`` that does not exist here. :func:`map_kernel` and :func:`zip_kernel` bind it, so that each
-operation gets machine code of its own, in which LLVM has folded the function into the loop.
+The templates below name a function ``fn`` that does not exist here. :func:`map_kernel` and :func:`zip_kernel` bind it,
+so that each operation gets machine code of its own, in which LLVM has folded the function into the loop.
 """
 
 from __future__ import annotations
