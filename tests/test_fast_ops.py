@@ -62,7 +62,7 @@ LARGE_SHAPES = [
 
 
 def test_the_edges_are_where_this_file_thinks():
-    assert (BLOCK, PARALLEL_WORK, PARTIAL) == (4096, 32_768, 4096)
+    assert (BLOCK, PARALLEL_WORK, PARTIAL) == (4096, 65_536, 4096)
 
 
 def drawn(shape, dtype, seed=0):
