@@ -151,6 +151,8 @@ def sum_to_shape(d: Tensor, shape: UserShape) -> Tensor:
     full = shape_broadcast(d.shape, shape)
     if d.shape != full:
         d = Expand.apply(d, full)
+        if full == shape:
+            return d
     missing = len(full) - len(shape)
     dims = tuple(i for i, n in enumerate(full) if i < missing or (shape[i - missing] == 1 and n != 1))
     return Sum.apply(d, dims, shape)
@@ -384,7 +386,7 @@ class Sum(Function):
         dims = as_dims(dim, x.shape)
         kept = tuple(1 if i in dims else n for i, n in enumerate(x.shape))
         ctx.save_for_backward(x.shape, kept)
-        out = x.backend.add_reduce(x, dims) if dims else x
+        out = x.backend.add_reduce(x, dims) if dims else Copy.forward(ctx, x)  # a view needs contiguous elements
         return out if shape is None else out._new(out._tensor.view(shape))
 
     @staticmethod

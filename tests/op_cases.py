@@ -140,7 +140,14 @@ def sums() -> list[Case]:
     for dim in [0, 1, 2, -1, (0, 2), (1, 2)]:
         numpy = partial(np.sum, axis=dim, keepdims=True)
         rows.append(Case(tf.Sum, with_arguments(tf.Sum, dim), numpy, **shapes, note=f"dim={dim}"))
-    return [whole, *rows]
+    nothing = Case(
+        tf.Sum,
+        lambda x: tf.Sum.apply(x, (), (x.shape[0], x.size // max(1, x.shape[0]))),
+        lambda x: x.reshape(x.shape[0], x.size // max(1, x.shape[0])),
+        **shapes,
+        note="no dimension",
+    )
+    return [whole, nothing, *rows]
 
 
 def products() -> list[Case]:
