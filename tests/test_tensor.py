@@ -1,0 +1,760 @@
+"""The tensor: its course face, its graph, and what it refuses."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import subprocess
+import sys
+import textwrap
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minitorch
+from minitorch.autodiff import enable_grad, is_grad_enabled, no_grad
+from minitorch.errors import BackendError, BroadcastError, DTypeError, GraphError, IndexingError, ShapeError
+from minitorch.fast_ops import FastBackend
+from minitorch.gradcheck import grad_check
+from minitorch.tensor import Tensor
+from minitorch.tensor_data import TensorData
+from minitorch.tensor_functions import Function
+from minitorch.tensor_ops import SimpleBackend
+
+from .cases import BACKENDS, DTYPES, LAYOUTS, assert_close, contiguous, make, permuted
+from .tensor_strategies import broadcast_shapes, numbers, shapes, tensors
+
+one_argument, two_arguments, reductions = minitorch.MathTestVariable._comp_testing()
+both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+
+
+def leaf(values, backend=SimpleBackend, dtype="float64"):
+    return make(values, backend, dtype, requires_grad=True)
+
+
+# --- the course's functions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.task2_3
+@pytest.mark.parametrize("functions", one_argument, ids=lambda f: f[0])
+@given(tensors())
+def test_functions_of_one_tensor(functions, x):
+    _, of_floats, of_tensors = functions
+    out = of_tensors(x)
+    expected = [of_floats(v) for v in x.to_numpy().reshape(-1).tolist()]
+    assert_close(out.to_numpy().reshape(-1), expected, "float64")
+
+
+@pytest.mark.task2_3
+@pytest.mark.parametrize("functions", two_arguments, ids=lambda f: f[0])
+@given(broadcast_shapes(), st.data())
+def test_functions_of_two_tensors(functions, pair, draw):
+    _, of_floats, of_tensors = functions
+    a, b = (draw.draw(tensors(shape)) for shape in pair)
+    out = of_tensors(a, b).to_numpy()
+    for index, (u, v) in zip(np.ndindex(out.shape), np.broadcast(a.to_numpy(), b.to_numpy())):
+        assert_close(out[index], of_floats(float(u), float(v)), "float64")
+
+
+@pytest.mark.task2_4
+@pytest.mark.parametrize("functions", one_argument, ids=lambda f: f[0])
+@given(tensors(shape=(2, 2)))
+def test_gradients_of_one_tensor(functions, x):
+    grad_check(functions[2], x)
+
+
+@pytest.mark.task2_4
+@pytest.mark.parametrize("functions", two_arguments, ids=lambda f: f[0])
+@given(tensors(shape=(2, 1)), tensors(shape=(2,)))
+def test_gradients_of_two_tensors(functions, a, b):
+    grad_check(functions[2], a, b)
+
+
+@pytest.mark.task2_4
+@pytest.mark.parametrize("functions", reductions, ids=lambda f: f[0])
+@given(tensors())
+def test_gradients_of_reductions(functions, x):
+    grad_check(functions[2], x)
+
+
+@both_backends
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_elements_are_what_they_were(backend, values):
+    x = minitorch.tensor(values, backend=backend)
+    assert [x[i] for i in range(len(values))] == values
+    assert x.tolist() == values
+
+
+@pytest.mark.task2_3
+@given(tensors(), st.data())
+def test_sum_and_mean(x, draw):
+    array = x.to_numpy()
+    dim = draw.draw(st.integers(-x.dims, x.dims - 1))
+    assert_close(x.sum(dim).to_numpy(), array.sum(dim, keepdims=True))
+    assert_close(x.mean(dim).to_numpy(), array.mean(dim, keepdims=True))
+    assert_close(x.sum().to_numpy(), array.sum().reshape(1))
+    assert_close(x.mean().to_numpy(), array.mean().reshape(1))
+    # The course passes the dimension as a tensor here and there.
+    assert_close(x.sum(minitorch.tensor([dim])).to_numpy(), array.sum(dim, keepdims=True))
+
+
+@pytest.mark.task2_3
+@given(tensors(elements=st.sampled_from([0.0, 1.0])))
+def test_all(x):
+    assert x.all().tolist() == [float(x.to_numpy().all())]
+    np.testing.assert_array_equal(x.all(0).to_numpy(), x.to_numpy().all(0, keepdims=True))
+
+
+@pytest.mark.task2_4
+@given(tensors(), st.data())
+def test_permute(x, draw):
+    order = draw.draw(st.permutations(range(x.dims)))
+    np.testing.assert_array_equal(x.permute(*order).to_numpy(), x.to_numpy().transpose(order))
+    grad_check(lambda t: t.permute(*order), x)
+
+
+@pytest.mark.task2_4
+@given(tensors())
+def test_view_of_a_contiguous_tensor(x):
+    flat = x.contiguous().view(x.size)
+    np.testing.assert_array_equal(flat.to_numpy(), x.to_numpy().reshape(-1))
+    np.testing.assert_array_equal(
+        x.contiguous().view(-1, x.shape[-1]).to_numpy(), x.to_numpy().reshape(-1, x.shape[-1])
+    )
+    grad_check(lambda t: t.contiguous().view(t.size), x)
+
+
+def test_a_contiguous_tensor_is_not_copied():
+    x = make(np.ones((2, 3)))
+    assert x.contiguous() is x
+    assert x.view(6)._tensor._storage is x._tensor._storage
+    y = make(np.ones((2, 3)), layout=permuted)
+    assert y.contiguous()._tensor._storage is not y._tensor._storage
+
+
+@both_backends
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(value=numbers, number=st.one_of(st.integers(-50, 50), numbers))
+def test_numbers_take_the_tensors_type(backend, dtype, value, number):
+    x = make([value], backend, dtype)
+    u, v = np.dtype(dtype).type(value), np.dtype(dtype).type(number)
+    for ours, theirs in [
+        (x + number, u + v),
+        (number + x, v + u),
+        (x - number, u - v),
+        (number - x, v - u),
+        (x * number, u * v),
+        (number * x, v * u),
+        (x < number, u < v),
+        (x > number, u > v),
+        (x == number, u == v),
+    ]:
+        assert ours.dtype == np.dtype(dtype)
+        assert ours[0] == theirs
+    # Division multiplies by the inverse, which must be finite.
+    if abs(v) > 1e-3:
+        assert_close((x / number).to_numpy(), np.array([u / v]), dtype)
+    if abs(u) > 1e-3:
+        assert_close((number / x).to_numpy(), np.array([v / u]), dtype)
+
+
+@pytest.mark.parametrize("number", [np.float64(2), np.float32(2), np.int64(2), np.bool_(True), True, 2])
+def test_numbers_of_numpy_and_python(number):
+    x = make([3.0], dtype="float32")
+    assert (x * number).dtype == np.float32
+    assert (x * number)[0] == 3 * float(number) == (number * x)[0]
+
+
+def test_a_number_with_a_tensor_without_dimensions():
+    x = make(3.0)
+    assert x.shape == (x + 1).shape == (2 * x).shape == ()
+    assert (x + 1).item() == 4.0
+
+
+@pytest.mark.task3_2
+@given(st.data())
+def test_matrix_product(draw):
+    m, k, n = (draw.draw(st.integers(1, 3)) for _ in range(3))
+    a, b = draw.draw(tensors((2, m, k))), draw.draw(tensors((k, n)))
+    assert_close((a @ b).to_numpy(), a.to_numpy() @ b.to_numpy())
+    grad_check(lambda u, v: u @ v, a, b)
+
+
+# --- reading and writing -------------------------------------------------------------------------------------
+
+
+def test_attributes():
+    x = make(np.zeros((2, 3, 4)), FastBackend, "float32")
+    assert (x.shape, x.size, x.dims, len(x)) == ((2, 3, 4), 24, 3, 2)
+    assert x.dtype == np.float32
+    assert x.f is x.backend is FastBackend
+    assert [a.tolist() for a in x.tuple()[1:]] == [[2, 3, 4], [12, 4, 1]]
+    assert make(1.0).dims == 0
+
+
+def test_names():
+    x = make([1.0])
+    assert x.name == str(x.unique_id)
+    x.name = "weight"
+    assert x.name == "weight"
+    assert Tensor(contiguous(np.ones(1)), name="bias").name == "bias"
+    assert len({make([1.0]).unique_id for _ in range(5)}) == 5
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_reading(layout, dtype):
+    x = make(np.arange(6.0).reshape(2, 3), dtype=dtype, layout=layout)
+    array = x.to_numpy()
+    for index in np.ndindex(2, 3):
+        assert x[index] == array[index]
+        assert type(x[index]) is float
+    assert x.tolist() == array.tolist()
+
+
+def test_reading_one_element():
+    x = make([[2.5]])
+    assert (x.item(), float(x), bool(x)) == (2.5, 2.5, True)
+    assert bool(make([0.0])) is False
+    assert make([7], dtype="int64").item() == 7
+    assert f"{make([1.5]).item():.2f}" == "1.50"
+    assert list(make([1.0, 2.0])) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: x.item(), "one element"),
+        (lambda x: float(x), "one element"),
+        (lambda x: bool(x), "ambiguous"),
+        (lambda x: list(x), "one dimension"),
+        (lambda x: len(x.sum().view()), "no length"),
+    ],
+)
+def test_reading_what_is_not_one_number(call, message):
+    with pytest.raises(ShapeError, match=message):
+        call(make(np.ones((2, 2))))
+
+
+@pytest.mark.parametrize("index", [(0,), (0, 0, 0), (2, 0), (0, -1), 5])
+def test_an_index_that_does_not_exist(index):
+    x = make(np.ones((2, 2)))
+    with pytest.raises(IndexingError):
+        x[index]
+    with pytest.raises(IndexingError):
+        x[index] = 1.0
+
+
+def test_writing():
+    x = make(np.zeros((2, 2)), layout=permuted)
+    x[0, 1] = 5
+    assert x.tolist() == [[0.0, 5.0], [0.0, 0.0]]
+    y = make([1.0])
+    y[0] = y + 1
+    assert y[0] == 2.0
+
+
+def test_how_it_prints():
+    assert repr(make([1.0, 2.5])) == "tensor([1. , 2.5])"
+    assert repr(make([1.0], dtype="float32")) == "tensor([1.], dtype=float32)"
+    assert repr(leaf([1.0])) == "tensor([1.], requires_grad=True)"
+    assert repr(leaf([1.0]) * 2) == "tensor([2.], made_by=Mul)"
+    assert repr(make([[1.0], [2.0]])) == "tensor([[1.],\n        [2.]])"
+
+
+def test_a_tensor_is_not_pickled():
+    with pytest.raises(GraphError, match="never code"):
+        pickle.dumps(make([1.0]))
+
+
+def test_numpy_leaves_operators_to_us():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(DTypeError, match="got ndarray"):
+        np.ones(2) * x
+
+
+# --- gradients and the graph ---------------------------------------------------------------------------------
+
+
+@both_backends
+def test_a_gradient_adds_up_over_uses_and_passes(backend):
+    x = leaf([2.0, 3.0], backend)
+    (x * x + x).sum().backward()
+    assert x.grad.tolist() == [5.0, 7.0]
+    (x * 10).sum().backward()
+    assert x.grad.tolist() == [15.0, 17.0]
+    x.zero_grad_()
+    assert x.grad is None
+
+
+def test_a_variable_used_twice_waits_for_both():
+    a = leaf([3.0])
+    b = a + a
+    c = b + b
+    c.backward()
+    assert a.grad.tolist() == [4.0]
+
+
+@pytest.mark.task2_4
+@given(broadcast_shapes(), st.data())
+def test_a_gradient_has_the_shape_of_its_leaf(pair, draw):
+    a, b = (draw.draw(tensors(shape)).requires_grad_(True) for shape in pair)
+    (a * b).sum().backward()
+    common = np.broadcast_shapes(*pair)
+    for x, other in [(a, b), (b, a)]:
+        full = np.broadcast_to(other.to_numpy(), common)
+        expected = sum_to(full, x.shape)
+        assert x.grad.shape == x.shape
+        assert_close(x.grad.to_numpy(), expected)
+
+
+def sum_to(array, shape):
+    array = array.sum(tuple(range(array.ndim - len(shape))))
+    axes = tuple(i for i, n in enumerate(shape) if n == 1)
+    return array.sum(axes, keepdims=True)
+
+
+def test_an_upstream_gradient_is_taken():
+    x = leaf([1.0, 2.0])
+    (x * 3).backward(make([10.0, 100.0]))
+    assert x.grad.tolist() == [30.0, 300.0]
+
+
+def test_the_graph_is_freed_by_backward():
+    x = leaf([1.0, 2.0])
+    y = x.exp()
+    saved = weakref.ref(y)
+    z = (y * y).sum()
+    del y
+    assert saved() is not None
+    z.backward()
+    gc.collect()
+    assert saved() is None
+    assert z.requires_grad()
+
+
+def test_a_second_backward_raises():
+    x = leaf([1.0, 2.0])
+    y = (x * x).sum()
+    y.backward()
+    with pytest.raises(GraphError, match="freed by an earlier backward"):
+        y.backward()
+    with pytest.raises(GraphError, match="retain_graph=True"):
+        (y * 2).backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+
+
+def test_a_part_of_a_freed_graph_raises():
+    x = leaf([1.0, 2.0])
+    middle = x * x
+    middle.sum().backward()
+    with pytest.raises(GraphError, match="Mul"):
+        middle.exp().sum().backward()
+
+
+def test_retain_graph_keeps_it():
+    x = leaf([1.0, 2.0])
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.tolist() == [6.0, 12.0]
+    with pytest.raises(GraphError):
+        y.backward()
+
+
+def test_create_graph_differentiates_again():
+    x = leaf([2.0, 3.0])
+    y = (x * x * x).sum()
+    y.backward(create_graph=True)
+    first = x.grad
+    assert first.tolist() == [12.0, 27.0]
+    x.zero_grad_()
+    first.sum().backward(create_graph=True)
+    second = x.grad
+    assert second.tolist() == [12.0, 18.0]
+    x.zero_grad_()
+    second.sum().backward()
+    assert x.grad.tolist() == [6.0, 6.0]
+
+
+def test_create_graph_without_retaining_still_frees():
+    x = leaf([2.0])
+    y = x * x
+    y.backward(create_graph=True, retain_graph=False)
+    with pytest.raises(GraphError):
+        y.backward()
+
+
+def test_backward_records_nothing_by_itself():
+    x = leaf([2.0])
+    (x * x).backward()
+    assert not x.grad.requires_grad()
+    assert is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("root", "error", "message"),
+    [
+        (lambda x: x * 2, ShapeError, "single number"),
+        (lambda x: x.detach().sum(), GraphError, "requires_grad"),
+        (lambda x: make([1.0]), GraphError, "requires_grad"),
+    ],
+)
+def test_where_backward_cannot_start(root, error, message):
+    with pytest.raises(error, match=message):
+        root(leaf([1.0, 2.0])).backward()
+
+
+def test_an_upstream_gradient_of_another_kind_raises():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(ShapeError, match=r"\(2,\), got \(1,\)"):
+        (x * 2).backward(make([1.0]))
+    with pytest.raises(DTypeError):
+        (x * 2).backward(make([1.0, 1.0], dtype="float32"))
+    with pytest.raises(BackendError):
+        (x * 2).backward(make([1.0, 1.0], FastBackend))
+
+
+def test_leaves_and_constants():
+    x, c = leaf([1.0]), make([1.0])
+    y = x * c
+    assert (x.is_leaf(), y.is_leaf(), c.is_leaf()) == (True, False, False)
+    assert (x.is_constant(), y.is_constant(), c.is_constant()) == (False, False, True)
+    assert (x.requires_grad(), y.requires_grad(), c.requires_grad()) == (True, True, False)
+    assert y.parents == [x, c]
+    y.backward()
+    assert c.grad is None
+    assert y.grad is None
+
+
+def test_detach_cuts_and_shares():
+    x = leaf([1.0])
+    y = x.detach()
+    assert y.is_constant()
+    assert y._tensor is x._tensor
+    (x * y).backward()
+    assert x.grad.tolist() == [1.0]
+
+
+def test_requires_grad_can_be_switched():
+    x = make([1.0])
+    assert x.requires_grad_() is x
+    assert x.requires_grad()
+    assert not x.requires_grad_(False).requires_grad()
+    y = leaf([1.0]) * 2
+    assert y.requires_grad_(True) is y
+    assert not y.is_leaf()
+    with pytest.raises(GraphError, match="detach"):
+        y.requires_grad_(False)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_integers_have_no_gradient(dtype):
+    with pytest.raises(DTypeError, match=dtype):
+        make([1, 0], dtype=dtype).requires_grad_(True)
+
+
+@both_backends
+@pytest.mark.parametrize("function", [lambda x: x.exp().sum(), lambda x: x.sigmoid().sum(), lambda x: (x * x).sum()])
+def test_no_grad_records_nothing(backend, function):
+    x = leaf([1.0, 2.0], backend)
+    recorded = function(x)
+    with no_grad():
+        quiet = function(x)
+        assert quiet.is_constant()
+        with enable_grad():
+            assert function(x).requires_grad()
+        assert not is_grad_enabled()
+    assert is_grad_enabled()
+    assert quiet.tolist() == recorded.tolist()
+
+
+def test_no_grad_ends_with_an_exception():
+    with pytest.raises(ZeroDivisionError), no_grad():
+        1 / 0  # noqa: B018
+    assert is_grad_enabled()
+
+
+def test_a_failing_forward_leaves_recording_on():
+    with pytest.raises(ShapeError):
+        leaf([1.0, 2.0]).view(3)
+    assert is_grad_enabled()
+
+
+# --- writes that would make a gradient wrong -----------------------------------------------------------------
+
+
+def test_a_recorded_tensor_is_not_written():
+    x = leaf([1.0, 2.0])
+    y = x * x
+    for t in (x, y):
+        with pytest.raises(GraphError, match=r"detach\(\)"):
+            t[0] = 5.0
+    with no_grad():
+        with pytest.raises(GraphError):
+            y[0] = 5.0
+        x[0] = 5.0  # a parameter may be set between steps
+    assert x.tolist() == [5.0, 2.0]
+
+
+@pytest.mark.parametrize("write_to", ["input", "output", "view of the input", "parameter"])
+def test_a_stale_value_is_caught(write_to):
+    x, c = leaf([1.0, 2.0]), make([[3.0, 4.0]])
+    y = x * c
+    z = y.exp().sum()
+    target = {"input": c, "output": y.detach(), "view of the input": c.view(2), "parameter": x.detach()}[write_to]
+    target[(0,) * target.dims] = 9.0
+    with pytest.raises(GraphError, match="was written after"):
+        z.backward()
+
+
+def test_a_write_before_the_use_is_fine():
+    x, c = leaf([1.0, 2.0]), make([3.0, 4.0])
+    c[0] = 7.0
+    (x * c).sum().backward()
+    assert x.grad.tolist() == [7.0, 4.0]
+
+
+# --- nothing is converted silently ---------------------------------------------------------------------------
+
+MIXES = [
+    lambda a, b: a + b,
+    lambda a, b: a - b,
+    lambda a, b: a * b,
+    lambda a, b: a / b,
+    lambda a, b: a < b,
+    lambda a, b: a > b,
+    lambda a, b: a == b,
+    lambda a, b: a.is_close(b),
+    lambda a, b: a @ b,
+]
+
+
+@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_backends_do_not_mix(mix, requires_grad):
+    a, b = make(np.ones((2, 2)), requires_grad=requires_grad), make(np.ones((2, 2)), FastBackend)
+    with pytest.raises(BackendError) as raised:
+        mix(a, b)
+    assert all(name in str(raised.value) for name in ("SimpleOps", "FastOps"))
+    assert (a.backend, b.backend) == (SimpleBackend, FastBackend)
+    assert mix(a, b.to(SimpleBackend)).backend is SimpleBackend
+
+
+@both_backends
+@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_types_do_not_mix(mix, requires_grad, backend):
+    a = make(np.ones((2, 2)), backend, "float32", requires_grad=requires_grad)
+    b = make(np.ones((2, 2)), backend)
+    with pytest.raises(DTypeError) as raised:
+        mix(a, b)
+    assert all(name in str(raised.value) for name in DTYPES)
+    assert mix(a, b.to("float32")).dtype == np.float32
+
+
+@pytest.mark.parametrize("other", ["1", None, [1.0], np.ones(2), 1j])
+def test_operands_that_are_no_numbers(other):
+    with pytest.raises(DTypeError, match=type(other).__name__):
+        make([1.0, 2.0]) + other
+
+
+def test_shapes_that_do_not_broadcast():
+    with pytest.raises(BroadcastError, match=r"\(2, 3\) and \(2,\)"):
+        make(np.ones((2, 3))) + make(np.ones(2))
+
+
+def test_to_moves_and_converts():
+    x = leaf([1.25, 2.0])
+    single = x.to("float32")
+    assert (single.dtype, single.is_leaf(), single.tolist()) == (np.dtype("float32"), True, [1.25, 2.0])
+    fast = x.to(FastBackend)
+    assert (fast.backend, fast.is_leaf()) == (FastBackend, True)
+    assert make([1.0]).to("int64").is_constant()
+    moved = make(np.arange(6.0).reshape(2, 3), layout=permuted).to("float32")
+    assert moved.tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    with pytest.raises(GraphError, match="detach"):
+        (x * 2).to("float32")
+    with pytest.raises(DTypeError, match="float16"):
+        x.to("float16")
+
+
+# --- functions of one's own ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def registry():
+    """Take classes that a test defines off the list again."""
+    before = list(Function.registry)
+    yield Function.registry
+    Function.registry[:] = before
+
+
+def test_a_function_of_the_courses_kind(registry):
+    """Tensors for numbers, 0.0 for a slot without a derivative, gradients of the broadcast shape."""
+
+    class ScaledSum(Function):
+        @staticmethod
+        def forward(ctx, a, b, factor):
+            ctx.save_for_backward(factor)
+            return a.f.add_zip(a, b).f.mul_zip(a.f.add_zip(a, b), factor)
+
+        @staticmethod
+        def backward(ctx, d):
+            (factor,) = ctx.saved_tensors
+            return d * factor, d * factor, 0.0
+
+    assert registry[-1] is ScaledSum
+    a, b = leaf([[1.0, 2.0], [3.0, 4.0]]), leaf([10.0, 20.0])
+    out = ScaledSum.apply(a, b, make([2.0]))
+    assert out.tolist() == [[22.0, 44.0], [26.0, 48.0]]
+    out.sum().backward()
+    assert a.grad.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+    assert b.grad.tolist() == [4.0, 4.0]
+
+
+def test_a_function_that_returns_its_input(registry):
+    class Same(Function):
+        @staticmethod
+        def forward(ctx, a):
+            return a
+
+        @staticmethod
+        def backward(ctx, d):
+            return d * 2
+
+    x = leaf([1.0])
+    y = Same.apply(x)
+    assert y is not x
+    y.backward()
+    assert (x.is_leaf(), x.grad.tolist()) == (True, [2.0])
+
+
+def test_a_function_with_too_many_gradients(registry):
+    class Wrong(Function):
+        @staticmethod
+        def forward(ctx, a):
+            return a.f.neg_map(a)
+
+        @staticmethod
+        def backward(ctx, d):
+            return d, d
+
+    with pytest.raises(GraphError, match=r"Wrong.backward returned 2 gradients for 1"):
+        Wrong.apply(leaf([1.0])).backward()
+
+
+def test_only_gradients_that_are_wanted_are_computed(registry):
+    seen = []
+
+    class Watched(Function):
+        @staticmethod
+        def forward(ctx, a, b, c):
+            return a.f.add_zip(a, b)
+
+        @staticmethod
+        def backward(ctx, d):
+            seen.append(ctx.needs_input_grad)
+            return d, None, None
+
+    Watched.apply(leaf([1.0]), make([1.0]), 3).backward()
+    assert seen == [(True, False, False)]
+
+
+# --- depth and memory ----------------------------------------------------------------------------------------
+
+
+def test_a_chain_of_100_000_operations():
+    x = leaf([1.0], FastBackend)
+    y = x
+    for _ in range(100_000):
+        y = y + x
+    y.backward()
+    assert x.grad.tolist() == [100_001.0]
+    del y
+    gc.collect()
+
+
+TRAINING = textwrap.dedent(
+    """
+    import gc, resource, sys
+    import minitorch
+    from minitorch.fast_ops import FastBackend
+
+    def rand(*shape):
+        return minitorch.rand(shape, backend=FastBackend)
+
+    minitorch.manual_seed(0)
+    x, y = rand(64, 32), rand(64, 1)
+    w1, w2 = (minitorch.Parameter(w) for w in (rand(32, 64), rand(64, 1)))
+    optimiser = minitorch.SGD([w1, w2], lr=1e-4)
+
+    def step():
+        optimiser.zero_grad()
+        out = (x @ w1.value).relu() @ w2.value
+        ((out - y) * (out - y)).mean().backward()
+        optimiser.step()
+
+    def resident():
+        with open("/proc/self/statm") as f:
+            return int(f.read().split()[1]) * resource.getpagesize()
+
+    for _ in range(100):
+        step()
+    gc.disable()  # cycles would be collected now and then; there must be none
+    before = resident()
+    for _ in range(1000):
+        step()
+    print(resident() - before)
+    """
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the resident memory of a process is read from /proc")
+def test_memory_stays_within_5_mb_over_1000_steps():
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", TRAINING], cwd=root, capture_output=True, text=True, check=True)
+    assert abs(int(done.stdout)) < 5_000_000
+
+
+@both_backends
+def test_a_step_leaves_no_cycle(backend):
+    """What a step made is freed at once, without waiting for the garbage collector."""
+    x, w = make(np.ones((4, 3)), backend), leaf(np.ones((3, 2)), backend)
+    gc.collect()
+    gc.disable()
+    try:
+        out = ((x @ w).sigmoid().log() * 2).exp().sum()
+        watched = [weakref.ref(out), *(weakref.ref(t) for t in out.parents)]
+        out.backward()
+        del out
+        assert all(w() is None for w in watched)
+    finally:
+        gc.enable()
+
+
+@given(shapes())
+def test_zeros_of_a_tensor(shape):
+    x = make(np.ones(shape), FastBackend, "float32")
+    assert (x.zeros().shape, x.zeros().dtype, x.zeros().backend) == (shape, np.dtype("float32"), FastBackend)
+    assert x.zeros((2, 0)).shape == (2, 0)
+    assert not x.zeros().to_numpy().any()
+
+
+def test_expand_is_the_courses():
+    """``x.expand(gradient)`` brings a gradient to the shape of x."""
+    x = make(np.ones((3, 1)))
+    assert x.expand(make(np.ones((2, 3, 4)))).tolist() == [[8.0], [8.0], [8.0]]
+    assert make(np.ones((2, 3))).expand(make(np.ones((1, 3)))).tolist() == [[1.0] * 3] * 2
+
+
+def test_making_from_a_storage():
+    x = Tensor.make([1, 2, 3, 4, 5, 6], (2, 3), (1, 2), backend=FastBackend)
+    assert x.tolist() == [[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]
+    assert x.backend is FastBackend
+    assert Tensor(TensorData([1.0], (1,))).backend is SimpleBackend
