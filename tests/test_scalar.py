@@ -9,7 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from minitorch.autodiff import no_grad
@@ -46,6 +46,8 @@ def test_arithmetic_is_pythons(function, x, y):
 @pytest.mark.task1_2
 @pytest.mark.parametrize("function", COMPARISONS)
 @given(x=any_floats, y=any_floats)
+@example(x=math.nan, y=1.0)
+@example(x=1.0, y=math.nan)
 def test_comparisons_are_pythons_as_numbers(function, x, y):
     for a, b in [(x, y), (x, x)]:
         for result in either_way(function, a, b):
@@ -69,6 +71,9 @@ def test_numpys_numbers_are_numbers():
         for result in (number * Scalar(3.0), Scalar(3.0) * number):
             assert isinstance(result, Scalar)
             assert (type(result.data), result.data) == (float, 6.0)
+        assert isinstance(number < Scalar(3.0), Scalar)
+    with pytest.raises(DTypeError, match="got ndarray"):
+        np.array([1.0, 2.0]) * Scalar(3.0)
 
 
 @pytest.mark.task1_2
