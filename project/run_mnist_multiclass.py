@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 import minitorch
 from minitorch import Tensor
-from minitorch.data import load_mnist
+from minitorch.data import load_mnist, one_hot
 from minitorch.io import load, load_state_dict, save, state_dict
 from minitorch.layers import Dropout
 from minitorch.training import RunLog, describe_run, require_finite
@@ -140,8 +140,8 @@ def make_mnist(split: str, start: int, stop: int, settings: Settings) -> Digits:
     """Take the digits ``start`` to ``stop - 1`` of a split."""
     mnist = load_mnist(split, settings.data_dir)  # type: ignore[arg-type]
     images = centre(mnist.images[start:stop], settings.dtype)
-    one_hot = np.eye(C, dtype=settings.dtype)[mnist.labels[start:stop]]
-    return Digits(images, one_hot, mnist.source if mnist.stand_in else "MNIST")
+    labels = one_hot(mnist.labels[start:stop], C, settings.dtype)
+    return Digits(images, labels, mnist.source if mnist.stand_in else "MNIST")
 
 
 def centre(images: npt.NDArray[np.uint8], dtype: str) -> npt.NDArray[Any]:
@@ -221,6 +221,10 @@ class ImageTrain:
         """
         X_train, y_train = data_train
         X_val, y_val = data_val
+        if not len(X_train) or len(X_train) != len(y_train):
+            raise minitorch.DataError(
+                f"expected digits to train on and as many labels, got {len(X_train)} and {len(y_train)}"
+            )
         optim = minitorch.SGD(self.model.parameters(), learning_rate)
         losses: list[float] = []
         total_loss = 0.0

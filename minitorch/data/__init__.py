@@ -7,6 +7,7 @@ order of places and verifies it, ``download`` brings what is missing. Nothing he
 from __future__ import annotations
 
 from .glove import WordVectors, load_glove
+from .labels import one_hot
 from .mnist import MNIST, load_mnist
 from .records import DataFile, DataSet, RemoteFile
 from .search import DataNotFoundError
@@ -23,4 +24,5 @@ __all__ = [
     "load_glove",
     "load_mnist",
     "load_sst2",
+    "one_hot",
 ]
