@@ -489,6 +489,7 @@ def ties(shape, dtype, seed=4):
 
 
 @pytest.mark.task4_4
+@pytest.mark.edition2020("task4_3")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("shape", "dim"), LINES, ids=line_ids)
@@ -511,6 +512,7 @@ POOLS += [((16, 8, 28, 28), (4, 4)), ((1, 2, 9, 5), (3, 1)), ((2, 2, 2, 34), (1,
 
 
 @pytest.mark.task4_4
+@pytest.mark.edition2020("task4_2")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("shape", "kernel"), POOLS, ids=str)
@@ -544,6 +546,7 @@ def test_take_and_put(count, layout, dtype):
 
 
 @pytest.mark.task4_4
+@pytest.mark.edition2020("task4_3")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("shape", "dim"), LINES, ids=line_ids)
@@ -561,6 +564,7 @@ def test_softmax_and_its_logarithm(shape, dim, layout, dtype):
 
 
 @pytest.mark.task4_4
+@pytest.mark.edition2020("task4_4")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", [(0,), (1,), (7, 3), (4097,), (200, 201)], ids=shape_id)
