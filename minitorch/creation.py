@@ -57,16 +57,27 @@ def tensor(
         )
     target = storage_dtype(dtype) if dtype is not None else None
     if not isinstance(ls, np.ndarray):
-        try:
-            ls = np.asarray(ls, dtype=target or default_dtype())
-        except (ValueError, TypeError) as error:
-            if "inhomogeneous" in str(error):
-                raise ShapeError("the lists are ragged: expected lists of one length at each depth") from None
-            raise DTypeError(
-                f"expected numbers, got {type(ls).__name__} with an element that is none: {error}"
-            ) from None
+        ls, target = _numbers(ls), target or default_dtype()
     array = np.array(ls, dtype=target or storage_dtype(ls.dtype), order="C")
     return _wrap(array, backend, requires_grad)
+
+
+def _numbers(ls: Any) -> npt.NDArray[Any]:
+    """Read nested lists. NumPy is not told the dtype yet: it would turn None into NaN, and text into numbers."""
+    try:
+        array = np.asarray(ls)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ShapeError("the lists are ragged: expected lists of one length at each depth") from None
+    if array.dtype.kind not in "biuf":
+        for element in array.reshape(-1).tolist():
+            if not isinstance(element, (int, float)):  # an integer beyond 64 bits is a number too
+                raise DTypeError(
+                    f"expected numbers, got {element!r} of type {type(element).__name__}. Convert the elements first, "
+                    "for example with float()."
+                )
+    return array
 
 
 def _checked(shape: UserShape) -> tuple[int, ...]:
@@ -115,4 +126,4 @@ def rand(
     Every backend draws the same numbers.
     """
     draws = default_generator.uniform(_checked(shape), float_dtype(dtype or default_dtype()))
-    return _wrap(np.ascontiguousarray(draws), backend, requires_grad)
+    return _wrap(draws, backend, requires_grad)

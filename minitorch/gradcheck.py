@@ -26,8 +26,8 @@ __all__ = ["grad_central_difference", "grad_check"]
 
 # By dtype: the step, and the relative error that is let pass. Float32 carries seven digits, and a difference of
 # two nearly equal numbers loses half of them.
-STEP = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-2}
-TOLERANCE = {np.dtype(np.float64): 2e-3, np.dtype(np.float32): 5e-3}
+STEP = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-3}
+TOLERANCE = {np.dtype(np.float64): 2e-3, np.dtype(np.float32): 3e-3}
 
 
 def grad_central_difference(
@@ -52,6 +52,7 @@ def grad_central_difference(
     return (above - below) / (2.0 * epsilon)
 
 
+@np.errstate(invalid="ignore", over="ignore", divide="ignore")  # an infinite slope is no mistake
 def grad_check(f: Callable[..., Tensor], *vals: Tensor) -> None:
     """Check the gradient of ``f`` with respect to every argument against finite differences.
 
@@ -62,7 +63,7 @@ def grad_check(f: Callable[..., Tensor], *vals: Tensor) -> None:
         vals: where to check it.
 
     Raises:
-        GradientError: a slope lies outside the band between the one-sided differences, by more than 0.2 % (0.5 %
+        GradientError: a slope lies outside the band between the one-sided differences, by more than 0.2 % (0.3 %
             in float32) and the rounding of the differences themselves.
 
     >>> from minitorch.creation import tensor
@@ -75,24 +76,23 @@ def grad_check(f: Callable[..., Tensor], *vals: Tensor) -> None:
     weights = source.normal(out.shape, out.dtype)
     out.backward(out._new(TensorData.from_array(weights)))
 
-    def value(*at: Tensor) -> float:
+    def weighted(*at: Tensor) -> npt.NDArray[np.float64]:
         default_generator.state = drawn
         with no_grad():
-            # Added up in float64 so that only the function's own rounding is left.
-            return float((weights.astype(np.float64) * f(*at).to_numpy()).sum())
+            # In float64, so that only the function's own rounding is left.
+            return weights.astype(np.float64) * f(*at).to_numpy()
 
-    here = value(*vals)
-    size = float(np.abs(weights * out.to_numpy()).sum())
+    here = weighted(*vals)
     for i, x in enumerate(vals):
         gradient = x.grad.to_numpy() if x.grad is not None else np.zeros(x.shape)
         for direction in _directions(x.shape, source):
-            fits, low, high = _fits(value, vals, i, gradient, direction, here, size)
+            fits, low, high = _fits(weighted, vals, i, gradient, direction, here)
             if fits:
                 continue
             moved = np.argwhere(direction)
             if len(moved) > 1:
                 # Kinks in several elements need not form one band together; each alone must.
-                if all(_fits(value, vals, i, gradient, _unit(x.shape, e.tolist()), here, size)[0] for e in moved):
+                if all(_fits(weighted, vals, i, gradient, _unit(x.shape, e.tolist()), here)[0] for e in moved):
                     continue
                 where = "along a random direction"
             else:
@@ -123,28 +123,29 @@ def _unit(shape: tuple[int, ...], index: Sequence[int]) -> npt.NDArray[Any]:
 
 def _moved(vals: tuple[Tensor, ...], arg: int, step: npt.NDArray[Any]) -> list[Tensor]:
     x = vals[arg]
-    moved = x._new(TensorData.from_array(np.ascontiguousarray(x.to_numpy() + step.astype(x.dtype))))
+    moved = x._new(TensorData.from_array(np.array(x.to_numpy() + step.astype(x.dtype), order="C")))
     return [moved if i == arg else v for i, v in enumerate(vals)]
 
 
 def _fits(
-    value: Callable[..., float],
+    weighted: Callable[..., npt.NDArray[np.float64]],
     vals: tuple[Tensor, ...],
     arg: int,
     gradient: npt.NDArray[Any],
     direction: npt.NDArray[Any],
-    here: float,
-    size: float,
+    here: npt.NDArray[np.float64],
 ) -> tuple[bool, float, float]:
     """Compare the slope along a direction with the band of the one-sided differences: (fits, low, high)."""
     dtype = vals[arg].dtype
     h = STEP[dtype]
-    ahead = (value(*_moved(vals, arg, h * direction)) - here) / h
-    behind = (here - value(*_moved(vals, arg, -h * direction))) / h
+    above = weighted(*_moved(vals, arg, h * direction))
+    below = weighted(*_moved(vals, arg, -h * direction))
+    ahead, behind = float((above - here).sum()) / h, float((here - below).sum()) / h
     slope = float((gradient * direction).sum())
     low, high = min(ahead, behind), max(ahead, behind)
     if not np.isfinite([ahead, behind, slope]).all():
         return True, low, high  # no slope exists there to compare with
-    rounding = 8 * float(np.finfo(dtype).eps) * (size + 1.0) / h
+    # Every output counts, moved or not: what it moved may have been rounded away.
+    rounding = 8 * float(np.finfo(dtype).eps) * (float(np.abs(here).sum()) + 1.0) / h
     slack = TOLERANCE[dtype] * max(abs(ahead), abs(behind)) + rounding
     return low - slack <= slope <= high + slack, low, high
