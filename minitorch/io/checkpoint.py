@@ -61,7 +61,7 @@ def load_state_dict(module: Module, state: Mapping[str, npt.NDArray[Any]]) -> No
             + "\nBuild the model with the arguments that it was saved with."
         )
     for name, p in parameters.items():
-        array = np.ascontiguousarray(state[name], dtype=p.value.dtype).copy()
+        array = np.array(state[name], dtype=p.value.dtype, order="C")
         p.update(p.value._new(TensorData.from_array(array)))
 
 
@@ -85,7 +85,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
         if not isinstance(array, np.ndarray):
             raise DTypeError(f"expected an array or a tensor for {name!r}, got {type(value).__name__}")
         # The writer takes the memory as it lies, so a transposed array would be stored wrongly.
-        arrays[name] = np.ascontiguousarray(array)
+        arrays[name] = np.asarray(array, order="C")
     content = to_bytes(arrays, {METADATA: json.dumps(dict(metadata or {}))})
     write_whole(Path(path), content)
 
@@ -105,7 +105,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read the model {path}: {error.strerror}. Train one first, or give its path.") from None
-    if content[:2] in (b"PK", b"\x80\x02", b"\x80\x04"):
+    if _is_pickle(content):
         raise DataError(
             f"{path} is a pickle, which can run code when it is read. Convert it where it was made, in PyTorch:\n"
             "  from safetensors.torch import save_file\n"
@@ -119,6 +119,13 @@ def load(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
     except (SafetensorError, ValueError, KeyError) as error:
         raise DataError(f"{path} is not a whole safetensors file ({error}): expected one that save() wrote") from None
     return arrays, metadata
+
+
+def _is_pickle(content: bytes) -> bool:
+    """Tell a pickle, alone or in the zip archive that PyTorch makes, by how it begins."""
+    # A safetensors file begins with the length of its header, which can read like a pickle: 640 is the bytes 80 02.
+    # The header itself is JSON and tells the two apart.
+    return content[8:9] != b"{" and (content[:1] == b"\x80" or content[:2] == b"PK")
 
 
 def write_whole(path: Path, content: bytes) -> None:
