@@ -78,13 +78,17 @@ def read_digit(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
         MissingDependencyError: Pillow, which reads pictures, is not installed.
     """
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError:
         raise MissingDependencyError("reading a picture needs Pillow: pip install pillow") from None
     try:
         with Image.open(path) as image:
-            return center_digit(np.asarray(image.convert("RGBA").convert("L")))
+            strokes = image.convert("RGBA")
     except FileNotFoundError:
         raise DataError(f"there is no picture {os.fspath(path)}: give the path of a PNG or JPEG file") from None
-    except UnidentifiedImageError:
-        raise DataError(f"{os.fspath(path)} is not a picture: expected a PNG or JPEG file") from None
+    except (OSError, SyntaxError) as error:  # Pillow's word for a broken PNG
+        raise DataError(f"{os.fspath(path)} is not a picture: expected a PNG or JPEG file ({error})") from None
+    # What is transparent becomes grey, which neither black nor white ink is lost on.
+    page = Image.new("RGBA", strokes.size, "grey")
+    page.alpha_composite(strokes)
+    return center_digit(np.asarray(page.convert("L")))
