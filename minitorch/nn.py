@@ -176,7 +176,7 @@ def max(input: Tensor, dim: int | Tensor) -> Tensor:
     >>> max(tensor([[1, 3, 2], [6, 5, 4]]), 1).tolist()
     [[3.0], [6.0]]
     """
-    return Max.apply(input, dim)
+    return Max.apply(input, _one_dim(input, dim))
 
 
 def argmax(input: Tensor, dim: int | Tensor) -> Tensor:

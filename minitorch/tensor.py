@@ -433,7 +433,8 @@ class Tensor:
 
     def sum(self, dim: Any = None) -> Tensor:
         """Add up along ``dim``, which keeps size 1; over everything, with shape ``(1,)``, when it is None."""
-        return Sum.apply(self, None, (1,)) if dim is None else Sum.apply(self, dim)
+        # Here a dimension given as a tensor becomes a number, so that it may be of any backend and dtype.
+        return Sum.apply(self, None, (1,)) if dim is None else Sum.apply(self, as_dims(dim, self.shape))
 
     def mean(self, dim: Any = None) -> Tensor:
         """Average along ``dim``, which keeps size 1; over everything, with shape ``(1,)``, when it is None.
@@ -450,7 +451,7 @@ class Tensor:
 
     def all(self, dim: Any = None) -> Tensor:
         """Tell whether every element along ``dim`` is 1: 1.0 or 0.0."""
-        return All.apply(self, dim)
+        return All.apply(self, None if dim is None else as_dims(dim, self.shape))
 
     # --- layout ----------------------------------------------------------------------------------------------
 

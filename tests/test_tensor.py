@@ -98,8 +98,17 @@ def test_sum_and_mean(x, draw):
     assert_close(x.mean(dim).to_numpy(), array.mean(dim, keepdims=True))
     assert_close(x.sum().to_numpy(), array.sum().reshape(1))
     assert_close(x.mean().to_numpy(), array.mean().reshape(1))
-    # The course passes the dimension as a tensor here and there.
-    assert_close(x.sum(minitorch.tensor([dim])).to_numpy(), array.sum(dim, keepdims=True))
+
+
+@both_backends
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_dimension_may_be_a_tensor(backend, dtype):
+    """The course passes it so here and there, whatever the backend and dtype of the other."""
+    x = make([[1.0, 0.0], [1.0, 1.0]], backend, dtype)
+    for dim in (minitorch.tensor([1]), minitorch.tensor(1, dtype="int64")):
+        assert x.sum(dim).tolist() == [[1.0], [2.0]]
+        assert x.mean(dim).tolist() == [[0.5], [1.0]]
+        assert x.all(dim).tolist() == [[0.0], [1.0]]
 
 
 @pytest.mark.task2_3
