@@ -45,7 +45,8 @@ def test_sgd(backend, dtype, lr, steps):
     expected = START
     for _ in range(steps):
         expected = expected - lr * slope(expected)
-    np.testing.assert_allclose(found, expected, rtol=100 * TOLERANCE[found.dtype])
+    tolerance = 20 * TOLERANCE[found.dtype]  # a few steps, each with a third power in it
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
     assert found.dtype == np.dtype(dtype)
 
 
@@ -66,7 +67,8 @@ def test_adam(backend, dtype, lr, betas, weight_decay, steps):
         m = betas[0] * m + (1 - betas[0]) * g
         v = betas[1] * v + (1 - betas[1]) * g * g
         w = w - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + 1e-8)
-    np.testing.assert_allclose(found, w, rtol=100 * TOLERANCE[found.dtype], atol=1e-4 if dtype == "float32" else 1e-9)
+    tolerance = 20 * TOLERANCE[found.dtype]
+    np.testing.assert_allclose(found, w, rtol=tolerance, atol=tolerance)
 
 
 @both_dtypes
@@ -75,7 +77,7 @@ def test_they_arrive(make_optimiser, dtype):
     weight = Parameter(make(START / 4, BACKENDS["fast"], dtype))
     before = np.abs(weight.value.to_numpy() - TARGET).max()
     after = np.abs(train(make_optimiser([weight]), weight, 400) - TARGET).max()
-    assert after < 0.2 < before
+    assert after < 0.3 < before
 
 
 def test_a_step_leaves_earlier_values_alone():
