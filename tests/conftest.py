@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import minitorch
 
 # Compiling a kernel takes seconds, so no example has a deadline.
 settings.register_profile("dev", max_examples=25, deadline=None)
@@ -16,6 +19,22 @@ settings.load_profile(os.environ.get("MINITORCH_HYPOTHESIS", "ci" if os.environ.
 # Where a whole task moved, its current marker tells the older one. Task 4.4 was divided over three older tasks:
 # its tests name theirs with @pytest.mark.edition2020("task4_2").
 TASKS_OF_2020 = {"task4_1": "task4_1", "task4_2": "task4_1", "task4_3": "task4_2", "task4_5": "task4_5"}
+
+
+@pytest.fixture(autouse=True)
+def switches_stay_as_they_were() -> Iterator[None]:
+    """Fail a test that leaves a switch of the library flipped for the tests after it."""
+    before = _switches()
+    yield
+    after = _switches()
+    minitorch.set_default_dtype(before[0])
+    minitorch.set_default_backend(before[1])
+    assert after == before
+
+
+def _switches() -> tuple[object, ...]:
+    made = minitorch.zeros((1,))
+    return made.dtype, made.backend, minitorch.is_grad_enabled()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

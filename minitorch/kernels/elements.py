@@ -53,12 +53,12 @@ def sigmoid(x: Any) -> Any:
 
 def relu(x: Any) -> Any:
     r"""$\max(x, 0)$."""
-    return x if x > 0 or x != x else 0 * x
+    return 0.0 if x <= 0 else x
 
 
 def relu_grad(x: Any, d: Any) -> Any:
-    """Pass ``d`` on where $x > 0$; the slope at zero is taken as zero."""
-    return d if x > 0 else 0 * d
+    """Pass ``d`` on where $x > 0$ (and where it is NaN); the slope at zero is taken as zero."""
+    return 0.0 if x <= 0 else d
 
 
 def add(x: Any, y: Any) -> Any:
