@@ -1,7 +1,8 @@
-"""What every test shares: how hard Hypothesis tries, and the course's older numbering of its tasks."""
+"""What every test shares: how hard Hypothesis tries, the course's older numbering, and whether PyTorch is there."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 
@@ -15,6 +16,10 @@ settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("intense", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("MINITORCH_HYPOTHESIS", "ci" if os.environ.get("CI") else "dev"))
+
+# `pytest -m task4_1` has to work without the extra `parity`; the run's last lines then say what was left out.
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+collect_ignore = [] if HAS_TORCH else ["parity"]
 
 # Where a whole task moved, its current marker tells the older one. Task 4.4 was divided over three older tasks:
 # its tests name theirs with @pytest.mark.edition2020("task4_2").
@@ -44,6 +49,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="current",
         help="the edition of the course whose numbering -m task4_1 and the like follow",
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not HAS_TORCH:
+        terminalreporter.write_line("tests/parity was left out: it needs PyTorch (make test-parity)")
 
 
 @pytest.hookimpl(tryfirst=True)

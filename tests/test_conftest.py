@@ -82,7 +82,8 @@ def set_up(folder, source):
 
 
 def run_python(folder, *arguments, stdin="", **variables):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | variables
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, input=stdin, capture_output=True, text=True, check=True)
 
@@ -125,3 +126,17 @@ def test_the_environment_chooses_how_hard_hypothesis_tries(tmp_path, variables, 
     set_up(tmp_path, f"from hypothesis import settings\ndef test_it(): assert settings().max_examples == {examples}\n")
     result = run_python(tmp_path, "-m", "pytest", "-q", "test_sample.py", **variables)
     assert "1 passed" in result.stdout
+
+
+@pytest.mark.parametrize("has_torch", [False, True])
+def test_without_pytorch_the_parity_tests_are_left_out_and_that_is_said(tmp_path, has_torch):
+    set_up(tmp_path, "def test_here(): pass\n")
+    (tmp_path / "parity").mkdir()
+    (tmp_path / "parity/test_beside_torch.py").write_text("def test_parity(): pass\n")
+    conftest = tmp_path / "conftest.py"
+    finding = 'importlib.util.find_spec("torch") is not None'
+    assert finding in conftest.read_text()
+    conftest.write_text(conftest.read_text().replace(finding, str(has_torch)))
+    output = run_python(tmp_path, "-m", "pytest", "-q", ".").stdout
+    assert ("2 passed" in output) == has_torch
+    assert ("tests/parity was left out: it needs PyTorch" in output) != has_torch
