@@ -6,7 +6,6 @@ differences of the values; in float32, whose values have too few digits for that
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from minitorch.tensor import Tensor
 from minitorch.tensor_functions import Function, Mul
 
 from .cases import BACKENDS, DTYPES, LAYOUTS, Array, assert_close, contiguous, expanded, make, normal
-from .op_cases import TABLE, WITHOUT_ROW, Case, registered
+from .op_cases import TABLE, WITHOUT_ROW, Case, drawn, registered
 
 # The layouts of the issue's table; the last two are shapes, and lie contiguously.
 CELLS = (*LAYOUTS, "none", "one")
@@ -125,26 +124,10 @@ def check_derivatives(
 # --- the suite -----------------------------------------------------------------------------------------------
 
 
-def shapes_of(case: Case, cell: str) -> tuple[tuple[int, ...], ...]:
-    return {"none": case.none, "one": case.one}.get(cell, case.ordinary)
-
-
 def layout_of(case: Case, cell: str) -> Callable[[Array], object]:
     if cell == "expanded":
         return lambda array: expanded(array, case.expand)
     return LAYOUTS.get(cell, contiguous)
-
-
-def drawn(case: Case, cell: str, draw: Callable[..., Array]) -> list[Array]:
-    """Draw the operands of a cell, always the same."""
-    rng = np.random.default_rng(zlib.crc32(f"{case.id} {cell}".encode()))
-    joint = draw(rng, (sum(int(np.prod(s)) for s in shapes_of(case, cell)),))  # distinct across operands too
-    arrays, start = [], 0
-    for shape in shapes_of(case, cell):
-        stop = start + int(np.prod(shape))
-        arrays.append(joint[start:stop].reshape(shape))
-        start = stop
-    return arrays
 
 
 def marks_of(case: Case, what: str) -> list[pytest.MarkDecorator]:

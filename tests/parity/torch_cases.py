@@ -1,0 +1,65 @@
+"""Runs a row of the table of operations beside PyTorch, and compares values and derivatives of both orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from minitorch.autodiff import no_grad
+from minitorch.tensor_ops import TensorBackend
+from tests.cases import assert_close, make, normal
+from tests.op_cases import Case, drawn
+
+
+def compare_with_torch(case: Case, theirs: Callable[..., torch.Tensor], backend: TensorBackend, dtype: str) -> None:
+    """Compare the value, the gradients under a random upstream one, and their gradients."""
+    arrays = [np.asarray(a, dtype) for a in drawn(case, "contiguous", case.draw)]
+    rng = np.random.default_rng(1)
+    with no_grad():
+        shape = case.call(*(make(a, backend, dtype) for a in arrays)).shape
+    upstream = normal(rng, shape).astype(dtype)
+    weights = [normal(rng, a.shape).astype(dtype) for a in arrays]
+
+    ours = [make(a, backend, dtype, requires_grad=True) for a in (*arrays, upstream)]
+    out = case.call(*ours[:-1])
+    reference = [torch.tensor(a, requires_grad=True) for a in (*arrays, upstream)]
+    expected = theirs(*reference[:-1])
+    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
+    if "derivatives" in case.empty:
+        return
+
+    out.backward(ours[-1], create_graph=True)
+    first = [x.grad for x in ours[:-1]]
+    their_first = their_gradients((expected * reference[-1]).sum(), reference[:-1])
+    for gradient, their_gradient in zip(first, their_first, strict=True):
+        found = np.zeros(their_gradient.shape) if gradient is None else gradient.to_numpy()
+        assert_close(found, their_gradient.detach().numpy(), dtype)
+
+    for x in ours:
+        x.zero_grad_()
+    for gradient, u in zip(first, weights, strict=True):
+        if gradient is not None and gradient.requires_grad():
+            (gradient * make(u, backend, dtype)).sum().backward(retain_graph=True)
+    total = sum((g * torch.tensor(u)).sum() for g, u in zip(their_first, weights, strict=True))
+    for x, their_gradient in zip(ours, their_gradients(total, reference), strict=True):
+        found = np.zeros(x.shape) if x.grad is None else x.grad.to_numpy()
+        assert_close(found, their_gradient.detach().numpy(), dtype)
+
+
+def their_gradients(total: torch.Tensor, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Differentiate, with zeros where nothing depends on an input."""
+    if not total.requires_grad:
+        return [torch.zeros_like(x) for x in inputs]
+    found = torch.autograd.grad(total, inputs, create_graph=True, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
+
+
+def windows(x: torch.Tensor, kernel: Sequence[int], reverse: bool) -> torch.Tensor:
+    """Pair each place with what a kernel anchored there sees: ``batch x channel x *space x *kernel``."""
+    beyond = [side for k in reversed(kernel) for side in ((k - 1, 0) if reverse else (0, k - 1))]
+    x = torch.nn.functional.pad(x, beyond)
+    for d, k in enumerate(kernel):
+        x = x.unfold(2 + d, k, 1)
+    return x.flip(tuple(range(x.dim() - len(kernel), x.dim()))) if reverse else x
