@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .dtypes import default_dtype, float_dtype, storage_dtype
-from .errors import DTypeError, ShapeError
+from .errors import BackendError, DTypeError, ShapeError
 from .random import default_generator
 from .tensor import Tensor
 from .tensor_data import TensorData, UserShape
@@ -22,11 +22,26 @@ _default_backend = SimpleBackend
 def set_default_backend(backend: TensorBackend) -> None:
     """Choose where tensors are made when no ``backend`` is given; at first the course's SimpleBackend."""
     global _default_backend
-    _default_backend = backend
+    _default_backend = check_backend(backend)
+
+
+def check_backend(backend: Any) -> TensorBackend:
+    """Give ``backend`` back if it is one.
+
+    Raises:
+        BackendError: it is something else, such as the class of its operations.
+    """
+    if not isinstance(backend, TensorBackend):
+        name = getattr(backend, "__name__", repr(backend))
+        raise BackendError(
+            f"expected a TensorBackend, got {name}. Write TensorBackend(SimpleOps) or TensorBackend(FastOps)."
+        )
+    return backend
 
 
 def _wrap(array: npt.NDArray[Any], backend: TensorBackend | None, requires_grad: bool) -> Tensor:
-    out = Tensor(TensorData.from_array(array), backend=backend or _default_backend)
+    backend = _default_backend if backend is None else check_backend(backend)
+    out = Tensor(TensorData.from_array(array), backend=backend)
     return out.requires_grad_(True) if requires_grad else out
 
 
@@ -69,7 +84,9 @@ def _numbers(ls: Any) -> npt.NDArray[Any]:
     except ValueError as error:
         if "inhomogeneous" not in str(error):
             raise
-        raise ShapeError("the lists are ragged: expected lists of one length at each depth") from None
+        raise ShapeError(
+            "the lists are ragged: expected lists of one length at each depth. Pad the shorter ones."
+        ) from None
     if array.dtype.kind not in "biuf":
         for element in array.reshape(-1).tolist():
             if not isinstance(element, (int, float)):  # an integer beyond 64 bits is a number too
@@ -83,7 +100,7 @@ def _numbers(ls: Any) -> npt.NDArray[Any]:
 def _checked(shape: UserShape) -> tuple[int, ...]:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if any(n < 0 for n in shape):
-        raise ShapeError(f"a shape has sizes of 0 or more, got {shape}")
+        raise ShapeError(f"a shape has sizes of 0 or more, got {shape}. Only view() takes -1, and works that size out.")
     return shape
 
 

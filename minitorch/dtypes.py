@@ -69,5 +69,5 @@ def float_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     """
     found = storage_dtype(dtype)
     if found not in FLOATS:
-        raise DTypeError(f"expected float32 or float64, got {found}")
+        raise DTypeError(f"expected float32 or float64, got {found}. Compute in one of these and convert afterwards.")
     return found

@@ -5,6 +5,7 @@ As in the course, reductions keep the reduced dimension with size 1, and :func:`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .autodiff import Context, no_grad
@@ -36,11 +37,15 @@ __all__ = [
 def _pooled_size(input: Tensor, kernel: tuple[int, int]) -> tuple[int, int]:
     """Check a pooling's arguments and give the output's height and width."""
     if input.dims != 4:
-        raise ShapeError(f"pooling expects batch x channel x height x width, got {input.shape}")
+        raise ShapeError(
+            f"pooling expects batch x channel x height x width, got {input.shape}. Insert missing dimensions with view."
+        )
     height, width = input.shape[2:]
+    if not isinstance(kernel, Sequence) or len(kernel) != 2 or min(kernel) < 1:
+        raise ShapeError(
+            f"expected a window of at least one row and one column, got {kernel}. Write (2, 2), for example."
+        )
     kh, kw = kernel
-    if kh < 1 or kw < 1:
-        raise ShapeError(f"a pooling window has at least one row and column, got {kernel}")
     if height % kh or width % kw:
         raise ShapeError(
             f"a {kh}x{kw} window does not divide an image of {height}x{width}. Crop it to {height // kh * kh}x"
@@ -161,7 +166,10 @@ class Max(Function):
 def _one_dim(x: Tensor, dim: Any) -> int:
     (d,) = as_dims(dim, x.shape)
     if x.shape[d] == 0:
-        raise ShapeError(f"there is no maximum of no elements: shape {x.shape}, dimension {d}")
+        raise ShapeError(
+            f"expected elements to compare, got none: shape {x.shape}, dimension {d}. Check that the batch is not "
+            "empty, or name another dimension."
+        )
     return d
 
 
@@ -283,7 +291,9 @@ def check_rate(rate: float) -> None:
         ArgumentError: it is not from 0 to 1.
     """
     if not 0.0 <= rate <= 1.0:
-        raise ArgumentError(f"a dropout rate is the share of elements to drop, from 0 to 1; got {rate}")
+        raise ArgumentError(
+            f"a dropout rate is the share of elements to drop, from 0 to 1; got {rate}. Write 25 % as 0.25."
+        )
 
 
 def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:

@@ -118,7 +118,9 @@ class Adam(Optimizer):
         super().__init__(parameters)
         self.lr = _checked_rate(lr)
         if not all(0.0 <= beta < 1.0 for beta in betas):
-            raise ArgumentError(f"expected betas from 0 to below 1, got {betas}")
+            raise ArgumentError(
+                f"expected betas from 0 to below 1, got {betas}. Write 0.9 to keep nine tenths of an average."
+            )
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         # For each parameter: the number of steps, the average gradient, the average square.
         self.averages: dict[int, tuple[int, Tensor, Tensor]] = {}
@@ -138,5 +140,5 @@ class Adam(Optimizer):
 
 def _checked_rate(lr: float) -> float:
     if lr < 0.0:
-        raise ArgumentError(f"a learning rate is not negative, got {lr}")
+        raise ArgumentError(f"a learning rate is not negative, got {lr}. A step goes against the gradient by itself.")
     return lr

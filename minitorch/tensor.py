@@ -155,7 +155,9 @@ class Tensor:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise ShapeError("a tensor without dimensions has no length")
+            raise ShapeError(
+                "expected at least one dimension to have a length, got shape (). Read the element with item()."
+            )
         return self.shape[0]
 
     def __repr__(self) -> str:
@@ -210,7 +212,9 @@ class Tensor:
 
     def __iter__(self) -> Iterator[float]:
         if self.dims != 1:
-            raise ShapeError(f"only a tensor of one dimension can be iterated over, got shape {self.shape}")
+            raise ShapeError(
+                f"only a tensor of one dimension can be iterated over, got shape {self.shape}. Use tolist()."
+            )
         return iter(self.to_numpy().tolist())
 
     def __float__(self) -> float:
@@ -241,7 +245,9 @@ class Tensor:
             GraphError: switching off a tensor that was computed; ``detach`` gives a constant copy of it.
         """
         if x and self.dtype not in FLOATS:
-            raise DTypeError(f"only float32 and float64 tensors have gradients, got {self.dtype}")
+            raise DTypeError(
+                f'only float32 and float64 tensors have gradients, got {self.dtype}. Convert it first: t.to("float32").'
+            )
         if self.history is not None and self.history.last_fn is not None:
             if not x:
                 raise GraphError("cannot switch recording off for a tensor that was computed: use t.detach()")
@@ -290,7 +296,9 @@ class Tensor:
                 )
             grad_output = self._new(TensorData(np.ones(1, self.dtype), self.shape))
         elif grad_output.shape != self.shape:
-            raise ShapeError(f"expected a gradient of shape {self.shape}, got {grad_output.shape}")
+            raise ShapeError(
+                f"expected a gradient of shape {self.shape}, got {grad_output.shape}. Give one number for each element."
+            )
         keep = create_graph if retain_graph is None else retain_graph
         with enable_grad() if create_graph else no_grad():
             backpropagate(self, grad_output, retain_graph=keep)
@@ -446,7 +454,10 @@ class Tensor:
         for d in as_dims(dim, self.shape):
             count *= self.shape[d]
         if count == 0:
-            raise ShapeError(f"the mean of no elements is not defined: shape {self.shape}, dimension {dim}")
+            raise ShapeError(
+                f"expected elements to average, got none: shape {self.shape}, dimension {dim}. Check that the "
+                "batch is not empty."
+            )
         return self.sum(dim) * (1.0 / count)
 
     def all(self, dim: Any = None) -> Tensor:

@@ -8,7 +8,7 @@ small tuples and move no data: a transposed matrix swaps its strides, and a broa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -178,9 +178,11 @@ class TensorData:
     @staticmethod
     def _check(flat: Storage, shape: tuple[int, ...], strides: UserStrides | None) -> None:
         if any(n < 0 for n in shape):
-            raise ShapeError(f"a shape has sizes of 0 or more, got {shape}")
+            raise ShapeError(
+                f"a shape has sizes of 0 or more, got {shape}. Only view() takes -1, and works that size out."
+            )
         if len(shape) > MAX_DIMS:
-            raise ShapeError(f"a tensor has at most {MAX_DIMS} dimensions, got {len(shape)}")
+            raise ShapeError(f"a tensor has at most {MAX_DIMS} dimensions, got {len(shape)}. Join some of them.")
         if strides is None:
             if flat.size != math.prod(shape):
                 raise ShapeError(
@@ -189,14 +191,17 @@ class TensorData:
                 )
             return
         if len(strides) != len(shape):
-            raise IndexingError(f"expected one stride for each dimension of {shape}, got strides {tuple(strides)}")
+            raise IndexingError(
+                f"expected one stride for each dimension of {shape}, got strides {tuple(strides)}. Leave them out for "
+                "contiguous elements."
+            )
         if any(s < 0 for s in strides):
-            raise IndexingError(f"strides must be 0 or more, got {tuple(strides)}")
+            raise IndexingError(f"strides must be 0 or more, got {tuple(strides)}. Copy a reversed array first.")
         last = sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
         if math.prod(shape) and last >= flat.size:
             raise ShapeError(
                 f"shape {shape} with strides {tuple(strides)} reaches position {last}, but the storage has {flat.size} "
-                "elements."
+                "elements. Give a longer storage or smaller strides."
             )
 
     def _set(self, flat: Storage, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
@@ -298,7 +303,12 @@ class TensorData:
             IndexingError: the number of indices is not the number of dimensions, or one is out of range (negative
                 ones too, as in the course).
         """
-        key = (index,) if isinstance(index, (int, np.integer)) else tuple(index)
+        key: tuple[Any, ...] = tuple(index) if isinstance(index, Iterable) else (index,)
+        if not all(isinstance(i, (int, np.integer)) for i in key):
+            raise IndexingError(
+                f"expected an integer for each dimension of {self.shape}, got {key}. A part of a tensor is read with "
+                "to_numpy()[...]."
+            )
         if len(key) != self.dims:
             raise IndexingError(
                 f"expected {self.dims} indices for shape {self.shape}, got {len(key)}: {key}. "
@@ -307,7 +317,8 @@ class TensorData:
         for d, (i, n) in enumerate(zip(key, self.shape, strict=True)):
             if not 0 <= i < n:
                 raise IndexingError(
-                    f"index {i} of dimension {d} is out of range: expected 0 to {n - 1} for shape {self.shape}"
+                    f"index {i} of dimension {d} is out of range: expected 0 to {n - 1} for shape {self.shape}. "
+                    "Counting from the end is written out: size - 1 is the last."
                 )
         return sum(int(i) * s for i, s in zip(key, self.strides, strict=True))
 

@@ -367,7 +367,7 @@ def as_dims(dim: Any, shape: UserShape) -> tuple[int, ...]:
         if not isinstance(d, int) or not -len(shape) <= d < len(shape):
             raise IndexingError(
                 f"dimension {d!r} does not exist in shape {tuple(shape)}: expected an integer from {-len(shape)} to "
-                f"{len(shape) - 1}"
+                f"{len(shape) - 1}. Add a dimension with view, or name one of these."
             )
         dims.append(d % len(shape))
     return tuple(dims)
@@ -404,7 +404,10 @@ class Expand(Function):
         """Read each element several times."""
         shape = tuple(shape)
         if shape_broadcast(x.shape, shape) != shape:
-            raise ShapeError(f"cannot expand {x.shape} to {shape}: only sizes of 1 and missing dimensions are repeated")
+            raise ShapeError(
+                f"cannot expand {x.shape} to {shape}: expected sizes of 1, or missing ones at the left, where it is "
+                "repeated. Sum or permute it first."
+            )
         ctx.save_for_backward(x.shape)
         return x._new(x._tensor.expand(shape))
 
@@ -533,7 +536,7 @@ class Cat(Function):
         if any(t.dims != first.dims for t in tensors) or others.count(others[0]) != len(others):
             raise ShapeError(
                 f"cannot join shapes {[t.shape for t in tensors]} along dimension {dim}: expected all other sizes to "
-                "be equal"
+                "be equal. Permute, or pad the smaller ones."
             )
         sizes = [t.shape[dim] for t in tensors]
         shape = (*first.shape[:dim], sum(sizes), *first.shape[dim + 1 :])
@@ -561,7 +564,17 @@ class Narrow(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, dim: int, start: int, stop: int) -> Tensor:
-        """Begin further on in the storage."""
+        """Begin further on in the storage.
+
+        Raises:
+            IndexingError: the dimension does not exist, or has not that many elements.
+        """
+        (dim,) = as_dims(dim, x.shape)
+        if not 0 <= start <= stop <= x.shape[dim]:
+            raise IndexingError(
+                f"cannot take elements {start} to {stop} of dimension {dim} of shape {x.shape}: expected bounds in "
+                f"order, from 0 to {x.shape[dim]}. Cut them to that range."
+            )
         ctx.save_for_backward(dim, start, x.shape)
         data = x._tensor
         shape = (*x.shape[:dim], stop - start, *x.shape[dim + 1 :])

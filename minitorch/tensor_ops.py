@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from . import operators
-from .errors import ShapeError
+from .errors import BackendError, ShapeError
 from .kernels import elements, strided
 from .random import Generator
 from .tensor_data import (
@@ -138,6 +138,9 @@ class TensorBackend:
     Args:
         ops: the class that computes.
 
+    Raises:
+        BackendError: ``ops`` is no class of operations.
+
     >>> TensorBackend(SimpleOps) is TensorBackend(SimpleOps)
     True
     """
@@ -146,6 +149,10 @@ class TensorBackend:
 
     def __new__(cls, ops: type[TensorOps]) -> TensorBackend:
         """Give the one backend of ``ops``."""
+        if not (isinstance(ops, type) and issubclass(ops, TensorOps)):
+            raise BackendError(
+                f"expected a class of operations, got {ops!r}. Write TensorBackend(FastOps), for example."
+            )
         if ops not in cls._made:
             cls._made[ops] = super().__new__(cls)
         return cls._made[ops]

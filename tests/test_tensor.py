@@ -241,7 +241,7 @@ def test_reading_one_element():
         (lambda x: float(x), "one element"),
         (lambda x: bool(x), "ambiguous"),
         (lambda x: list(x), "one dimension"),
-        (lambda x: len(x.sum().view()), "no length"),
+        (lambda x: len(x.sum().view()), "to have a length"),
     ],
 )
 def test_reading_what_is_not_one_number(call, message):

@@ -1,0 +1,680 @@
+"""What people get wrong, and what they are told: a row for each mistake.
+
+Every message says what was expected, what came instead, and what to do. A public function has a row, or a reason in
+``WITHOUT_ROW`` why no argument of it can be wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch import (
+    SGD,
+    Adam,
+    ArgumentError,
+    BackendError,
+    BroadcastError,
+    DataError,
+    DTypeError,
+    FastBackend,
+    FastOps,
+    Function,
+    Generator,
+    GradientError,
+    GraphError,
+    IndexingError,
+    MiniTorchError,
+    Module,
+    NaNError,
+    Parameter,
+    Scalar,
+    ScalarFunction,
+    ShapeError,
+    Tensor,
+    TensorBackend,
+    TensorData,
+    nn,
+    operators,
+    tensor,
+)
+from minitorch import data as data_package
+from minitorch import io as io_package
+from minitorch import tensor_functions as tf
+from minitorch import training as training_package
+from minitorch.data import one_hot
+from minitorch.data.mnist import parse_idx
+from minitorch.fast_conv import conv1d, conv2d
+from minitorch.layers import Dropout, Embedding, embedding
+from minitorch.training import require_finite
+
+from .cases import make, permuted, sliced
+
+
+def ones(*shape: int, **more: Any) -> Tensor:
+    return make(np.ones(shape), **more)
+
+
+def recorded(*shape: int) -> Tensor:
+    return ones(*shape, requires_grad=True)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A mistake: the function, the call, the exception, and three pieces of its message."""
+
+    function: str
+    call: Callable[[], Any]
+    error: type[MiniTorchError]
+    expected: str
+    came: str
+    fix: str
+
+
+def freed() -> Tensor:
+    out = (recorded(2) * 2).sum()
+    out.backward()
+    return out
+
+
+def stale() -> Tensor:
+    x, c = recorded(2), ones(2)
+    out = (x * c).sum()
+    c[0] = 5.0
+    return out
+
+
+def write(t: Tensor) -> None:
+    t[0] = 1.0
+
+
+def unregistered(make_class: Callable[[], Any]) -> Any:
+    """Define a function for one row and take it off the registry again."""
+    before = list(Function.registry)
+    try:
+        return make_class()
+    finally:
+        Function.registry[:] = before
+
+
+def wrong_square() -> Any:
+    class WrongSquare(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            ctx.save_for_backward(x)
+            return x.backend.mul_zip(x, x)
+
+        @staticmethod
+        def backward(ctx: Any, d: Tensor) -> Tensor:
+            return d * ctx.saved_values[0]
+
+    return WrongSquare.apply
+
+
+def greedy() -> Any:
+    class Greedy(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x.backend.neg_map(x)
+
+        @staticmethod
+        def backward(ctx: Any, d: Tensor) -> tuple[Tensor, Tensor]:
+            return d, d
+
+    return Greedy.apply
+
+
+class WrongScalarSquare(ScalarFunction):
+    @staticmethod
+    def forward(ctx: Any, x: float) -> float:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx: Any, d: float) -> float:
+        return d * ctx.saved_values[0]
+
+
+class TextOut(ScalarFunction):
+    @staticmethod
+    def forward(ctx: Any, x: float) -> Any:
+        return "one"
+
+
+class Exploding(Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = Parameter(ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight.value * 1e308 * 1e308
+
+
+def explode() -> None:
+    model = Exploding()
+    require_finite(model(ones(1)), model, ones(1), step=7)
+
+
+def assign(name: str) -> None:
+    setattr(Module(), name, Parameter(1.0))
+
+
+def replace_parameter() -> None:
+    module = Module()
+    module.weight = Parameter(1.0)
+    module.weight = 2.0
+
+
+EYE = np.eye(2)
+
+ROWS = [
+    # --- making tensors
+    Row("tensor", lambda: tensor([[1, 2], [3]]), ShapeError, "lists of one length", "ragged", "Pad the shorter"),
+    Row("tensor", lambda: tensor(["one"]), DTypeError, "expected numbers", "'one' of type str", "with float()"),
+    Row("tensor", lambda: tensor([1.0, None]), DTypeError, "expected numbers", "NoneType", "Convert the elements"),
+    Row("tensor", lambda: tensor(tensor([1.0])), DTypeError, "expected numbers", "got a tensor", "detach()"),
+    Row("tensor", lambda: tensor([1], dtype="float16"), DTypeError, "float32, float64", "'float16'", "astype"),
+    Row("tensor", lambda: tensor([1], dtype="flaot32"), DTypeError, "float32, float64", "'flaot32'", "astype"),
+    Row(
+        "tensor",
+        lambda: tensor([1], dtype="int64", requires_grad=True),
+        DTypeError,
+        "only float32 and float64",
+        "got int64",
+        't.to("float32")',
+    ),
+    Row(
+        "tensor",
+        lambda: tensor([1], backend=FastOps),
+        BackendError,
+        "a TensorBackend",
+        "FastOps",
+        "TensorBackend(FastOps)",
+    ),
+    Row("zeros", lambda: minitorch.zeros((2, -1)), ShapeError, "0 or more", "(2, -1)", "Only view() takes -1"),
+    Row("ones", lambda: minitorch.ones((-3,)), ShapeError, "0 or more", "(-3,)", "Only view()"),
+    Row("rand", lambda: minitorch.rand((-1,)), ShapeError, "0 or more", "(-1,)", "Only view()"),
+    Row("rand", lambda: minitorch.rand((1,), dtype="int64"), DTypeError, "float32 or float64", "int64", "convert"),
+    Row(
+        "set_default_dtype",
+        lambda: minitorch.set_default_dtype("bool"),
+        DTypeError,
+        "expected float32 or float64",
+        "got bool",
+        "Compute in one of these",
+    ),
+    Row(
+        "set_default_backend",
+        lambda: minitorch.set_default_backend("fast"),
+        BackendError,
+        "expected a TensorBackend",
+        "'fast'",
+        "TensorBackend(FastOps)",
+    ),
+    Row(
+        "TensorBackend", lambda: TensorBackend("cpu"), BackendError, "a class of operations", "'cpu'", "TensorBackend(F"
+    ),
+    Row("manual_seed", lambda: minitorch.manual_seed(1.5), ArgumentError, "a whole number", "1.5", "Pass an int"),
+    Row("Generator", lambda: Generator("x"), ArgumentError, "a whole number", "'x'", "Pass an int"),
+    Row("Generator", lambda: Generator(0).integers(3, 3, 1), ArgumentError, "low below high", "3 and 3", "never drawn"),
+    # --- data and strides
+    Row("TensorData", lambda: TensorData([1, 2, 3], (2, 2)), ShapeError, "holds 4 elements", "has 3", "Give as many"),
+    Row(
+        "TensorData",
+        lambda: TensorData([1, 2], (2,), (1, 1)),
+        IndexingError,
+        "one stride for",
+        "(1, 1)",
+        "Leave them out",
+    ),
+    Row("TensorData", lambda: TensorData([1, 2], (2,), (-1,)), IndexingError, "0 or more", "(-1,)", "Copy a reversed"),
+    Row(
+        "TensorData",
+        lambda: TensorData([1, 2], (2,), (2,)),
+        ShapeError,
+        "reaches position 2",
+        "has 2",
+        "longer storage",
+    ),
+    Row("TensorData", lambda: TensorData([], (-2,)), ShapeError, "0 or more", "(-2,)", "Only view()"),
+    Row("TensorData", lambda: TensorData([1], (1,) * 33), ShapeError, "at most 32", "got 33", "Join some"),
+    Row(
+        "TensorData", lambda: TensorData(np.zeros(1, "c8"), (1,)), DTypeError, "float32, float64", "complex64", "astype"
+    ),
+    Row(
+        "TensorData",
+        lambda: TensorData([1, 2], (2, 1)).index((0,)),
+        IndexingError,
+        "expected 2 indices",
+        "got 1",
+        "One index for each dimension",
+    ),
+    Row(
+        "TensorData",
+        lambda: TensorData([1, 2], (2, 1)).permute(0, 0),
+        IndexingError,
+        "each dimension of (2, 1) once",
+        "(0, 0)",
+        "names 0 to 1",
+    ),
+    Row(
+        "shape_broadcast",
+        lambda: minitorch.shape_broadcast((2, 3), (2,)),
+        BroadcastError,
+        "Expected equal sizes, or a 1",
+        "(2, 3) and (2,)",
+        "insert one with view",
+    ),
+    # --- reading and writing elements
+    Row("Tensor[]", lambda: ones(2, 2)[0], IndexingError, "expected 2 indices", "got 1", "One index for each"),
+    Row("Tensor[]", lambda: ones(2)[5], IndexingError, "expected 0 to 1", "index 5", "size - 1 is the last"),
+    Row("Tensor[]", lambda: ones(2)[-1], IndexingError, "expected 0 to 1", "index -1", "Counting from the end"),
+    Row("Tensor[]", lambda: ones(2)[0:1], IndexingError, "an integer for each", "slice(0, 1", "to_numpy()[...]"),
+    Row("Tensor[]", lambda: ones(2)[0.5], IndexingError, "an integer for each", "0.5", "to_numpy()[...]"),
+    Row("Tensor[]=", lambda: write(recorded(2)), GraphError, "cannot write", "recorded", "detach()"),
+    Row("Tensor[]=", lambda: write(recorded(2) * 2), GraphError, "cannot write", "recorded", "a mask and a product"),
+    Row("Tensor.item", lambda: ones(2).item(), ShapeError, "one element", "(2,)", "reduce it first"),
+    Row("Tensor.__bool__", lambda: bool(ones(2) < 1), ShapeError, "ambiguous", "(2,)", "with all()"),
+    Row("Tensor.__float__", lambda: float(ones(3)), ShapeError, "one element", "(3,)", "Index it"),
+    Row("Tensor.__iter__", lambda: list(ones(2, 2)), ShapeError, "one dimension", "(2, 2)", "tolist()"),
+    Row("Tensor.__len__", lambda: len(tensor(1.0)), ShapeError, "at least one dimension", "shape ()", "item()"),
+    Row(
+        "Tensor",
+        lambda: pickle.dumps(ones(2)),
+        GraphError,
+        "data, never code",
+        "a tensor is not pickled",
+        "safetensors",
+    ),
+    # --- arithmetic
+    Row("Tensor.__add__", lambda: ones(2, 3) + ones(2), BroadcastError, "equal sizes", "(2, 3) and (2,)", "with view"),
+    Row("Tensor.__add__", lambda: ones(2) + "1", DTypeError, "a tensor or a number", "got str", "minitorch.tensor("),
+    Row(
+        "Tensor.__mul__",
+        lambda: ones(2) * np.ones(2),
+        DTypeError,
+        "a tensor or a number",
+        "ndarray",
+        "minitorch.tensor(",
+    ),
+    Row(
+        "Tensor.__mul__",
+        lambda: ones(2) * ones(2, backend=FastBackend),
+        BackendError,
+        "on one backend",
+        "FastOps",
+        "t.to(backend)",
+    ),
+    Row(
+        "Tensor.__sub__",
+        lambda: ones(2) - ones(2, dtype="float32"),
+        DTypeError,
+        "Nothing is converted silently",
+        "float64, the other float32",
+        't.to("float32")',
+    ),
+    Row(
+        "Tensor.__matmul__",
+        lambda: ones(2, 3) @ ones(2, 3),
+        ShapeError,
+        "expected the last size",
+        "(2, 3) @ (2, 3)",
+        "permute",
+    ),
+    Row("Tensor.__matmul__", lambda: ones(3) @ ones(3, 1), ShapeError, "two dimensions or more", "(3,) @", "as a row"),
+    Row(
+        "Tensor.__matmul__",
+        lambda: ones(2, 1, 1) @ ones(3, 1, 1),
+        BroadcastError,
+        "equal sizes",
+        "(2,) and (3,)",
+        "view",
+    ),
+    # --- reductions and layout
+    Row("Tensor.sum", lambda: ones(2, 3).sum(2), IndexingError, "from -2 to 1", "dimension 2", "Add a dimension"),
+    Row("Tensor.sum", lambda: ones(2, 3).sum(0.5), IndexingError, "an integer from", "dimension 0.5", "name one of"),
+    Row("Tensor.mean", lambda: ones(2, 3).mean(-3), IndexingError, "from -2 to 1", "dimension -3", "name one of"),
+    Row("Tensor.mean", lambda: ones(0, 3).mean(), ShapeError, "elements to average", "(0, 3)", "batch is not empty"),
+    Row("Tensor.all", lambda: ones(2).all(1), IndexingError, "from -1 to 0", "dimension 1", "name one of"),
+    Row("Tensor.permute", lambda: ones(2, 3).permute(0, 2), IndexingError, "each dimension", "(0, 2)", "names 0 to 1"),
+    Row(
+        "Tensor.view",
+        lambda: ones(2, 3).view(4),
+        ShapeError,
+        "as many elements",
+        "(2, 3) (6 elements) as (4,)",
+        "may be -1",
+    ),
+    Row("Tensor.view", lambda: ones(2, 3).view(-1, -1), ShapeError, "as many elements", "(-1, -1)", "at most one size"),
+    Row(
+        "Tensor.view",
+        lambda: ones(2, 3, layout=permuted).view(6),
+        ShapeError,
+        "not contiguous",
+        "strides (1, 2)",
+        "t.contiguous().view",
+    ),
+    Row(
+        "Tensor.view",
+        lambda: ones(2, 3, layout=sliced).view(6),
+        ShapeError,
+        "contiguous",
+        "strides (5, 1)",
+        "contiguous()",
+    ),
+    Row(
+        "Expand",
+        lambda: tf.Expand.apply(ones(2), (3,)),
+        BroadcastError,
+        "Expected equal sizes",
+        "(2,) and (3,)",
+        "view",
+    ),
+    Row(
+        "Expand",
+        lambda: tf.Expand.apply(ones(2, 3), (3,)),
+        ShapeError,
+        "sizes of 1",
+        "(2, 3) to (3,)",
+        "Sum or permute",
+    ),
+    Row("Cat", lambda: tf.Cat.apply(ones(2, 3), ones(2, 2), 0), ShapeError, "other sizes", "(2, 3), (2, 2)", "pad"),
+    Row("Narrow", lambda: tf.Narrow.apply(ones(4), 0, 2, 5), IndexingError, "from 0 to 4", "2 to 5", "Cut them"),
+    Row("Tensor.to", lambda: (recorded(2) * 2).to("float32"), GraphError, "does not carry", "to()", "t.detach().to("),
+    Row("Tensor.to", lambda: ones(2).to("float8"), DTypeError, "float32, float64", "'float8'", "astype"),
+    # --- gradients
+    Row(
+        "Tensor.backward",
+        lambda: recorded(2).exp().backward(),
+        ShapeError,
+        "a single number",
+        "(2,)",
+        "sum() or mean()",
+    ),
+    Row(
+        "Tensor.backward",
+        lambda: ones(1).backward(),
+        GraphError,
+        "depends on a tensor with",
+        "backward()",
+        "requires_grad=True",
+    ),
+    Row("Tensor.backward", lambda: freed().backward(), GraphError, "freed by an earlier", "Sum", "retain_graph=True"),
+    Row(
+        "Tensor.backward",
+        lambda: stale().backward(),
+        GraphError,
+        "gradient would be wrong",
+        "written after Mul",
+        "a copy",
+    ),
+    Row(
+        "Tensor.backward",
+        lambda: recorded(2).exp().backward(ones(3)),
+        ShapeError,
+        "a gradient of shape (2,)",
+        "got (3,)",
+        "one number for each",
+    ),
+    Row(
+        "Function",
+        lambda: unregistered(lambda: greedy()(recorded(1)).backward()),
+        GraphError,
+        "at most one for each",
+        "2 gradients for 1",
+        "Greedy.backward",
+    ),
+    Row(
+        "Tensor.requires_grad_",
+        lambda: (recorded(1) * 2).requires_grad_(False),
+        GraphError,
+        "cannot switch",
+        "was computed",
+        "t.detach()",
+    ),
+    Row(
+        "grad_check",
+        lambda: unregistered(lambda: minitorch.grad_check(wrong_square(), ones(2))),
+        GradientError,
+        "finite differences give",
+        "the gradient of argument 0",
+        "WrongSquare",
+    ),
+    # --- networks
+    Row(
+        "conv1d",
+        lambda: conv1d(ones(2, 5), ones(1, 2, 3)),
+        ShapeError,
+        "batch x in_channels x width",
+        "(2, 5)",
+        "with view",
+    ),
+    Row("conv1d", lambda: conv1d(ones(1, 2, 5), ones(4, 3, 2)), ShapeError, "to be equal", "2 channels", "shape[1]"),
+    Row("conv2d", lambda: conv2d(ones(1, 2, 5), ones(1, 2, 3)), ShapeError, "height x width", "(1, 2, 5)", "with view"),
+    Row(
+        "conv2d",
+        lambda: conv2d(ones(1, 1, 4, 4), ones(2, 2, 2, 2)),
+        ShapeError,
+        "expects 2",
+        "has 1 channels",
+        "shape[1]",
+    ),
+    Row(
+        "Conv1dFun", lambda: minitorch.Conv1dFun.apply(ones(1), ones(1)), ShapeError, "batch x", "(1,) and (1,)", "view"
+    ),
+    Row(
+        "Conv2dFun", lambda: minitorch.Conv2dFun.apply(ones(1), ones(1)), ShapeError, "batch x", "(1,) and (1,)", "view"
+    ),
+    Row("tile", lambda: nn.tile(ones(1, 1, 5, 4), (2, 2)), ShapeError, "does not divide", "5x4", "Crop it to 4x4"),
+    Row(
+        "avgpool2d",
+        lambda: nn.avgpool2d(ones(1, 1, 4, 5), (2, 2)),
+        ShapeError,
+        "does not divide",
+        "4x5",
+        "whose sides divide",
+    ),
+    Row(
+        "avgpool2d", lambda: nn.avgpool2d(ones(4, 4), (2, 2)), ShapeError, "batch x channel", "(4, 4)", "Insert missing"
+    ),
+    Row(
+        "maxpool2d", lambda: nn.maxpool2d(ones(1, 1, 3, 3), (2, 2)), ShapeError, "does not divide", "3x3", "2x2, pad it"
+    ),
+    Row(
+        "maxpool2d", lambda: nn.maxpool2d(ones(1, 1, 4, 4), 2), ShapeError, "one row and one column", "got 2", "(2, 2)"
+    ),
+    Row(
+        "maxpool2d", lambda: nn.maxpool2d(ones(1, 1, 4, 4), (0, 2)), ShapeError, "at least one row", "(0, 2)", "(2, 2)"
+    ),
+    Row("max", lambda: nn.max(ones(2, 3), 2), IndexingError, "from -2 to 1", "dimension 2", "name one of"),
+    Row("max", lambda: nn.max(ones(0, 3), 0), ShapeError, "elements to compare", "got none", "batch is not empty"),
+    Row("argmax", lambda: nn.argmax(ones(2, 0), 1), ShapeError, "elements to compare", "(2, 0)", "another dimension"),
+    Row("softmax", lambda: nn.softmax(ones(2), 1), IndexingError, "from -1 to 0", "dimension 1", "name one of"),
+    Row("logsoftmax", lambda: nn.logsoftmax(ones(2), -2), IndexingError, "from -1 to 0", "dimension -2", "name one of"),
+    Row("dropout", lambda: nn.dropout(ones(2), 1.5), ArgumentError, "from 0 to 1", "got 1.5", "as 0.25"),
+    Row("dropout", lambda: nn.dropout(ones(2), -0.1), ArgumentError, "from 0 to 1", "got -0.1", "as 0.25"),
+    Row("dropout", lambda: nn.dropout(ones(2), math.nan), ArgumentError, "from 0 to 1", "got nan", "as 0.25"),
+    Row("Dropout", lambda: Dropout(25), ArgumentError, "from 0 to 1", "got 25", "as 0.25"),
+    Row("embedding", lambda: embedding(ones(2), make(EYE)), DTypeError, "integer indices", "float64", 'dtype="int64"'),
+    Row(
+        "Embedding",
+        lambda: Embedding(2, 3)(make([2], dtype="int64")),
+        DataError,
+        "from 0 to 1",
+        "got 2 to 2",
+        "a row of their own",
+    ),
+    # --- modules and optimisers
+    Row("Module", lambda: assign("forward"), ArgumentError, "a free name", "'forward'", "Choose another"),
+    Row("Module", lambda: Module().add_parameter("a.b", 1.0), ArgumentError, "without dots", "'a.b'", "Dots join"),
+    Row("Parameter", replace_parameter, ArgumentError, "a Parameter for 'weight'", "got float", "weight.update(value)"),
+    Row("Optimizer", lambda: minitorch.Optimizer([]), ArgumentError, "at least one", "got none", "model.parameters()"),
+    Row("SGD", lambda: SGD([Parameter(ones(1))], -0.1), ArgumentError, "not negative", "-0.1", "against the gradient"),
+    Row("Adam", lambda: Adam([Parameter(ones(1))], betas=(1, 0)), ArgumentError, "0 to below 1", "(1, 0)", "0.9"),
+    # --- scalars and lists
+    Row("Scalar", lambda: Scalar("1"), DTypeError, "a number", "got str", "or a Scalar"),
+    Row("ScalarFunction", lambda: TextOut.apply(1.0), DTypeError, "return a float", "got str", "plain numbers"),
+    Row(
+        "derivative_check",
+        lambda: minitorch.derivative_check(WrongScalarSquare.apply, 3.0),
+        GradientError,
+        "Expected a derivative between",
+        "got 3",
+        "whose backward is wrong",
+    ),
+    Row("operators", lambda: operators.addLists([1], [1, 2]), ShapeError, "the same length", "1 and 2", "Cut or pad"),
+    Row("datasets", lambda: minitorch.datasets["Moons"], ArgumentError, "one of Simple", "'Moons'", "Xor"),
+    Row("make_pts", lambda: minitorch.make_pts(-1), ArgumentError, "from zero up", "-1", "such as 50"),
+    # --- data, files, training
+    Row("data.one_hot", lambda: one_hot([0.5], 10), DataError, "integers from 0 to 9", "not whole", "go to the loss"),
+    Row("data.one_hot", lambda: one_hot([10], 10), DataError, "from 0 to 9", "10 to 10", "count from 0"),
+    Row(
+        "data.load_mnist",
+        lambda: data_package.load_mnist("validation"),
+        ArgumentError,
+        "'train' or 'test'",
+        "'validation'",
+        "",
+    ),
+    Row(
+        "data.load_mnist",
+        lambda: parse_idx(b"PK\3\4", Path("t.idx"), 3),
+        DataError,
+        "expected the magic bytes",
+        "504b0304",
+        "Get the file again",
+    ),
+    Row(
+        "io.load",
+        lambda: io_package.load("/nowhere/at/all"),
+        DataError,
+        "cannot read",
+        "/nowhere/at/all",
+        "Train one first",
+    ),
+    Row(
+        "io.load_state_dict",
+        lambda: io_package.load_state_dict(Exploding(), {"weight": EYE, "bias": EYE}),
+        ShapeError,
+        "one for each parameter",
+        "unexpected: bias",
+        "Build the model with",
+    ),
+    Row("training.require_finite", explode, NaNError, "a finite number", "inf at step 7", "smaller learning rate"),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row.function}-{i}" for i, row in enumerate(ROWS)])
+def test_a_mistake_is_explained(row):
+    with pytest.raises(row.error) as raised:
+        row.call()
+    message = str(raised.value)
+    for piece in (row.expected, row.came, row.fix):
+        assert piece in message
+
+
+def test_there_are_enough_rows():
+    assert len(ROWS) >= 60
+    assert {row.error for row in ROWS} >= {
+        ArgumentError,
+        BackendError,
+        BroadcastError,
+        DTypeError,
+        DataError,
+        GradientError,
+        GraphError,
+        IndexingError,
+        NaNError,
+        ShapeError,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "kinds"),
+    [
+        (ArgumentError, (ValueError,)),
+        (ShapeError, (ValueError,)),
+        (BroadcastError, (ShapeError, IndexingError)),
+        (IndexingError, (IndexError, RuntimeError)),
+        (DTypeError, (TypeError,)),
+        (BackendError, (RuntimeError,)),
+        (GraphError, (RuntimeError,)),
+        (GradientError, (AssertionError,)),
+        (NaNError, (ArithmeticError,)),
+        (DataError, (ValueError, OSError)),
+        (minitorch.MissingDependencyError, (ImportError,)),
+    ],
+)
+def test_an_exception_is_also_the_kind_that_people_catch(error, kinds):
+    for kind in (*kinds, MiniTorchError):
+        assert issubclass(error, kind)
+
+
+# --- every public function -----------------------------------------------------------------------------------
+
+TOOL = "it is given what tensors check before, in an inner loop"
+NOTHING = "it takes no argument that could be wrong"
+WITHOUT_ROW = {
+    "MathTest": "a list of functions for tests; each is an operation that has its own row",
+    "MathTestVariable": "a list of functions for tests; each is an operation that has its own row",
+    "Context": "it keeps whatever it is given",
+    "History": "a record that only this package fills in",
+    "ScalarHistory": "a record that only this package fills in",
+    "Graph": "a record: what made it has checked it",
+    "Variable": "a protocol, not something that is called",
+    "FastOps": "its functions receive operands that the differentiable functions have checked",
+    "SimpleOps": "its functions receive operands that the differentiable functions have checked",
+    "TensorOps": "its functions receive operands that the differentiable functions have checked",
+    "backpropagate": "Tensor.backward and Scalar.backward check what it is given",
+    "topological_sort": "it walks any graph",
+    "broadcast_index": TOOL,
+    "index_to_position": TOOL,
+    "to_index": TOOL,
+    "strides_from_shape": TOOL,
+    "central_difference": "it calls whatever function it is given; a mistake is that function's",
+    "grad_central_difference": "it calls whatever function it is given; a mistake is that function's",
+    "prod": "a product of any numbers is defined",
+    "enable_grad": NOTHING,
+    "no_grad": NOTHING,
+    "is_grad_enabled": NOTHING,
+    "initial_seed": NOTHING,
+    "get_default_dtype": NOTHING,
+}
+
+
+def public_functions() -> set[str]:
+    """Name what ``import minitorch`` offers to call, without exceptions, aliases of types, and values."""
+    names = set()
+    for name in minitorch.__all__:
+        value = getattr(minitorch, name)
+        is_error = isinstance(value, type) and issubclass(value, Exception)
+        is_ours = getattr(value, "__module__", "").partition(".")[0] == "minitorch"
+        if callable(value) and is_ours and not is_error and not isinstance(value, ModuleType):
+            names.add(name)
+    return names
+
+
+def test_every_public_function_has_a_row_or_a_reason():
+    with_row = {row.function.partition(".")[0].partition("[")[0] for row in ROWS}
+    assert public_functions() - with_row - set(WITHOUT_ROW) == set()
+    assert not with_row & set(WITHOUT_ROW)
+    assert set(WITHOUT_ROW) <= set(minitorch.__all__)
+
+
+def test_packages_have_rows():
+    for package, functions in [
+        ("data", {"one_hot", "load_mnist"}),
+        ("io", {"load", "load_state_dict"}),
+        ("training", {"require_finite"}),
+    ]:
+        assert functions <= {row.function.partition(".")[2] for row in ROWS if row.function.startswith(f"{package}.")}
+        assert functions <= set({"data": data_package, "io": io_package, "training": training_package}[package].__all__)
