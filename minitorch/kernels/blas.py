@@ -7,6 +7,7 @@ the user had is restored after every call.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -24,30 +25,70 @@ class OneThread:
         self._holders = 0
         self._libraries: list[Any] | None = None
         self._restore: list[tuple[Any, int]] = []
+        self._scipy_found = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
 
-    def refresh(self) -> None:
-        """Look for libraries, again after another one has been loaded."""
+    def load_scipy(self) -> None:
+        """Load the BLAS of SciPy, which Numba's matrix product calls, so that it is held too."""
+        if not self._scipy_found:
+            import scipy.linalg.cython_blas  # noqa: F401
+
+            self._find()
+            self._scipy_found = True
+
+    def _find(self) -> None:
         from threadpoolctl import ThreadpoolController
 
-        self._libraries = [c for c in ThreadpoolController().lib_controllers if c.user_api == "blas"]
+        libraries = [c for c in ThreadpoolController().lib_controllers if c.user_api == "blas"]
+        with self._lock:
+            self._libraries = libraries
+            if self._holders:
+                self._hold()
+
+    def _hold(self) -> None:
+        for library in self._libraries or ():
+            count = library.get_num_threads()
+            if count > 1:
+                self._restore.append((library, count))
+                _set_threads(library, 1)
+
+    def _release(self) -> None:
+        for library, count in self._restore:
+            _set_threads(library, count)
+        self._restore.clear()
 
     def __enter__(self) -> None:
+        if self._libraries is None:
+            self._find()
         with self._lock:
-            if self._libraries is None:
-                self.refresh()
             if self._holders == 0:
-                counts = [(library, library.get_num_threads()) for library in self._libraries or ()]
-                self._restore = [(library, count) for library, count in counts if count > 1]
-                for library, _ in self._restore:
-                    library.set_num_threads(1)
+                self._hold()
             self._holders += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._holders -= 1
             if self._holders == 0:
-                for library, count in self._restore:
-                    library.set_num_threads(count)
+                self._release()
+
+    def _after_fork(self) -> None:
+        # The threads that were inside a block, and will never leave it here, stayed behind in the parent.
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._release()
+
+
+def _set_threads(library: Any, count: int) -> None:
+    # Newer releases of threadpoolctl obey the Python thread that asked first, and ignore the others. Here a lock
+    # keeps them apart, so each is in control while it asks.
+    give_up_control = getattr(library, "clear_controlling_thread", None)
+    if give_up_control is None:
+        library.set_num_threads(count)
+        return
+    give_up_control(force=True)
+    library.set_num_threads(count)
+    give_up_control()
 
 
 one_thread = OneThread()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -58,12 +57,7 @@ def _batched(matrices: npt.NDArray[Any], batch: tuple[int, ...]) -> npt.NDArray[
 
 
 def _large(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    # Numba's matrix product calls SciPy's BLAS, which must be loaded before it can be held to one thread.
-    if "scipy.linalg.cython_blas" not in sys.modules:
-        import scipy.linalg.cython_blas  # noqa: F401
-
-        blas.one_thread.refresh()
-
+    blas.one_thread.load_scipy()
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     out = np.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     left = _batched(a, batch)
