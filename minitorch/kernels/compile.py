@@ -16,6 +16,7 @@ Three facts about Numba shape this file:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -56,7 +57,7 @@ def source_stamp() -> str:
     """Hash every file that kernels are made of, and Numba's version: other sources never share cached code."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
-    for pattern in ("kernels/**/*.py", "operators.py", "tensor_data.py", "fast_*.py"):
+    for pattern in ("kernels/**/*.py", "operators.py", "random.py", "tensor_data.py", "fast_*.py"):
         for path in sorted(package.glob(pattern)):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -75,8 +76,14 @@ def kernel_folder() -> Path | None:
     return folder
 
 
-@cache
+_said_uncached = False
+
+
 def _say_uncached(folder: Path, error: OSError) -> None:
+    global _said_uncached
+    if _said_uncached:
+        return
+    _said_uncached = True
     print(
         f"minitorch: compiled kernels cannot be kept in {folder} ({error.strerror or error}); every process compiles "
         "again. Set MINITORCH_CACHE to a folder that can be written.",
@@ -84,8 +91,14 @@ def _say_uncached(folder: Path, error: OSError) -> None:
     )
 
 
+DIGEST = hashlib.sha256().digest_size
+
+
 class _Files:
-    """One file for each compiled signature, named by a hash of all that its content depends on."""
+    """One file for each compiled signature, named by a hash of all that its content depends on.
+
+    A file begins with the SHA-256 of the rest, so that one which a crash cut short, or a disk damaged, is not run.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
@@ -95,18 +108,28 @@ class _Files:
 
     def load(self, key: object) -> Any:
         try:
-            return pickle.loads(self.path(key).read_bytes())
-        except (OSError, EOFError, pickle.UnpicklingError):
-            return None  # absent, or cut short by a crash: compile again
+            content = self.path(key).read_bytes()
+        except OSError:
+            return None
+        digest, code = content[:DIGEST], content[DIGEST:]
+        return pickle.loads(code) if hashlib.sha256(code).digest() == digest else None
 
     def save(self, key: object, data: object) -> None:
         from numba.core.serialize import dumps
 
+        code = dumps(data)
         try:
-            with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
-                file.write(dumps(data))
-            os.replace(file.name, self.path(key))
+            handle, name = tempfile.mkstemp(dir=self.folder)
         except OSError as error:
+            _say_uncached(self.folder, error)
+            return
+        try:
+            with open(handle, "wb") as file:
+                file.write(hashlib.sha256(code).digest() + code)
+            os.replace(name, self.path(key))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
             _say_uncached(self.folder, error)
 
     def flush(self) -> None:
@@ -200,9 +223,10 @@ class _Threads:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
-        # Worker threads do not survive a fork, and OpenMP ends a child that asks for them.
+        # Worker threads do not survive a fork, and OpenMP ends a child that asks for them. It matters not who started
+        # them: one of the kernels here, a public dispatcher, or the user's own code.
         self.lock = threading.RLock()
-        self.forked = self.forked or bool(self.layer)
+        self.forked = self.forked or bool(_threading_layer())
 
     def call(self, dispatcher: Any, args: tuple[Any, ...]) -> Any:
         if self.layer and self.layer != "workqueue":
