@@ -23,8 +23,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.digits import find_digits  # noqa: E402
-from benchmarks.report import ROOT, in_words, machine, save, table  # noqa: E402
+from benchmarks.digits import find_digits
+from benchmarks.report import in_words, machine, save, table
 
 LIBRARIES = ("MiniTorch", "PyTorch")
 THREADS = (1, 2)
