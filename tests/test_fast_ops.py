@@ -374,7 +374,7 @@ def test_functions_of_ones_own():
 def test_nan_and_infinity_go_through(dtype):
     x = make([math.nan, math.inf, -math.inf, 0.0, -0.0], FastBackend, dtype)
     backend = FastBackend
-    np.testing.assert_array_equal(backend.relu_map(x).to_numpy(), [math.nan, math.inf, math.nan, 0.0, 0.0])
+    np.testing.assert_array_equal(backend.relu_map(x).to_numpy(), [math.nan, math.inf, 0.0, 0.0, 0.0])
     np.testing.assert_array_equal(backend.inv_map(x).to_numpy(), [math.nan, 0.0, -0.0, math.inf, -math.inf])
     np.testing.assert_array_equal(backend.exp_map(x).to_numpy(), [math.nan, math.inf, 0.0, 1.0, 1.0])
     np.testing.assert_array_equal(backend.sigmoid_map(x).to_numpy(), [math.nan, 1.0, 0.0, 0.5, 0.5])
@@ -639,3 +639,12 @@ def test_a_storage_longer_than_its_shape():
     np.testing.assert_array_equal(FastBackend.add_zip(x, x).to_numpy(), 2 * data.array)
     np.testing.assert_array_equal(FastBackend.add_reduce(x, (0, 1)).to_numpy(), [[15.0]])
     np.testing.assert_array_equal(FastBackend.matrix_multiply(x, make(np.eye(3), FastBackend)).to_numpy(), data.array)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_slope_of_relu_hides_what_it_stops(dtype):
+    """Where ReLU is flat, an infinite or undefined gradient from above stops too."""
+    for backend in (FastBackend, SimpleBackend):
+        x = make([-1.0, -1.0, 0.0, 2.0, 2.0], backend, dtype)
+        d = make([math.inf, math.nan, math.inf, math.inf, 3.0], backend, dtype)
+        np.testing.assert_array_equal(backend.relu_back_zip(x, d).to_numpy(), [0.0, 0.0, 0.0, math.inf, 3.0])
