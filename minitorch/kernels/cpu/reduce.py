@@ -8,7 +8,7 @@ from typing import Any
 
 from numba import prange
 
-from ..compile import Kernel, bind, is_ours, jit_element
+from ..compile import Kernel, bind, is_ours, jit, jit_element
 
 __all__ = ["reduce_kernel"]
 
@@ -52,4 +52,6 @@ def reduce_kernel(function: Callable[[Any, Any], Any]) -> Kernel:
     ours = is_ours(function)
     regroup = ("contract", "reassoc", "nsz") if ours else ("contract",)
     name = f"reduce_{function.__module__.rpartition('.')[2]}_{function.__name__}"
-    return Kernel(bind(_reduce, name, fn=jit_element(function)), fastmath=regroup, keep=ours)
+    # The additions are the function's, so it is the function that has to allow their regrouping.
+    compiled = jit(function, keep=False, fastmath=set(regroup)) if ours else jit_element(function)
+    return Kernel(bind(_reduce, name, fn=compiled), fastmath=regroup, keep=ours)
