@@ -80,15 +80,10 @@ class OneThread:
 
 
 def _set_threads(library: Any, count: int) -> None:
-    # Newer releases of threadpoolctl obey the Python thread that asked first, and ignore the others. Here a lock
-    # keeps them apart, so each is in control while it asks.
-    give_up_control = getattr(library, "clear_controlling_thread", None)
-    if give_up_control is None:
-        library.set_num_threads(count)
-        return
-    give_up_control(force=True)
-    library.set_num_threads(count)
-    give_up_control()
+    # Newer releases of threadpoolctl obey the Python thread that asked first, and ignore the others. Here a lock keeps
+    # them apart, so the call goes past that rule. (To change who is in control costs ten times as much.)
+    past_the_rule = getattr(library, "_real_set_num_threads", None)
+    (past_the_rule or library.set_num_threads)(count)
 
 
 one_thread = OneThread()
