@@ -70,6 +70,19 @@ def test_max_axis_of_few_values(a):
     np.testing.assert_array_equal(place, np.take_along_axis(np.arange(a.size).reshape(a.shape), first, 1)[:, 0])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("inner", [1, 3])
+@pytest.mark.parametrize("n", [1, 5, 16, 53])
+def test_the_first_nan_is_the_maximum(n, inner, dtype):
+    for first in range(n):
+        a = np.random.default_rng(first).standard_normal((2, n, inner)).astype(dtype)
+        a[1, first, 0] = a[1, n - 1, 0] = np.nan
+        out, place = max_axis(a)
+        np.testing.assert_array_equal(np.isnan(out[1]), [True] + [False] * (inner - 1))
+        assert place[1, 0] == (n + first) * inner
+        np.testing.assert_array_equal(out[0], a[0].max(0))
+
+
 def check_max_pool(a, kernel):
     out, place = max_pool(a, kernel)
     elements, places = windows(a, *kernel)

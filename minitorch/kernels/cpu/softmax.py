@@ -2,7 +2,8 @@ r"""Softmax and its logarithm along the middle of a contiguous ``outer x n x inn
 
 The maximum $m$ of a line is subtracted before anything is exponentiated, so that numbers of any size give finite
 results: $\ln \sum_j e^{x_j} = m + \ln \sum_j e^{x_j - m}$. The sum is in float64 for both dtypes: it costs nothing
-beside the exponentials, and a long line of float32 loses no digits. A NaN spreads over its line.
+beside the exponentials, and a long line of float32 loses no digits. A NaN spreads over its line
+by way of that sum.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ EXPONENTIAL = 16
 def _maximum(a, start, stop, step):
     largest = a[start]
     for p in range(start, stop, step):
-        if not a[p] <= largest:  # larger, or NaN
+        if a[p] > largest:
             largest = a[p]
     return largest
 
