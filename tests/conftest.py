@@ -21,9 +21,15 @@ settings.load_profile(os.environ.get("MINITORCH_HYPOTHESIS", "ci" if os.environ.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 collect_ignore = [] if HAS_TORCH else ["parity"]
 
-# Where a whole task moved, its current marker tells the older one. Task 4.4 was divided over three older tasks:
-# its tests name theirs with @pytest.mark.edition2020("task4_2").
-TASKS_OF_2020 = {"task4_1": "task4_1", "task4_2": "task4_1", "task4_3": "task4_2", "task4_5": "task4_5"}
+# Where a whole task moved, its current marker tells the older one. Task 4.4 was divided over three older tasks: its
+# tests name theirs with @pytest.mark.edition2020("task4_2"), but for those of dropout, which was 4.4 then too.
+TASKS_OF_2020 = {
+    "task4_1": "task4_1",
+    "task4_2": "task4_1",
+    "task4_3": "task4_2",
+    "task4_4": "task4_4",
+    "task4_5": "task4_5",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -128,6 +128,7 @@ def test_dropout_of_rate_zero_keeps_everything(seed):
 
 
 @pytest.mark.task4_4
+@pytest.mark.edition2020("task4_3")
 @both_backends
 def test_argmax_marks_one_of_equal_numbers(backend):
     """A comparison with the maximum marks every one of them, and the gradient of max then counts twice."""

@@ -564,7 +564,6 @@ def test_softmax_and_its_logarithm(shape, dim, layout, dtype):
 
 
 @pytest.mark.task4_4
-@pytest.mark.edition2020("task4_4")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", [(0,), (1,), (7, 3), (4097,), (200, 201)], ids=shape_id)
