@@ -103,8 +103,9 @@ def test_a_list_cannot_lead_out_of_the_module(modules, outside):
     assert "is not a path inside a module's folder" in result.stderr
 
 
-def test_the_list_names_files_of_this_repository_each_once():
+def test_the_list_names_files_that_exist_each_once():
     listed = (ROOT / "files_to_sync.txt").read_text().splitlines()
     assert sorted(set(listed)) == listed
-    # A learner's module 3 has CUDA kernels to carry over, whether or not this repository has its own.
-    assert {file for file in listed if not (ROOT / file).is_file()} <= {"minitorch/cuda_ops.py"}
+    # A learner's module 3 has two files to carry over that this repository may not have.
+    course_only = {"minitorch/cuda_ops.py", "tests/test_tensor_general.py"}
+    assert {file for file in listed if not (ROOT / file).is_file()} <= course_only
