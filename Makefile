@@ -51,7 +51,8 @@ lint: $(VENV)/.has-dev
 	PATH="$(abspath $(BIN)):$$PATH" $(RUN) -m pyright
 
 bench: $(VENV)/.has-parity
-	$(RUN) benchmarks/run.py $(ARGS)
+	$(RUN) benchmarks/lenet.py $(ARGS)
+	$(RUN) benchmarks/kernels_conv.py
 
 doctor: $(VENV)/.has-train
 	$(RUN) -m minitorch doctor

@@ -26,7 +26,7 @@ from .kernels.compile import kernel_folder
 from .paths import cache_folder
 from .version import __version__
 
-__all__ = ["Finding", "doctor", "examine", "report", "sgemm_peak"]
+__all__ = ["Finding", "doctor", "examine", "processor_model", "report", "sgemm_peak", "usable_cores"]
 
 REQUIRED = ("numpy", "numba", "scipy", "threadpoolctl", "safetensors")
 OPTIONAL = {
