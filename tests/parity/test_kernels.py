@@ -82,32 +82,12 @@ def test_max_pool(kernel, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_avg_pool(dtype):
-    (x,) = tensors(dtype, (3, 8, 28, 28))
-    y = F.avg_pool2d(x, (4, 7))
-    (g,) = tensors(dtype, y.shape)
-    y.backward(g)
-    out, grad = np.empty(y.shape, dtype), np.empty(x.shape, dtype)
-    pool.avg_pool(out, x.detach().numpy(), (4, 7))
-    pool.avg_pool_grad(grad, g.detach().numpy(), (4, 7))
-    np.testing.assert_allclose(out, y.detach(), atol=1e-6)
-    np.testing.assert_allclose(grad, x.grad, atol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    ("reference", "forward", "backward"),
-    [
-        (torch.softmax, softmax.softmax, softmax.softmax_grad),
-        (torch.log_softmax, softmax.logsoftmax, softmax.logsoftmax_grad),
-    ],
+    ("reference", "forward"), [(torch.softmax, softmax.softmax), (torch.log_softmax, softmax.logsoftmax)]
 )
-def test_softmax(reference, forward, backward, dtype):
-    x, g = tensors(dtype, (4, 10, 3), (4, 10, 3))
+def test_softmax(reference, forward, dtype):
+    (x,) = tensors(dtype, (4, 10, 3))
     y = reference(100 * x, 1)
-    (grad,) = torch.autograd.grad(y, x, g)
-    out, found = np.empty(120, dtype), np.empty(120, dtype)
+    out = np.empty(120, dtype)
     forward(out, 100 * x.detach().numpy().reshape(-1), 10, 3)
-    backward(found, g.detach().numpy().reshape(-1), out, 10, 3)
     np.testing.assert_allclose(out, y.detach().reshape(-1), atol=ATOL[dtype], rtol=1e-6)
-    np.testing.assert_allclose(100 * found, grad.reshape(-1), atol=ATOL[dtype], rtol=1e-3)

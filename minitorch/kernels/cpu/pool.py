@@ -1,4 +1,4 @@
-r"""Maxima and averages of windows and lines of contiguous arrays, with the place of each maximum (course module 4).
+r"""Maxima of windows and lines of contiguous arrays, with the place of each maximum (course module 4).
 
 A place is a position in row-major order of the whole array. The maximum that counts is the first one in that order,
 and a NaN is larger than every number. The gradient of a maximum is then one :func:`put` of the upstream gradient at
@@ -20,7 +20,7 @@ from numba import prange
 
 from ..compile import jit, kernel
 
-__all__ = ["avg_pool", "avg_pool_grad", "max_axis", "max_pool", "put", "take"]
+__all__ = ["max_axis", "max_pool", "put", "take"]
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
@@ -220,74 +220,3 @@ def put(out: Array, a: Array, place: Places) -> None:
     """
     out[...] = 0
     _put(out, a, place)
-
-
-# --- averages ------------------------------------------------------------------------------------------------
-
-
-@kernel("contract")
-def _avg_pool(out, a, height, width, kh, kw):
-    rows, columns = height // kh, width // kw
-    share = a.dtype.type(1) / (kh * kw)
-    for image in prange(out.size // (rows * columns)):
-        total = np.empty(width, a.dtype)
-        for i in range(rows):
-            total[:] = 0
-            for k in range(kh):
-                at = (image * height + i * kh + k) * width
-                row = a[at : at + width]
-                for j in range(width):
-                    total[j] += row[j]
-            for j in range(columns):
-                window = a.dtype.type(0)
-                for k in range(j * kw, (j + 1) * kw):
-                    window += total[k]
-                out[(image * rows + i) * columns + j] = window * share
-
-
-@kernel("contract")
-def _avg_pool_grad(out, grad, height, width, kh, kw):
-    rows, columns = height // kh, width // kw
-    share = grad.dtype.type(1) / (kh * kw)
-    for image in prange(grad.size // (rows * columns)):
-        for i in range(height):
-            at = (image * height + i) * width
-            up = (image * rows + i // kh) * columns
-            for j in range(columns):
-                value = grad[up + j] * share
-                for k in range(at + j * kw, at + (j + 1) * kw):
-                    out[k] = value
-
-
-def avg_pool(out: Array, a: Array, kernel: tuple[int, int]) -> None:
-    """Average each window.
-
-    Args:
-        out: contiguous, ``... x height / kernel_height x width / kernel_width``.
-        a: contiguous, ``... x height x width``; the kernel divides both.
-        kernel: the window's height and width.
-
-    >>> out = np.empty((1, 2))
-    >>> avg_pool(out, np.array([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]), (2, 2))
-    >>> out.tolist()
-    [[3.5, 5.5]]
-    """
-    if out.size:
-        _avg_pool.run(a.size, out.reshape(-1), a.reshape(-1), *a.shape[-2:], *kernel)
-
-
-def avg_pool_grad(out: Array, grad: Array, kernel: tuple[int, int]) -> None:
-    """Spread the gradient of :func:`avg_pool` evenly over each window.
-
-    Args:
-        out: contiguous, ``... x height x width``.
-        grad: contiguous, ``... x height / kernel_height x width / kernel_width``.
-        kernel: the window's height and width.
-
-    >>> out = np.empty((2, 2))
-    >>> avg_pool_grad(out, np.array([[8.0]]), (2, 2))
-    >>> out.tolist()
-    [[2.0, 2.0], [2.0, 2.0]]
-    """
-    if out.size:
-        _avg_pool_grad.run(out.size, out.reshape(-1), grad.reshape(-1), *out.shape[-2:], *kernel)

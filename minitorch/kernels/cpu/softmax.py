@@ -3,7 +3,7 @@ r"""Softmax and its logarithm along the middle of a contiguous ``outer x n x inn
 The maximum $m$ of a line is subtracted before anything is exponentiated, so that numbers of any size give finite
 results: $\ln \sum_j e^{x_j} = m + \ln \sum_j e^{x_j - m}$. The sum is in float64 for both dtypes: it costs nothing
 beside the exponentials, and a long line of float32 loses no digits. A NaN spreads over its line
-by way of that sum.
+by way of that sum. The gradients are compositions of simpler functions, in :mod:`minitorch.nn`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba import prange
 
 from ..compile import jit_element, kernel
 
-__all__ = ["logsoftmax", "logsoftmax_grad", "softmax", "softmax_grad"]
+__all__ = ["logsoftmax", "softmax"]
 
 Array = npt.NDArray[Any]
 
@@ -62,30 +62,6 @@ def _logsoftmax(out, a, n, inner):
             out[p] = (a[p] - largest) - log_total
 
 
-@kernel("contract")
-def _softmax_grad(out, grad, y, n, inner):
-    for line in prange(y.size // n):
-        first = line // inner * n * inner + line % inner
-        last = first + n * inner
-        mean = 0.0
-        for p in range(first, last, inner):
-            mean += grad[p] * y[p]
-        for p in range(first, last, inner):
-            out[p] = y[p] * (grad[p] - mean)
-
-
-@kernel("contract")
-def _logsoftmax_grad(out, grad, y, n, inner):
-    for line in prange(y.size // n):
-        first = line // inner * n * inner + line % inner
-        last = first + n * inner
-        total = 0.0
-        for p in range(first, last, inner):
-            total += grad[p]
-        for p in range(first, last, inner):
-            out[p] = grad[p] - math.exp(y[p]) * total
-
-
 def softmax(out: Array, a: Array, n: int, inner: int) -> None:
     r"""Compute $y_i = e^{x_i} / \sum_j e^{x_j}$ along the middle dimension.
 
@@ -116,29 +92,3 @@ def logsoftmax(out: Array, a: Array, n: int, inner: int) -> None:
     """
     if a.size:
         _logsoftmax.run(a.size * EXPONENTIAL, out, a, n, inner)
-
-
-def softmax_grad(out: Array, grad: Array, y: Array, n: int, inner: int) -> None:
-    r"""Compute $y_i (g_i - \sum_j g_j y_j)$ from the upstream gradient $g$ and the result $y$ of :func:`softmax`.
-
-    >>> import numpy as np
-    >>> out = np.empty(2)
-    >>> softmax_grad(out, np.array([1.0, 0.0]), np.array([0.5, 0.5]), 2, 1)
-    >>> out.tolist()
-    [0.25, -0.25]
-    """
-    if y.size:
-        _softmax_grad.run(y.size, out, grad, y, n, inner)
-
-
-def logsoftmax_grad(out: Array, grad: Array, y: Array, n: int, inner: int) -> None:
-    r"""Compute $g_i - e^{y_i} \sum_j g_j$ from the upstream gradient $g$ and the result $y$ of :func:`logsoftmax`.
-
-    >>> import numpy as np
-    >>> out = np.empty(2)
-    >>> logsoftmax_grad(out, np.array([1.0, 0.0]), np.log(np.array([0.5, 0.5])), 2, 1)
-    >>> out.tolist()
-    [0.5, -0.5]
-    """
-    if y.size:
-        _logsoftmax_grad.run(y.size * EXPONENTIAL, out, grad, y, n, inner)
