@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from .kernels.cpu.elementwise import map_kernel, zip_kernel
 from .kernels.cpu.matmul import matmul
 from .kernels.cpu.reduce import reduce_kernel
 from .kernels.strided import _tensor_matrix_multiply
-from .tensor_data import MAX_DIMS, TensorData, shape_broadcast
+from .tensor_data import MAX_DIMS, TensorData, expanded_strides, shape_broadcast
 from .tensor_ops import MapProto, TensorBackend, TensorOps, matmul_shape
 
 if TYPE_CHECKING:
@@ -175,28 +175,34 @@ def _plan_zip(a: TensorData, b: TensorData, shape: tuple[int, ...]) -> tuple[Any
         return a._storage, b._storage, 1, 1, a.size, 0, 0, 1, 0, 0, 1
     if b.size == 1 and a.shape == shape and a.is_contiguous():
         return a._storage, b._storage, 1, 1, a.size, 0, 0, 1, 0, 0, 0
-    walk = _merge_dims(shape, a.expand(shape).strides, b.expand(shape).strides)
-    if len(walk) > 3:
+    walk = _walk(shape, expanded_strides(a.shape, a.strides, shape), expanded_strides(b.shape, b.strides, shape))
+    if walk is None:
         a, b = (TensorData.from_array(np.ascontiguousarray(x.expand(shape).array)) for x in (a, b))
         return a._storage, b._storage, 1, 1, a.size, 0, 0, 1, 0, 0, 1
-    walk = [(1, 0, 0)] * (3 - len(walk)) + walk
-    sizes, a_strides, b_strides = zip(*walk, strict=True)
-    return a._storage, b._storage, *sizes, *a_strides, *b_strides
+    return a._storage, b._storage, *walk
 
 
-def _merge_dims(shape: Sequence[int], a_strides: Sequence[int], b_strides: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Join neighbouring dimensions that both operands walk as one: ``[(size, stride of a, stride of b), ...]``."""
-    walk: list[tuple[int, int, int]] = []
+@lru_cache(maxsize=4096)
+def _walk(shape: tuple[int, ...], a_strides: tuple[int, ...], b_strides: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Find three dimensions that visit both operands: their sizes, then the strides of each; None if it takes more.
+
+    Neighbouring dimensions that both operands walk as one become one.
+    """
+    dims: list[tuple[int, int, int]] = []  # size, stride of a, stride of b
     for n, sa, sb in zip(shape, a_strides, b_strides, strict=True):
         if n == 1:
             continue
-        if walk:
-            size, outer_a, outer_b = walk[-1]
+        if dims:
+            size, outer_a, outer_b = dims[-1]
             if outer_a == n * sa and outer_b == n * sb:
-                walk[-1] = (size * n, sa, sb)
+                dims[-1] = (size * n, sa, sb)
                 continue
-        walk.append((n, sa, sb))
-    return walk
+        dims.append((n, sa, sb))
+    if len(dims) > 3:
+        return None
+    dims = [(1, 0, 0)] * (3 - len(dims)) + dims
+    sizes, a_walk, b_walk = zip(*dims, strict=True)
+    return *sizes, *a_walk, *b_walk
 
 
 # A long sum is cut into partial sums of this length, which depends on no thread count. It also keeps float32 sums

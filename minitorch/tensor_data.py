@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "UserShape",
     "UserStrides",
     "broadcast_index",
+    "expanded_strides",
     "index_to_position",
     "shape_broadcast",
     "strides_from_shape",
@@ -109,7 +111,15 @@ def shape_broadcast(shape1: UserShape, shape2: UserShape) -> tuple[int, ...]:
     >>> shape_broadcast((5, 1, 3), (4, 1))
     (5, 4, 3)
     """
-    shape1, shape2 = tuple(shape1), tuple(shape2)
+    return _broadcast(tuple(shape1), tuple(shape2))
+
+
+# A training uses the same few shapes again and again; working them out anew took a tenth of an epoch of LeNet.
+_remember = lru_cache(maxsize=4096)
+
+
+@_remember
+def _broadcast(shape1: tuple[int, ...], shape2: tuple[int, ...]) -> tuple[int, ...]:
     if shape1 == shape2:
         return shape1
     dims = max(len(shape1), len(shape2))
@@ -131,12 +141,28 @@ def strides_from_shape(shape: UserShape) -> tuple[int, ...]:
     >>> strides_from_shape((2, 3, 4))
     (12, 4, 1)
     """
+    return _row_major(tuple(shape))
+
+
+@_remember
+def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     strides = []
     stride = 1
-    for n in reversed(tuple(shape)):
+    for n in reversed(shape):
         strides.append(stride)
         stride *= n
     return tuple(reversed(strides))
+
+
+@_remember
+def expanded_strides(shape: tuple[int, ...], strides: tuple[int, ...], target: tuple[int, ...]) -> tuple[int, ...]:
+    """List the strides that repeat a ``shape`` to ``target``: zero where it has size 1 or no dimension.
+
+    >>> expanded_strides((3, 1), (1, 1), (2, 3, 4))
+    (0, 1, 0)
+    """
+    missing = len(target) - len(shape)
+    return (0,) * missing + tuple(0 if n == 1 else s for n, s in zip(shape, strides, strict=True))
 
 
 class TensorData:
@@ -283,6 +309,8 @@ class TensorData:
     @property
     def array(self) -> npt.NDArray[Any]:
         """The same memory as a NumPy array of this shape and these strides."""
+        if self._storage.size == self.size and self.is_contiguous():
+            return self._storage.reshape(self.shape)
         itemsize = self._storage.itemsize
         return np.ndarray(
             self.shape, self._storage.dtype, self._storage, strides=tuple(s * itemsize for s in self.strides)
@@ -373,9 +401,7 @@ class TensorData:
     def expand(self, shape: UserShape) -> TensorData:
         """Repeat dimensions of size 1 to reach ``shape``, by strides of zero; the storage is shared."""
         shape = tuple(shape)
-        missing = len(shape) - self.dims
-        strides = (0,) * missing + tuple(0 if n == 1 else s for n, s in zip(self.shape, self.strides, strict=True))
-        return TensorData.of(self._storage, shape, strides, self)
+        return TensorData.of(self._storage, shape, expanded_strides(self.shape, self.strides, shape), self)
 
     @staticmethod
     def shape_broadcast(shape_a: UserShape, shape_b: UserShape) -> tuple[int, ...]:
