@@ -51,8 +51,7 @@ lint: $(VENV)/.has-dev
 	PATH="$(abspath $(BIN)):$$PATH" $(RUN) -m pyright
 
 bench: $(VENV)/.has-parity
-	$(RUN) benchmarks/lenet.py $(ARGS)
-	$(RUN) benchmarks/kernels_conv.py
+	$(RUN) benchmarks/run.py $(ARGS)
 
 doctor: $(VENV)/.has-train
 	$(RUN) -m minitorch doctor

@@ -1,0 +1,84 @@
+"""Measure everything and write it down: `make bench`.
+
+    python benchmarks/run.py                      all of it, about ten minutes on a quiet machine
+    python benchmarks/run.py --only lenet         one part; what was measured before stays in the pages
+    python benchmarks/run.py --rounds 5           fewer rounds
+
+Results go to benchmarks/results/, one JSON file a part, the tables to docs/benchmarks.md, and the first ones also to
+README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import kernels, lenet, startup
+from benchmarks.report import ROOT, in_words, load, put_between_markers, save
+
+Measure = Callable[[int], dict[str, Any]]
+Summary = Callable[[dict[str, Any]], str]
+
+PARTS: dict[str, tuple[str, Measure, Summary]] = {
+    "lenet": ("LeNet, an epoch", lenet.measure, lenet.summary),
+    "startup": ("Waiting", startup.measure, startup.summary),
+    "kernels": ("Operations one by one", kernels.measure, kernels.summary),
+}
+# The point sets have a page of their own, docs/points.md.
+POINTS = ROOT / "benchmarks" / "points.py"
+
+INTRODUCTION = """# Benchmarks
+
+MiniTorch beside PyTorch, eager, float32, on one processor. `make bench` writes this page from what it measures.
+Libraries and numbers of threads take turns, so that a slow moment of the machine falls on all of them, and medians
+count. Cases that PyTorch wins are here too.
+"""
+
+
+def page() -> str:
+    """Write docs/benchmarks.md from the results that are kept."""
+    sections = [INTRODUCTION]
+    for name, (title, _, summary) in PARTS.items():
+        if results := load(name):
+            source = f"`python benchmarks/{name}.py`; {in_words(results['machine'])}."
+            sections.append(f"## {title}\n\n{summary(results)}\n\n{source}\n")
+    return "\n".join(sections)
+
+
+def first_screen() -> str:
+    """Write what README.md shows: LeNet, and the waiting."""
+    parts = [PARTS[name][2](results) for name in ("lenet", "startup") if (results := load(name))]
+    if results := load("lenet"):
+        parts.append(f"{in_words(results['machine'])}.")
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    """Measure the parts that were asked for, and write the pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=[*PARTS, "points"], help="measure one part")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each measurement is made, at least 5")
+    args = parser.parse_args()
+    if args.rounds < 5:
+        parser.error("a median of fewer than 5 rounds says little")
+
+    for name, (title, measure, summary) in PARTS.items():
+        if args.only in (None, name):
+            print(f"{title} ...", flush=True)
+            results = measure(args.rounds)
+            save(name, results)
+            print(summary(results), end="\n\n", flush=True)
+    (ROOT / "docs" / "benchmarks.md").write_text(page(), encoding="utf-8")
+    put_between_markers(ROOT / "README.md", "speed", first_screen())
+    if args.only in (None, "points") and POINTS.exists():
+        subprocess.run([sys.executable, str(POINTS)], cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    main()
