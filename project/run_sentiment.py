@@ -52,17 +52,24 @@ class Plan:
     lr: float
     train_size: int | None  # None for all
     dropout: float
+    embedding_dropout: float
     optimizer: Callable[..., minitorch.Optimizer]
 
 
 # Chosen on sentences that neither log is about: three draws of 450 lines of train, judged on 500 other sentences of it.
 # Their accuracy stops rising after 40 to 60 epochs at 72 %. It is the same with the course's initialisation and with
 # vectors of another size, and lower with He's initialisation (69 %) and a dropout of 50 % (71 %).
-COURSE = Plan(epochs=50, batch_size=10, lr=0.01, train_size=450, dropout=0.25, optimizer=minitorch.SGD)
+COURSE = Plan(
+    epochs=50, batch_size=10, lr=0.01, train_size=450, dropout=0.25, embedding_dropout=0.0, optimizer=minitorch.SGD
+)
 
-# Chosen on the 2,000 sentences of train that are held out. Vectors that are trained learn the training phrases by
-# heart in a few passes: after the third, the accuracy on other sentences falls.
-FULL = Plan(epochs=3, batch_size=50, lr=5e-4, train_size=None, dropout=0.5, optimizer=minitorch.Adam)
+# Chosen with --hold-out 2000. Tuned vectors learn the training phrases by heart: on other sentences the accuracy is
+# best after three passes, at 82.0 % (mean of two seeds), and falls. With a fifth of the vectors' numbers dropped it is
+# 82.4 % after four passes, and stays. Larger steps and batches, more and less dropout and batches of mixed lengths
+# end within half a percent of that; frozen vectors at 77 %.
+FULL = Plan(
+    epochs=4, batch_size=50, lr=5e-4, train_size=None, dropout=0.5, embedding_dropout=0.2, optimizer=minitorch.Adam
+)
 
 
 @dataclass
@@ -143,6 +150,7 @@ class CNNSentimentKim(minitorch.Module):
         embedding_size: length of a word vector.
         filter_sizes: the widths, in words.
         dropout: the share of the features that are dropped while training.
+        embedding_dropout: the share of the word vectors' numbers that are; Kim has none.
         backend: what computes.
         dtype: float32 or float64.
     """
@@ -153,6 +161,7 @@ class CNNSentimentKim(minitorch.Module):
         embedding_size: int = 50,
         filter_sizes: Sequence[int] = (3, 4, 5),
         dropout: float = 0.25,
+        embedding_dropout: float = 0.0,
         backend: minitorch.TensorBackend = minitorch.FastBackend,
         dtype: str = "float32",
     ) -> None:
@@ -160,12 +169,13 @@ class CNNSentimentKim(minitorch.Module):
         self.filter_sizes = tuple(filter_sizes)
         for size in self.filter_sizes:
             setattr(self, f"conv{size}", Conv1d(embedding_size, feature_map_size, size, backend, dtype))
+        self.embedding_dropout = Dropout(embedding_dropout)
         self.dropout = Dropout(dropout)
         self.classify = Linear(feature_map_size * len(self.filter_sizes), 1, backend, dtype)
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Give the probability that a sentence is positive, ``batch``, for ``batch x words x embedding_size``."""
-        x = embeddings.permute(0, 2, 1).contiguous()
+        x = self.embedding_dropout(embeddings).permute(0, 2, 1).contiguous()
         batch = x.shape[0]
         features = []
         for size in self.filter_sizes:
@@ -475,7 +485,9 @@ def run(settings: Settings) -> float:
 
     backend = minitorch.TensorBackend(BACKENDS[settings.backend])
     table = minitorch.tensor(make_table(words, settings.dtype), backend=backend)
-    cnn = CNNSentimentKim(dropout=plan.dropout, backend=backend, dtype=settings.dtype)
+    cnn = CNNSentimentKim(
+        dropout=plan.dropout, embedding_dropout=plan.embedding_dropout, backend=backend, dtype=settings.dtype
+    )
     model = SentenceClassifier(table, cnn, tuned=settings.full)
     trainer = SentenceSentimentTrain(model, plan.optimizer)
 

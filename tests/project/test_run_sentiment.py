@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from run_sentiment import PADDING, CNNSentimentKim, SentenceClassifier, Sentences, SentenceSentimentTrain
 
 import minitorch
-from minitorch.data import download
+from minitorch.data import download, load_glove
 from minitorch.io import load, save
 
 pytestmark = pytest.mark.task4_5
@@ -210,6 +210,34 @@ def test_validation_comes_without_dropout_and_training_goes_on_with_it():
     assert modes == [True, True, False] * 2
 
 
+def test_shuffled_batches_are_drawn_for_every_epoch(monkeypatch):
+    seen = []
+    model = classifier()
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda index: seen.append(index[:, 0].tolist()) or forward(index))
+    data = Sentences([np.array([i]) for i in range(1, 25)], np.zeros(24))
+    SentenceSentimentTrain(model).train(data, 0.1, 24, 2, None, lambda *args: None, shuffle=True)
+    SentenceSentimentTrain(model).train(data, 0.1, 24, 2, None, lambda *args: None)
+    in_order = list(range(1, 25))
+    assert [sorted(rows) for rows in seen] == [in_order] * 4
+    assert seen[0] != seen[1]
+    assert in_order not in seen[:2]
+    assert seen[2:] == [in_order] * 2
+
+
+def test_vectors_are_dropped_too_where_the_plan_says_so():
+    model = classifier()
+    index = some_sentences([4, 7]).table()
+    model.cnn.dropout.p = 0.0
+    expected = model(index).to_numpy()
+    np.testing.assert_array_equal(model(index).to_numpy(), expected)
+    model.cnn.embedding_dropout.p = 0.5
+    assert not np.array_equal(model(index).to_numpy(), expected)
+    np.testing.assert_array_equal(model.eval()(index).to_numpy(), expected)
+    assert run_sentiment.COURSE.embedding_dropout == 0
+    assert run_sentiment.FULL.embedding_dropout > 0
+
+
 def test_no_gradient_is_recorded_in_evaluation():
     model = classifier(tuned=True)
     SentenceSentimentTrain(model).probabilities(some_sentences([3, 4]))
@@ -353,9 +381,12 @@ def test_a_saved_model_judges_a_sentence(trained, sentence, answer, capsys):
 
 def test_the_saved_model_is_the_one_that_was_trained(trained, films, capsys):
     """The accuracy in the file is that of its own weights: every sentence is asked once more."""
-    out, _ = trained
+    out, flags = trained
     arrays, metadata = load(out / "sentiment.safetensors")
     assert arrays["vectors"].shape == (2 + len(metadata["words"]), 50)
+    published = load_glove(["good"], films, notice=lambda line: None).vectors[0]
+    moved = np.abs(arrays["vectors"][metadata["words"]["good"]] - published).max()
+    assert moved > 0.01 if "--full" in flags else moved == 0
     lines = (films / "dev.tsv").read_text().splitlines()[1:]
     right = 0
     for line in lines:
