@@ -26,7 +26,7 @@ from benchmarks.digits import find_digits
 from benchmarks.report import ROOT, in_words, machine, save, table
 
 # What `import minitorch` leaves alone: slow, optional, or needed by few.
-HEAVY = ("scipy", "matplotlib", "torch", "PIL", "pandas", "mlxtend", "safetensors", "threadpoolctl", "ssl")
+HEAVY = ("scipy.linalg", "matplotlib", "torch", "PIL", "pandas", "mlxtend", "safetensors", "threadpoolctl", "ssl")
 
 IMPORT = """
 import json, sys, time
