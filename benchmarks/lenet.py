@@ -111,7 +111,10 @@ class Trainer:
         assert self.process.stdout is not None
         self.process.stdin.write("epoch\n")
         self.process.stdin.flush()
-        self.answers.append(json.loads(self.process.stdout.readline()))
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.library} on {self.threads} threads ended with status {self.process.wait()}")
+        self.answers.append(json.loads(answer))
 
     def result(self) -> dict[str, Any]:
         """End the process and sum up, without the epochs that warmed it up."""
