@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
+from .cells import read, write
 from .errors import ArgumentError, MiniTorchError
 
 __all__ = ["Module", "Parameter"]
@@ -243,6 +244,15 @@ class Parameter:
     def __init__(self, x: Any, name: str | None = None) -> None:
         self.name = name
         self.update(x)
+
+    @property
+    def value(self) -> Any:
+        """What training changes."""
+        return read(self, "_value")
+
+    @value.setter
+    def value(self, x: Any) -> None:
+        write(self, "_value", x)
 
     def update(self, x: Any) -> None:
         """Replace the value."""
