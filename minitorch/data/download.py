@@ -25,9 +25,10 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import DataError
+from ..files import move_into_place
 from .records import RemoteFile
 
-__all__ = ["fetch", "write_atomically"]
+__all__ = ["fetch"]
 
 PATIENCE = 8.0  # seconds without progress, over all mirrors: leaves room for the rest of a search in ten seconds
 PROGRESS = 16 * 1024  # bytes that count as progress, so that a server that drips does not hold us for ever
@@ -74,7 +75,7 @@ def fetch(remote: RemoteFile, folder: Path, notice: Callable[[str], None], patie
         folder.mkdir(parents=True, exist_ok=True)
         with partial_file(folder, remote.name) as part:
             transfer(remote, part, notice, patience)
-            settle(part, destination)
+            move_into_place(part, destination)
     except DataError:
         raise
     except OSError as error:
@@ -82,29 +83,6 @@ def fetch(remote: RemoteFile, folder: Path, notice: Callable[[str], None], patie
             f"{destination} cannot be written ({error}). Set MINITORCH_CACHE to a folder that can be written."
         ) from error
     return destination
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` so that ``path`` holds all of it or is left as it was."""
-    part = own_name(path.parent, path.name)
-    try:
-        part.write_bytes(content)
-        settle(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def settle(part: Path, destination: Path) -> None:
-    """Flush ``part`` to the disk, then move it to ``destination`` in one step."""
-    with part.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    part.replace(destination)
-    if os.name == "posix":  # the move is a change of the folder, which has a buffer of its own
-        descriptor = os.open(destination.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def own_name(folder: Path, name: str) -> Path:
@@ -116,7 +94,7 @@ def own_name(folder: Path, name: str) -> Path:
 def partial_file(folder: Path, name: str) -> Iterator[Path]:
     """Yield a temporary path that nobody else writes, holding what an earlier attempt left.
 
-    A leftover is claimed by a rename, which only one process can win. What is not settled at the end becomes
+    A leftover is claimed by a rename, which only one process can win. What is not moved into place becomes
     ``NAME.part``, the leftover for the next attempt.
     """
     own, leftover = own_name(folder, name), folder / f"{name}.part"

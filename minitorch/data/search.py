@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
+from ..files import write_atomically
 from ..paths import cache_folder
 from .records import DataFile, DataSet, identify, read_content
 
@@ -186,7 +187,7 @@ def obtain(cache: Path, dataset: DataSet, files: Choice, notice: Notice) -> Foun
     Raises:
         DataError: the download failed, or the archive does not hold the published files.
     """
-    from .download import fetch, write_atomically  # on first use: the network modules are slow to load
+    from .download import fetch  # on first use: the network modules are slow to load
 
     for file in files:
         if cached := locate(cache, file):

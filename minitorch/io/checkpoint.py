@@ -1,14 +1,12 @@
 """Saving and loading parameters as safetensors: named arrays and a JSON header, with nothing in it that can run.
 
-A file is written under a temporary name, flushed to the disk and moved into place, so a crash or a full disk leaves
-the old file whole.
+A file is written as a whole or not at all: a crash or a full disk leaves the old one as it was.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, DTypeError, ShapeError
+from ..files import write_atomically
 from ..module import Module
 from ..tensor import Tensor
 from ..tensor_data import TensorData
@@ -87,7 +86,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
         # The writer takes the memory as it lies, so a transposed array would be stored wrongly.
         arrays[name] = np.asarray(array, order="C")
     content = to_bytes(arrays, {METADATA: json.dumps(dict(metadata or {}))})
-    write_whole(Path(path), content)
+    write_atomically(Path(path), content)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
@@ -126,22 +125,3 @@ def _is_pickle(content: bytes) -> bool:
     # A safetensors file begins with the length of its header, which can read like a pickle: 640 is the bytes 80 02.
     # The header itself is JSON and tells the two apart.
     return content[8:9] != b"{" and (content[:1] == b"\x80" or content[:2] == b"PK")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # A temporary file is private; give this one the rights that an ordinary new file has.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

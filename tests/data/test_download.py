@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minitorch.data import download
-from minitorch.data.download import fetch, own_name, write_atomically
+from minitorch.data.download import fetch, own_name
 from minitorch.data.records import RemoteFile
 from minitorch.errors import DataError
 
@@ -255,17 +255,16 @@ def test_a_folder_that_cannot_be_written_is_told(server, answers, tmp_path):
     assert server.requests == []
 
 
-def test_an_atomic_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
-    path = tmp_path / "x"
-    write_atomically(path, b"old")
-
+def test_a_disk_that_fails_keeps_what_came(server, answers, tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, b"new")
-    assert only_file(tmp_path).read_bytes() == b"old"
+    with pytest.raises(DataError, match=r"cannot be written \(disk full\)"):
+        fetch(record(server.plan("/a", CONTENT, answers.whole)), tmp_path, ignore)
+    left = only_file(tmp_path)
+    assert left.name == "file.bin.part"
+    assert left.read_bytes() == CONTENT
 
 
 def test_temporary_names_are_a_threads_own(tmp_path):
