@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "project"))
 
 from benchmarks.digits import find_digits
 from benchmarks.report import in_words, machine, save, table
@@ -39,7 +40,7 @@ RATE = 0.01
 
 def minitorch_epoch(batch_size: int, flags: list[str]) -> Callable[[], float]:
     """Give a function that trains one epoch with MiniTorch, and returns its last loss."""
-    from project import run_mnist_multiclass as script
+    import run_mnist_multiclass as script
 
     train, held_out = ((d.images, d.one_hot) for d in script.load_digits(script.parse(flags)))  # pyright: ignore
     train = tuple(repeat(array) for array in train)
@@ -53,10 +54,10 @@ def minitorch_epoch(batch_size: int, flags: list[str]) -> Callable[[], float]:
 
 def torch_epoch(batch_size: int, flags: list[str]) -> Callable[[], float]:
     """Give a function that trains one epoch with PyTorch, and returns its last loss."""
+    import run_mnist_multiclass as script
     import torch
 
     from benchmarks.peers.lenet_torch import TorchTrain
-    from project import run_mnist_multiclass as script
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     train, held_out = script.load_digits(script.parse(flags))

@@ -10,10 +10,10 @@ the choice to run_scalar.py. The point sets simple and diag can be told apart by
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 
+from command_line import mistakes_in_one_line
 from decision_boundary import Picture
 
 import minitorch
@@ -112,7 +112,5 @@ def main(argv: Sequence[str] | None = None) -> ManualTrain:
 
 
 if __name__ == "__main__":
-    try:
+    with mistakes_in_one_line():
         main()
-    except minitorch.MiniTorchError as error:
-        sys.exit(f"{type(error).__name__}: {error}")

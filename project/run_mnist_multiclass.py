@@ -15,12 +15,13 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from command_line import BACKENDS, add_common_flags, mistakes_in_one_line, read_settings
 
 import minitorch
 from minitorch import Tensor
@@ -35,8 +36,6 @@ VALIDATE_EVERY = 5  # steps
 
 # The mean of MNIST's training pixels, on their own scale of 0 to 255, and the scale that they enter at.
 PIXEL_MEAN, PIXEL_SCALE = 33.32, 10.0
-
-BACKENDS = {"fast": minitorch.FastOps, "simple": minitorch.SimpleOps}
 
 
 @dataclass
@@ -329,32 +328,23 @@ def predict(settings: Settings) -> int:
 def parse(argv: Sequence[str] | None = None) -> Settings:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Train LeNet on MNIST, or read a digit with it.")
-    default = Settings()
-    parser.add_argument("--epochs", type=int, default=default.epochs, help="how often every digit is seen")
-    parser.add_argument("--batch-size", type=int, default=default.batch_size, help="digits a step")
-    parser.add_argument("--lr", type=float, default=default.lr, help="learning rate")
-    parser.add_argument("--train-size", type=int, default=default.train_size, help="digits to train on")
-    parser.add_argument("--seed", type=int, default=default.seed, help="fixes initialisation and dropout")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default=default.dtype)
-    parser.add_argument("--backend", choices=sorted(BACKENDS), default=default.backend)
-    parser.add_argument("--data-dir", help="folder of MNIST's files; searched for when left out")
-    parser.add_argument("--out-dir", default=default.out_dir, help="receives mnist.txt, mnist.safetensors, mnist.png")
-    parser.add_argument("--model", help="model file for --predict (default: the one in --out-dir)")
+    parser.add_argument("--epochs", type=int, help="how often every digit is seen")
+    parser.add_argument("--batch-size", type=int, help="digits a step")
+    parser.add_argument("--lr", type=float, help="learning rate")
+    parser.add_argument("--train-size", type=int, help="digits to train on")
+    add_common_flags(parser, data="MNIST's", results="mnist.txt, mnist.safetensors, mnist.png")
     parser.add_argument("--predict", metavar="PNG", help="read the digit in a picture instead of training")
-    values = vars(parser.parse_args(argv))
-    return Settings(**{field.name: values[field.name] for field in fields(Settings)})
+    return read_settings(parser, Settings(), argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, or predict."""
     settings = parse(argv)
-    try:
+    with mistakes_in_one_line():
         if settings.predict is not None:
             predict(settings)
         else:
             run(settings)
-    except minitorch.MiniTorchError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -4,26 +4,21 @@ r"""Teach three layers to tell two kinds of points apart, one number at a time (
 
 Every weight, every product and every sum is a Scalar, a Python object that remembers how it was made: this is all that
 deep learning needs, and it is slow. run_tensor.py and run_fast_tensor.py compute the same with fewer, larger objects:
-from the same seed all three have the same losses.
+from the same seed all three have the same losses. The loop that they share is in point_training.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import statistics
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from decision_boundary import Picture
+from command_line import mistakes_in_one_line
+from point_training import PointTrain, default_log_fn, point_flags, train_and_report
 
 import minitorch
 from minitorch import Scalar
 
-BATCH = 10
-
-LogFn = Callable[[int, float, int, list[float]], None]
+__all__ = ["Network", "ScalarTrain", "default_log_fn"]
 
 
 class Linear(minitorch.Module):
@@ -78,37 +73,16 @@ class Network(minitorch.Module):
         return self.layer3(end)[0].sigmoid()
 
 
-def default_log_fn(epoch: int, total_loss: float, correct: int, losses: list[float]) -> None:
-    """Print one line."""
-    print(f"Epoch {epoch:4d}  loss {total_loss:9.4f}  correct {correct}", flush=True)
-
-
-def birthplace_of_nan(model: Network, x: Sequence[Scalar]) -> str:
-    """Name the first layer that answers with something else than finite numbers."""
-    for name, layer in zip(("layer1", "layer2", "layer3"), model.modules(), strict=True):
-        x = layer(x)
-        if not all(math.isfinite(h.data) for h in x):
-            return name
-        x = [h.relu() for h in x]
-    return "the loss"
-
-
-class ScalarTrain:
-    """A network and the loop that trains it.
+class ScalarTrain(PointTrain):
+    """Trains a network of scalars, one point after the other.
 
     Args:
         hidden_layers: the number of units in each hidden layer.
-
-    Attributes:
-        losses: the loss of each epoch of the last training.
-        seconds: the time of each epoch.
     """
 
-    def __init__(self, hidden_layers: int) -> None:
-        self.hidden_layers = hidden_layers
-        self.model = Network(hidden_layers)
-        self.losses: list[float] = []
-        self.seconds: list[float] = []
+    def network(self) -> Network:
+        """Make a fresh network."""
+        return Network(self.hidden_layers)
 
     def run_one(self, x: Sequence[float]) -> Scalar:
         """Give the probability that a point is of class 1."""
@@ -122,93 +96,35 @@ class ScalarTrain:
         """Give the probabilities of many points as plain numbers."""
         return [out.data for out in self.run_many(X)]
 
-    def correct(self, data: minitorch.Graph) -> int:
-        """Count the points that end up on their own side of one half."""
-        return sum((p > 0.5) == y for p, y in zip(self.probabilities(data.X), data.y, strict=True))
+    def backpropagate(self, X: Sequence[Sequence[float]], y: Sequence[int]) -> float:
+        """Add the gradient of a batch's mean loss to the parameters, and give the sum of its losses."""
+        total_loss = 0.0
+        for x, label in zip(X, y, strict=True):
+            out = self.run_one(x)
+            prob = out if label == 1 else 1.0 - out
+            loss = -prob.log()
+            # Derivatives of the points add up in the parameters, so no graph holds more than one point.
+            (loss / len(X)).backward()
+            total_loss += loss.data
+        return total_loss
 
-    def train(
-        self, data: minitorch.Graph, learning_rate: float, max_epochs: int = 500, log_fn: LogFn = default_log_fn
-    ) -> None:
-        """Train a fresh network by stochastic gradient descent, ten points a step.
-
-        The loss of an epoch is the sum over the points of the negative logarithm of the probability given to their
-        class, each taken before the step of its batch.
-
-        Args:
-            data: the points.
-            learning_rate: the step size; gradients are averaged over a batch.
-            max_epochs: how often every point is seen.
-            log_fn: called as ``log_fn(epoch, total_loss, correct, losses)`` every tenth epoch and after the last.
-
-        Raises:
-            ArgumentError: there are no points or no epochs.
-            NaNError: the loss is no longer a finite number.
-        """
-        if data.N < 1 or max_epochs < 1:
-            raise minitorch.ArgumentError(
-                f"training needs at least one point and one epoch, got {data.N} points and {max_epochs} epochs"
-            )
-        self.model = Network(self.hidden_layers)
-        self.losses, self.seconds = [], []
-        optim = minitorch.SGD(self.model.parameters(), learning_rate)
-
-        for epoch in range(1, max_epochs + 1):
-            start = time.perf_counter()
-            total_loss = 0.0
-            order = minitorch.default_generator.permutation(data.N).tolist()
-            for step, first in enumerate(range(0, data.N, BATCH), start=1):
-                batch = order[first : first + BATCH]
-
-                optim.zero_grad()
-                for i in batch:
-                    out = self.run_one(data.X[i])
-                    prob = out if data.y[i] == 1 else 1.0 - out
-                    loss = -prob.log()
-                    total_loss += loss.data
-                    if not math.isfinite(total_loss):
-                        x = [Scalar(coordinate) for coordinate in data.X[i]]
-                        raise minitorch.NaNError(
-                            f"epoch {epoch}, step {step}: the loss is {total_loss}. The first numbers that are not "
-                            f"finite come out of {birthplace_of_nan(self.model, x)}. Choose a smaller learning rate."
-                        )
-                    # Derivatives of the points add up in the parameters, so no graph holds more than one point.
-                    (loss / len(batch)).backward()
-                optim.step()
-            self.seconds.append(time.perf_counter() - start)
-            self.losses.append(total_loss)
-            if epoch % 10 == 0 or epoch == max_epochs:
-                log_fn(epoch, total_loss, self.correct(data), self.losses)
+    def birthplace_of_nan(self, X: Sequence[Sequence[float]]) -> str:
+        """Name the first layer that answers with something else than finite numbers."""
+        rows = [[Scalar(coordinate) for coordinate in x] for x in X]
+        for name, layer in zip(("layer1", "layer2", "layer3"), self.model.modules(), strict=True):
+            rows = [layer(row) for row in rows]
+            if not all(math.isfinite(h.data) for row in rows for h in row):
+                return name
+            rows = [[h.relu() for h in row] for row in rows]
+        return "the loss"
 
 
 def main(argv: Sequence[str] | None = None) -> ScalarTrain:
     """Train as the command line says, and return what was trained."""
-    parser = argparse.ArgumentParser(description="Classify points with one Python object for each number.")
-    parser.add_argument("--DATASET", default="simple", choices=[name.lower() for name in minitorch.datasets])
-    parser.add_argument("--PTS", type=int, default=50, help="number of points")
-    parser.add_argument("--HIDDEN", type=int, default=10, help="units in each hidden layer")
-    parser.add_argument("--RATE", type=float, default=0.2, help="learning rate")
-    parser.add_argument("--EPOCHS", type=int, default=100, help="how often every point is seen")
-    parser.add_argument("--SEED", type=int, default=0, help="fixes points, initial weights and order")
-    parser.add_argument("--PLOT", nargs="?", const="run_scalar.png", metavar="PNG", help="draw the boundary")
-    args = parser.parse_args(argv)
-
-    picture = Picture() if args.PLOT else None
-    minitorch.manual_seed(args.SEED)
-    data = minitorch.datasets[args.DATASET.capitalize()](args.PTS)
-    trainer = ScalarTrain(args.HIDDEN)
-    trainer.train(data, args.RATE, args.EPOCHS)
-
-    correct = trainer.correct(data)
-    print(f"Final accuracy: {correct / data.N:.2%} ({correct}/{data.N})")
-    print(f"Seconds per epoch (median): {statistics.median(trainer.seconds):.4f}")
-    if picture:
-        picture.draw(data, trainer.probabilities, args.DATASET)
-        picture.save(args.PLOT)
-    return trainer
+    flags = point_flags("Classify points with one Python object for each number.", picture="run_scalar.png")
+    return train_and_report(ScalarTrain, flags.parse_args(argv))
 
 
 if __name__ == "__main__":
-    try:
+    with mistakes_in_one_line():
         main()
-    except minitorch.MiniTorchError as error:
-        sys.exit(f"{type(error).__name__}: {error}")

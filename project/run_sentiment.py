@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from command_line import BACKENDS, add_common_flags, mistakes_in_one_line, read_settings
 
 import minitorch
 from minitorch import Tensor
@@ -29,8 +29,6 @@ from minitorch.io import load, load_state_dict, save, state_dict
 from minitorch.layers import Dropout, Embedding
 from minitorch.tensor_functions import Cat
 from minitorch.training import RunLog, describe_run, require_finite
-
-BACKENDS = {"fast": minitorch.FastOps, "simple": minitorch.SimpleOps}
 
 # Rows of the table of word vectors that stand for no word of its own.
 PADDING, UNKNOWN = 0, 1
@@ -554,34 +552,25 @@ def predict(settings: Settings) -> float:
 def parse(argv: Sequence[str] | None = None) -> Settings:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Train Kim's CNN on SST-2, or judge a sentence with it.")
-    default = Settings()
     parser.add_argument("--full", action="store_true", help="all of SST-2, word vectors tuned")
     parser.add_argument("--epochs", type=int, help=f"default {COURSE.epochs}, or {FULL.epochs} with --full")
     parser.add_argument("--batch-size", type=int, help=f"default {COURSE.batch_size}, or {FULL.batch_size} with --full")
     parser.add_argument("--lr", type=float, help=f"default {COURSE.lr:g}, or {FULL.lr:g} with --full")
     parser.add_argument("--train-size", type=int, help=f"default {COURSE.train_size}, or all with --full")
     parser.add_argument("--hold-out", type=int, help="validate on so many sentences of train, and leave dev alone")
-    parser.add_argument("--seed", type=int, default=default.seed, help="fixes initialisation, order and dropout")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default=default.dtype)
-    parser.add_argument("--backend", choices=sorted(BACKENDS), default=default.backend)
-    parser.add_argument("--data-dir", help="folder of SST-2's and GloVe's files; searched for when left out")
-    parser.add_argument("--out-dir", default=default.out_dir, help="receives sentiment.txt and sentiment.safetensors")
-    parser.add_argument("--model", help="model file for --predict (default: the one in --out-dir)")
+    add_common_flags(parser, data="SST-2's and GloVe's", results="sentiment.txt and sentiment.safetensors")
     parser.add_argument("--predict", metavar="SENTENCE", help="judge a sentence instead of training")
-    values = vars(parser.parse_args(argv))
-    return Settings(**{field.name: values[field.name] for field in fields(Settings)})
+    return read_settings(parser, Settings(), argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, or predict."""
     settings = parse(argv)
-    try:
+    with mistakes_in_one_line():
         if settings.predict is not None:
             predict(settings)
         else:
             run(settings)
-    except minitorch.MiniTorchError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -4,27 +4,23 @@ r"""Teach three layers to tell two kinds of points apart, with tensors computed 
 
 The network is the one of run_scalar.py, and so are the draws and the order of the points: the same seed gives the same
 losses. There a number was a Python object; here a whole batch is one tensor. run_fast_tensor.py is this script on
-compiled kernels.
+compiled kernels. The loop that all three share is in point_training.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import statistics
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from decision_boundary import Picture
+from command_line import mistakes_in_one_line
+from point_training import PointTrain, default_log_fn, point_flags, train_and_report
 
 import minitorch
 
-BATCH = 10
-
-LogFn = Callable[[int, float, int, list[float]], None]
+__all__ = ["Network", "TensorTrain", "default_log_fn"]
 
 
 def RParam(*shape: int, bound: float) -> minitorch.Parameter:
@@ -70,37 +66,20 @@ class Network(minitorch.Module):
         return self.layer3(end).sigmoid()
 
 
-def default_log_fn(epoch: int, total_loss: float, correct: int, losses: list[float]) -> None:
-    """Print one line."""
-    print(f"Epoch {epoch:4d}  loss {total_loss:9.4f}  correct {correct}", flush=True)
-
-
-def birthplace_of_nan(model: Network, x: minitorch.Tensor) -> str:
-    """Name the first layer that answers with something else than finite numbers."""
-    for name, layer in zip(("layer1", "layer2", "layer3"), model.modules(), strict=True):
-        x = layer(x)
-        if not np.isfinite(x.to_numpy()).all():
-            return name
-        x = x.relu()
-    return "the loss"
-
-
-class TensorTrain:
-    """A network and the loop that trains it.
+class TensorTrain(PointTrain):
+    """Trains a network of tensors, a batch at once.
 
     Args:
         hidden_layers: the number of units in each hidden layer.
-
-    Attributes:
-        losses: the loss of each epoch of the last training.
-        seconds: the time of each epoch.
     """
 
-    def __init__(self, hidden_layers: int) -> None:
-        self.hidden_layers = hidden_layers
-        self.model = Network(hidden_layers)
-        self.losses: list[float] = []
-        self.seconds: list[float] = []
+    def network(self) -> minitorch.Module:
+        """Make a fresh network."""
+        return Network(self.hidden_layers)
+
+    def tensor(self, values: Any) -> minitorch.Tensor:
+        """Turn numbers into a tensor for the network."""
+        return minitorch.tensor(values)
 
     def run_one(self, x: Sequence[float]) -> minitorch.Tensor:
         """Give the probability that one point is of class 1, as a tensor of shape (1, 1)."""
@@ -108,100 +87,40 @@ class TensorTrain:
 
     def run_many(self, X: Sequence[Sequence[float]]) -> minitorch.Tensor:
         """Give the probabilities of many points, ``batch x 1``."""
-        return self.model(minitorch.tensor(X))
+        return self.model(self.tensor(X))
 
     def probabilities(self, X: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
         """Give the probabilities of many points as an array, without recording how."""
         with minitorch.no_grad():
             return self.run_many(X).to_numpy()[:, 0]
 
-    def correct(self, data: minitorch.Graph) -> int:
-        """Count the points that end up on their own side of one half."""
-        return int(((self.probabilities(data.X) > 0.5) == np.array(data.y)).sum())
+    def backpropagate(self, X: Sequence[Sequence[float]], y: Sequence[int]) -> float:
+        """Add the gradient of a batch's mean loss to the parameters, and give the sum of its losses."""
+        out = self.run_many(X).view(len(X))
+        labels = self.tensor(y)
+        # The probability of the right class: out where the label is 1, and 1 - out where it is 0.
+        prob = out * labels + (out - 1.0) * (labels - 1.0)
+        loss = -prob.log()
+        loss.mean().backward()
+        return loss.sum()[0]
 
-    def train(
-        self, data: minitorch.Graph, learning_rate: float, max_epochs: int = 500, log_fn: LogFn = default_log_fn
-    ) -> None:
-        """Train a fresh network by stochastic gradient descent, ten points a step.
-
-        The loss of an epoch is the sum over the points of the negative logarithm of the probability given to their
-        class, each taken before the step of its batch.
-
-        Args:
-            data: the points.
-            learning_rate: the step size; gradients are averaged over a batch.
-            max_epochs: how often every point is seen.
-            log_fn: called as ``log_fn(epoch, total_loss, correct, losses)`` every tenth epoch and after the last.
-
-        Raises:
-            ArgumentError: there are no points or no epochs.
-            NaNError: the loss is no longer a finite number.
-        """
-        if data.N < 1 or max_epochs < 1:
-            raise minitorch.ArgumentError(
-                f"training needs at least one point and one epoch, got {data.N} points and {max_epochs} epochs"
-            )
-        self.model = Network(self.hidden_layers)
-        self.losses, self.seconds = [], []
-        optim = minitorch.SGD(self.model.parameters(), learning_rate)
-
-        for epoch in range(1, max_epochs + 1):
-            start = time.perf_counter()
-            total_loss = 0.0
-            order = minitorch.default_generator.permutation(data.N).tolist()
-            for step, first in enumerate(range(0, data.N, BATCH), start=1):
-                batch = order[first : first + BATCH]
-                X = minitorch.tensor([data.X[i] for i in batch])
-                y = minitorch.tensor([data.y[i] for i in batch])
-
-                optim.zero_grad()
-                out = self.model(X).view(len(batch))
-                # The probability of the right class: out where y is 1, and 1 - out where it is 0.
-                prob = out * y + (out - 1.0) * (y - 1.0)
-                loss = -prob.log()
-                total_loss += loss.sum()[0]
-                if not math.isfinite(total_loss):
-                    raise minitorch.NaNError(
-                        f"epoch {epoch}, step {step}: the loss is {total_loss}. The first numbers that are not "
-                        f"finite come out of {birthplace_of_nan(self.model, X)}. Choose a smaller learning rate."
-                    )
-                loss.mean().backward()
-                optim.step()
-            self.seconds.append(time.perf_counter() - start)
-            self.losses.append(total_loss)
-            if epoch % 10 == 0 or epoch == max_epochs:
-                log_fn(epoch, total_loss, self.correct(data), self.losses)
+    def birthplace_of_nan(self, X: Sequence[Sequence[float]]) -> str:
+        """Name the first layer that answers with something else than finite numbers."""
+        x = self.tensor(X)
+        for name, layer in zip(("layer1", "layer2", "layer3"), self.model.modules(), strict=True):
+            x = layer(x)
+            if not np.isfinite(x.to_numpy()).all():
+                return name
+            x = x.relu()
+        return "the loss"
 
 
 def main(argv: Sequence[str] | None = None) -> TensorTrain:
     """Train as the command line says, and return what was trained."""
-    parser = argparse.ArgumentParser(description="Classify points with tensors in plain Python.")
-    parser.add_argument("--DATASET", default="simple", choices=[name.lower() for name in minitorch.datasets])
-    parser.add_argument("--PTS", type=int, default=50, help="number of points")
-    parser.add_argument("--HIDDEN", type=int, default=10, help="units in each hidden layer")
-    parser.add_argument("--RATE", type=float, default=0.2, help="learning rate")
-    parser.add_argument("--EPOCHS", type=int, default=100, help="how often every point is seen")
-    parser.add_argument("--SEED", type=int, default=0, help="fixes points, initial weights and order")
-    parser.add_argument("--PLOT", nargs="?", const="run_tensor.png", metavar="PNG", help="draw the boundary")
-    args = parser.parse_args(argv)
-
-    picture = Picture() if args.PLOT else None
-    minitorch.manual_seed(args.SEED)
-    data = minitorch.datasets[args.DATASET.capitalize()](args.PTS)
-    trainer = TensorTrain(args.HIDDEN)
-    trainer.train(data, args.RATE, args.EPOCHS)
-
-    correct = trainer.correct(data)
-    print(f"Final accuracy: {correct / data.N:.2%} ({correct}/{data.N})")
-    print(f"Seconds per epoch (median): {statistics.median(trainer.seconds):.4f}")
-    if picture:
-        picture.draw(data, trainer.probabilities, args.DATASET)
-        picture.save(args.PLOT)
-    return trainer
+    flags = point_flags("Classify points with tensors in plain Python.", picture="run_tensor.png")
+    return train_and_report(TensorTrain, flags.parse_args(argv))
 
 
 if __name__ == "__main__":
-    try:
+    with mistakes_in_one_line():
         main()
-    except minitorch.MiniTorchError as error:
-        sys.exit(f"{type(error).__name__}: {error}")

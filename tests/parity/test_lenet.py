@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from run_mnist_multiclass import C, H, ImageTrain, Network, W, centre
 
 import minitorch
 from benchmarks.peers.lenet_torch import LeNet
 from minitorch.io import load_state_dict, state_dict
-from project.run_mnist_multiclass import C, H, ImageTrain, Network, W, centre
 
 # Of the largest element of what is compared.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}

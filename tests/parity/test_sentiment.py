@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-import minitorch
-from minitorch.io import load_state_dict, state_dict
-from project.run_sentiment import (
+from run_sentiment import (
     PADDING,
     CNNSentimentKim,
     SentenceClassifier,
@@ -16,6 +13,9 @@ from project.run_sentiment import (
     SentenceSentimentTrain,
     negative_log_likelihood,
 )
+
+import minitorch
+from minitorch.io import load_state_dict, state_dict
 
 WORDS, SIZE = 40, 50
 

@@ -1,0 +1,62 @@
+"""What the command lines of the scripts share: flags that mean the same everywhere, and mistakes told in one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import minitorch
+
+__all__ = ["BACKENDS", "add_common_flags", "mistakes_in_one_line", "read_settings"]
+
+BACKENDS = {"fast": minitorch.FastOps, "simple": minitorch.SimpleOps}
+
+S = TypeVar("S", bound=Any)
+
+
+@contextmanager
+def mistakes_in_one_line() -> Iterator[None]:
+    """End the program with one line instead of a traceback when the user has made a mistake.
+
+    Raises:
+        SystemExit: in place of any error of MiniTorch's own.
+    """
+    try:
+        yield
+    except minitorch.MiniTorchError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def add_common_flags(parser: argparse.ArgumentParser, data: str, results: str) -> None:
+    """Add the flags that every training on a data set has.
+
+    Args:
+        parser: receives them.
+        data: whose files ``--data-dir`` holds.
+        results: the names of the files that ``--out-dir`` receives.
+    """
+    parser.add_argument("--seed", type=int, help="fixes initialisation, order and dropout")
+    parser.add_argument("--dtype", choices=("float32", "float64"))
+    parser.add_argument("--backend", choices=sorted(BACKENDS))
+    parser.add_argument("--data-dir", help=f"folder of {data} files; searched for when left out")
+    parser.add_argument("--out-dir", help=f"receives {results}")
+    parser.add_argument("--model", help="model file for --predict (default: the one in --out-dir)")
+
+
+def read_settings(parser: argparse.ArgumentParser, default: S, argv: Sequence[str] | None) -> S:
+    """Read a command line whose every flag is a field of a dataclass of settings.
+
+    Args:
+        parser: knows the flags.
+        default: the settings of an empty command line.
+        argv: the command line; the program's own when None.
+
+    Returns:
+        ``default`` with what was given put in.
+    """
+    parser.set_defaults(**vars(default))
+    return replace(default, **vars(parser.parse_args(argv)))
