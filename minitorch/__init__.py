@@ -3,7 +3,7 @@
 This page is the public surface. Read the modules in the order of their imports below; each is one idea.
 """
 
-from . import errors, fast_conv, fast_ops, nn, operators
+from . import errors, fast_conv, fast_ops, init, layers, losses, nn, operators
 from .autodiff import (
     Context,
     Variable,
@@ -36,7 +36,7 @@ from .gradcheck import grad_central_difference, grad_check
 from .module import Module, Parameter
 from .nn import argmax, avgpool2d, dropout, logsoftmax, max, maxpool2d, softmax, tile
 from .operators import prod
-from .optim import SGD, Adam, Optimizer
+from .optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
 from .random import Generator, default_generator, initial_seed, manual_seed
 from .scalar import Scalar, ScalarHistory, derivative_check
 from .scalar_functions import ScalarFunction
@@ -65,7 +65,9 @@ from .creation import ones, rand, set_default_backend, tensor, zeros
 __all__ = [
     "MAX_DIMS",
     "SGD",
+    "Adadelta",
     "Adam",
+    "AdamW",
     "ArgumentError",
     "BackendError",
     "BroadcastError",
@@ -91,6 +93,7 @@ __all__ = [
     "NaNError",
     "Optimizer",
     "Parameter",
+    "RMSprop",
     "Scalar",
     "ScalarFunction",
     "ScalarHistory",
@@ -127,10 +130,13 @@ __all__ = [
     "grad_central_difference",
     "grad_check",
     "index_to_position",
+    "init",
     "initial_seed",
     "int64",
     "is_grad_enabled",
+    "layers",
     "logsoftmax",
+    "losses",
     "make_pts",
     "manual_seed",
     "max",

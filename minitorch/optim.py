@@ -2,76 +2,280 @@ r"""Optimisers: how parameters move once their gradients are known.
 
 A step builds the new value from the old one and the gradient with tensor operations and hands it to
 ``Parameter.update``, as in the course: no memory is overwritten, so a value kept from before a step stays what it was.
+
+The settings are held as in PyTorch: ``param_groups`` is a list of dictionaries, each with its parameters and its own
+learning rate, momentum and so on. What lasts from step to step stands in ``state``, a dictionary for each parameter,
+which holds the same names from the first step on. A step reads all of this through :mod:`minitorch.cells`, so that a
+compiled step follows a learning rate that changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from .autodiff import no_grad
-from .errors import ArgumentError
+import numpy as np
+
+from .autodiff import enable_grad, no_grad
+from .cells import is_set, read, tracing, write
+from .errors import ArgumentError, ShapeError
 from .module import Parameter
+from .scalar import Scalar
 from .tensor import Tensor
-from .tensor_functions import Sqrt
+from .tensor_data import TensorData
+from .tensor_functions import ReLU, Sqrt
 
-__all__ = ["SGD", "Adam", "Optimizer"]
+__all__ = ["SGD", "Adadelta", "Adam", "AdamW", "Optimizer", "RMSprop"]
+
+Group = dict[str, Any]
+State = dict[str, Any]
+
+# What a number may be, and what to know about it.
+BELOW_ONE: Final = math.nextafter(1.0, 0.0)
+RANGES: Final[Mapping[str, tuple[float, float, str]]] = {
+    "lr": (0.0, math.inf, "A step goes against the gradient by itself; maximize=True goes along it."),
+    "momentum": (0.0, math.inf, "Write 0.9 to keep nine tenths of the last step."),
+    "weight_decay": (0.0, math.inf, "The penalty pulls towards zero by itself."),
+    "eps": (0.0, math.inf, "It keeps a division from being one by zero: write 1e-8."),
+    "betas": (0.0, BELOW_ONE, "Write 0.9 to keep nine tenths of an average."),
+    "alpha": (0.0, 1.0, "Write 0.99 to keep 99 hundredths of an average."),
+    "rho": (0.0, 1.0, "Write 0.9 to keep nine tenths of an average."),
+}
 
 
 class Optimizer:
-    """What optimisers share: the parameters, and forgetting their gradients.
+    """What optimisers share: groups of parameters with their settings, the state, and forgetting gradients.
+
+    A subclass names the averages that it keeps in :meth:`_averages` and computes one parameter's new value in
+    :meth:`_moved`.
 
     Args:
-        parameters: what to train; their values are tensors or scalars.
+        parameters: what to train, tensors or scalars; or dictionaries, each with its ``"params"`` and the settings
+            that differ for them from ``defaults``.
+        defaults: the settings of a group that names no others.
+
+    Attributes:
+        param_groups: the groups, a dictionary each.
+        state: what lasts from step to step, by the number of the parameter.
+
+    Raises:
+        ArgumentError: there are no parameters, one comes twice, or a setting is unknown or out of range.
+
+    >>> weights, biases = Parameter(1.0), Parameter(0.0)
+    >>> optimiser = SGD([{"params": [weights], "lr": 0.1}, {"params": [biases]}], lr=0.5)
+    >>> [group["lr"] for group in optimiser.param_groups]
+    [0.1, 0.5]
     """
 
-    def __init__(self, parameters: Iterable[Parameter]) -> None:
-        self.parameters: Sequence[Parameter] = list(parameters)
-        if not self.parameters:
+    def __init__(
+        self,
+        parameters: Iterable[Parameter] | Iterable[Group],
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.defaults: Group = dict(defaults or {})
+        self.param_groups: list[Group] = []
+        self.state: dict[int, State] = {}
+        given: list[Any] = list(parameters)
+        groups = given if given and isinstance(given[0], dict) else [{"params": given}]
+        for group in groups:
+            self.add_param_group(group)
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """All parameters, group after group; their places here are their numbers in ``state``."""
+        return [p for group in self.param_groups for p in group["params"]]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first group; setting it sets that of every group."""
+        return read(self.param_groups[0], "lr")
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        if tracing.tracer is None:
+            _check_ranges({"lr": value})
+        for group in self.param_groups:
+            write(group, "lr", value)
+
+    def add_param_group(self, group: Group) -> None:
+        """Train more parameters, with settings of their own where ``group`` names them.
+
+        Args:
+            group: ``"params"``, one parameter or several, and any of the settings.
+
+        Raises:
+            ArgumentError: there are no parameters, one is trained already, or a setting is unknown or out of range.
+        """
+        params = group["params"]
+        params = [params] if isinstance(params, Parameter) else list(params)
+        if not params:
             raise ArgumentError(
                 "an optimiser needs at least one parameter, got none. Pass model.parameters(), and check that layers "
                 "are attributes of the model, and not only elements of a list."
             )
+        for p in params:
+            if not isinstance(p, Parameter):
+                raise ArgumentError(
+                    f"an optimiser moves Parameters, got {type(p).__name__}. Pass model.parameters(), or make the "
+                    "value a Parameter."
+                )
+        together = [id(p) for p in (*self.parameters, *params)]
+        if len(set(together)) < len(together):
+            raise ArgumentError(
+                "an optimiser moves each parameter once, got one that comes twice. Name it in one group only."
+            )
+        if unknown := set(group) - {"params", *self.defaults}:
+            raise ArgumentError(
+                f"{type(self).__name__} has the settings {', '.join(self.defaults)}; got {', '.join(sorted(unknown))}. "
+                "Correct the name."
+            )
+        whole = {**self.defaults, **group, "params": params}
+        _check_ranges(whole)
+        self.param_groups.append(whole)
 
-    def zero_grad(self) -> None:
-        """Forget every gradient: the next backward pass starts from nothing."""
+    # --- a step ----------------------------------------------------------------------------------------------
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget every gradient: the next backward pass starts from nothing.
+
+        Args:
+            set_to_none: leave no gradient at all, so that a parameter without a new one stays as it is; otherwise
+                gradients become zeros, and momentum moves such a parameter on.
+        """
         for p in self.parameters:
-            if p.value is None:
-                continue
-            if hasattr(p.value, "derivative"):
-                p.value.derivative = None
-            else:
-                p.value.grad = None
+            value = p.value
+            if isinstance(value, Scalar):
+                value.derivative = None if set_to_none or value.derivative is None else 0.0
+            elif isinstance(value, Tensor):
+                value.grad = None if set_to_none or value.grad is None else value.grad.zeros()
 
-    def step(self) -> None:
-        """Move every parameter that has a gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move every parameter that has a gradient.
+
+        Args:
+            closure: computes the loss and its gradients anew; most training loops have done that before.
+
+        Returns:
+            What ``closure`` returns, if there is one.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
         with no_grad():
-            for i, p in enumerate(self.parameters):
-                if p.value is None:
-                    continue
-                if hasattr(p.value, "derivative"):
-                    gradient, value = p.value.derivative, p.value.data
-                else:
-                    gradient, value = p.value.grad, p.value.detach()
-                if gradient is not None:
-                    p.update(self._moved(i, value, gradient))
+            for i, group, p in self._numbered():
+                value = p.value
+                if isinstance(value, Scalar):
+                    if value.derivative is not None:
+                        p.update(Scalar(self._moved(i, group, value.data, value.derivative)))
+                elif isinstance(value, Tensor) and value.grad is not None:
+                    p.update(self._moved(i, group, value.detach(), value.grad))
+        return loss
 
-    def _moved(self, i: int, value: Any, gradient: Any) -> Any:
-        """Give the new value of parameter ``i``."""
+    def _numbered(self) -> Iterator[tuple[int, Group, Parameter]]:
+        """Walk the parameters with their numbers and groups."""
+        i = 0
+        for group in self.param_groups:
+            for p in group["params"]:
+                yield i, group, p
+                i += 1
+
+    def _moved(self, i: int, group: Group, value: Any, gradient: Any) -> Any:
+        """Compute the new value of parameter ``i``; ``value`` and ``gradient`` are tensors, or a scalar's numbers."""
         raise NotImplementedError
+
+    def _averages(self, group: Group) -> Sequence[str]:
+        """Name what the state of a parameter holds beside its number of steps; each begins as zeros."""
+        return ()
+
+    def _state(self, i: int, group: Group) -> State:
+        """Give the state of parameter ``i``, made whole at its first step."""
+        state = self.state.setdefault(i, {"step": 0})
+        for name in self._averages(group):
+            if name not in state:
+                # The zeros are data, and not a part of the step: the parameter's own value is looked at, past a tracer.
+                value = vars(self.parameters[i])["_value"]
+                state[name] = value.zeros() if isinstance(value, Tensor) else 0.0
+        return state
+
+    # --- saving ----------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copy everything that the next steps depend on, except the parameters.
+
+        Returns:
+            ``{"state": {number: {name: number or tensor}}, "param_groups": [settings]}`` as in PyTorch, where a
+            group's ``"params"`` are numbers of parameters.
+
+        >>> weight = Parameter(Scalar(3.0))
+        >>> SGD([weight], lr=0.5).state_dict()["param_groups"][0]["params"]
+        [0]
+        """
+        numbers = {id(p): i for i, p in enumerate(self.parameters)}
+        groups = [{**group, "params": [numbers[id(p)] for p in group["params"]]} for group in self.param_groups]
+        state = {i: {name: _copied(value) for name, value in entries.items()} for i, entries in self.state.items()}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on where an optimiser stood when its :meth:`state_dict` was made; PyTorch's can be loaded too.
+
+        Nothing is changed unless everything fits. Averages get the dtype and the backend of their parameters.
+
+        Args:
+            state_dict: as :meth:`state_dict` makes it; an average may be a tensor or an array.
+
+        Raises:
+            ShapeError: the groups have other numbers of parameters, or an average another shape than its parameter.
+            ArgumentError: a setting is out of range.
+        """
+        ours = [len(group["params"]) for group in self.param_groups]
+        theirs = [len(group["params"]) for group in state_dict["param_groups"]]
+        if ours != theirs:
+            raise ShapeError(
+                f"expected groups of {ours} parameters, got {theirs}. Build the optimiser with the same groups."
+            )
+        groups = []
+        for group, loaded in zip(self.param_groups, state_dict["param_groups"], strict=True):
+            settings = {name: tuple(x) if isinstance(x, list) else x for name, x in loaded.items()}  # as JSON has them
+            groups.append({**group, **settings, "params": group["params"]})
+            _check_ranges(groups[-1])
+        parameters = self.parameters
+        # A state without a count comes from PyTorch's SGD, which stores one from the first step on.
+        state = {
+            int(i): {"step": 1, **{name: _restored(name, x, parameters[int(i)]) for name, x in entries.items()}}
+            for i, entries in state_dict["state"].items()
+        }
+        for group, loaded in zip(self.param_groups, groups, strict=True):
+            group.update(loaded)
+        self.state = {
+            i: {name: x for name, x in entries.items() if x is not None} for i, entries in sorted(state.items())
+        }
 
 
 class SGD(Optimizer):
-    r"""Stochastic gradient descent: $w \leftarrow w - \eta\, g$ (course module 1).
+    r"""Stochastic gradient descent, with momentum if wanted (course module 1; Sutskever and others, 2013).
+
+    With the gradient $g$, to which weight decay adds $\lambda w$:
+
+    $$b \leftarrow \mu b + (1 - \tau) g, \quad w \leftarrow w - \eta\, b$$
+
+    In its first step $b$ is $g$ whatever $\tau$ is. Without momentum $b$ is $g$ always; with ``nesterov``, $g + \mu b$
+    takes the place of $b$ in the second formula.
 
     Args:
         parameters: what to train; tensors or scalars.
-        lr: the learning rate $\eta$.
+        lr: the learning rate $\eta$; 1 unless given, as in the course.
+        momentum: $\mu$, the share of the last step that is kept.
+        dampening: $\tau$.
+        weight_decay: $\lambda$.
+        nesterov: look ahead along the momentum.
+        maximize: go along the gradient instead of against it.
 
     Raises:
-        ArgumentError: the learning rate is negative, or there are no parameters.
+        ArgumentError: a number is out of range, ``nesterov`` comes without momentum or with dampening, or there are
+            no parameters.
 
-    >>> from minitorch.scalar import Scalar
     >>> weight = Parameter(Scalar(3.0))
     >>> optimiser = SGD([weight], lr=0.5)
     >>> (weight.value * weight.value).backward()
@@ -80,14 +284,49 @@ class SGD(Optimizer):
     0.0
     """
 
-    def __init__(self, parameters: Iterable[Parameter], lr: float = 1.0) -> None:
-        super().__init__(parameters)
-        self.lr = _checked_rate(lr)
+    def __init__(
+        self,
+        parameters: Iterable[Parameter] | Iterable[Group],
+        lr: float = 1.0,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        if nesterov and (momentum <= 0.0 or dampening != 0.0):
+            raise ArgumentError(
+                f"nesterov needs momentum above 0 and no dampening, got {momentum} and {dampening}. Write momentum=0.9."
+            )
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(parameters, defaults)
 
-    def _moved(self, i: int, value: Any, gradient: Any) -> Any:
-        moved = value + gradient * -self.lr
-        # The course's scalars train with the same optimiser.
-        return moved if isinstance(moved, Tensor) else self.parameters[i].value.__class__(float(moved))
+    def _averages(self, group: Group) -> Sequence[str]:
+        return ("momentum_buffer",) if is_set(group, "momentum") else ()
+
+    def _moved(self, i: int, group: Group, value: Any, gradient: Any) -> Any:
+        gradient = _directed(group, value, gradient)
+        if is_set(group, "momentum"):
+            gradient = self._with_momentum(i, group, gradient)
+        return value + gradient * -read(group, "lr")
+
+    def _with_momentum(self, i: int, group: Group, gradient: Any) -> Any:
+        state, momentum = self._state(i, group), read(group, "momentum")
+        share = gradient
+        if is_set(group, "dampening") and is_set(state, "step"):
+            share = gradient * (1.0 - read(group, "dampening"))
+        buffer = read(state, "momentum_buffer") * momentum + share
+        write(state, "momentum_buffer", buffer)
+        write(state, "step", read(state, "step") + 1)
+        return gradient + buffer * momentum if is_set(group, "nesterov") else buffer
 
 
 class Adam(Optimizer):
@@ -97,11 +336,14 @@ class Adam(Optimizer):
       w \leftarrow w - \eta \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}$$
 
     Args:
-        parameters: what to train; tensors.
+        parameters: what to train.
         lr: the learning rate $\eta$.
         betas: $\beta_1$ and $\beta_2$.
         eps: $\epsilon$.
         weight_decay: $\lambda$; $\lambda w$ is added to the gradient.
+        amsgrad: divide by the largest $v$ so far (Reddi, Kale and Kumar, 2018).
+        maximize: go along the gradient instead of against it.
+        decoupled_weight_decay: let $w$ shrink by $\eta \lambda w$ instead, past the averages; see :class:`AdamW`.
 
     Raises:
         ArgumentError: an argument is out of range, or there are no parameters.
@@ -109,36 +351,242 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Parameter],
+        parameters: Iterable[Parameter] | Iterable[Group],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
-        super().__init__(parameters)
-        self.lr = _checked_rate(lr)
-        if not all(0.0 <= beta < 1.0 for beta in betas):
-            raise ArgumentError(
-                f"expected betas from 0 to below 1, got {betas}. Write 0.9 to keep nine tenths of an average."
-            )
-        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
-        # For each parameter: the number of steps, the average gradient, the average square.
-        self.averages: dict[int, tuple[int, Tensor, Tensor]] = {}
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(parameters, defaults)
 
-    def _moved(self, i: int, value: Tensor, gradient: Tensor) -> Tensor:
-        beta1, beta2 = self.betas
-        if self.weight_decay:
-            gradient = gradient + value * self.weight_decay
-        step, mean, square = self.averages.get(i) or (0, gradient.zeros(), gradient.zeros())
-        step += 1
-        mean = mean * beta1 + gradient * (1.0 - beta1)
-        square = square * beta2 + gradient * gradient * (1.0 - beta2)
-        self.averages[i] = (step, mean, square)
-        scale = Sqrt.apply(square * (1.0 / (1.0 - beta2**step))) + self.eps
-        return value + mean / scale * (-self.lr / (1.0 - beta1**step))
+    def _averages(self, group: Group) -> Sequence[str]:
+        names = ("exp_avg", "exp_avg_sq")
+        return (*names, "max_exp_avg_sq") if is_set(group, "amsgrad") else names
+
+    def _moved(self, i: int, group: Group, value: Any, gradient: Any) -> Any:
+        state, lr = self._state(i, group), read(group, "lr")
+        beta1, beta2 = read(group, "betas")
+        if not is_set(group, "decoupled_weight_decay"):
+            gradient = _directed(group, value, gradient)
+        else:
+            gradient = -gradient if is_set(group, "maximize") else gradient
+            if is_set(group, "weight_decay"):
+                value = value * (1.0 - lr * read(group, "weight_decay"))
+        step = read(state, "step") + 1
+        mean = read(state, "exp_avg") * beta1 + gradient * (1.0 - beta1)
+        square = read(state, "exp_avg_sq") * beta2 + gradient * gradient * (1.0 - beta2)
+        write(state, "step", step)
+        write(state, "exp_avg", mean)
+        write(state, "exp_avg_sq", square)
+        if is_set(group, "amsgrad"):
+            largest = read(state, "max_exp_avg_sq")
+            square = largest + _positive_part(square - largest)
+            write(state, "max_exp_avg_sq", square)
+        scale = _root(square * (1.0 / (1.0 - beta2**step))) + read(group, "eps")
+        return value + mean / scale * (-lr / (1.0 - beta1**step))
 
 
-def _checked_rate(lr: float) -> float:
-    if lr < 0.0:
-        raise ArgumentError(f"a learning rate is not negative, got {lr}. A step goes against the gradient by itself.")
-    return lr
+class AdamW(Adam):
+    r"""Adam with decoupled weight decay (Loshchilov and Hutter, 2019): $w$ also shrinks by $\eta \lambda w$ a step.
+
+    Args:
+        parameters: what to train.
+        lr: the learning rate $\eta$.
+        betas: as in :class:`Adam`.
+        eps: as in :class:`Adam`.
+        weight_decay: $\lambda$.
+        amsgrad: as in :class:`Adam`.
+        maximize: go along the gradient instead of against it.
+
+    Raises:
+        ArgumentError: an argument is out of range, or there are no parameters.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter] | Iterable[Group],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            parameters, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True
+        )
+
+
+class RMSprop(Optimizer):
+    r"""RMSprop (Tieleman and Hinton, 2012): steps divided by the root of a running average of the squared gradient.
+
+    $$v \leftarrow \alpha v + (1 - \alpha) g^2, \quad b \leftarrow \mu b + \frac{g}{\sqrt{v} + \epsilon}, \quad
+      w \leftarrow w - \eta\, b$$
+
+    Args:
+        parameters: what to train.
+        lr: the learning rate $\eta$.
+        alpha: $\alpha$.
+        eps: $\epsilon$.
+        weight_decay: $\lambda$; $\lambda w$ is added to the gradient.
+        momentum: $\mu$.
+        centered: take the square of the average gradient off $v$ before the root: the variance (Graves, 2013).
+        maximize: go along the gradient instead of against it.
+
+    Raises:
+        ArgumentError: an argument is out of range, or there are no parameters.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter] | Iterable[Group],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "alpha": alpha,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "centered": centered,
+            "maximize": maximize,
+        }
+        super().__init__(parameters, defaults)
+
+    def _averages(self, group: Group) -> Sequence[str]:
+        chosen = {"momentum_buffer": "momentum", "grad_avg": "centered"}
+        return ("square_avg", *(name for name, choice in chosen.items() if is_set(group, choice)))
+
+    def _moved(self, i: int, group: Group, value: Any, gradient: Any) -> Any:
+        state, alpha = self._state(i, group), read(group, "alpha")
+        gradient = _directed(group, value, gradient)
+        square = read(state, "square_avg") * alpha + gradient * gradient * (1.0 - alpha)
+        write(state, "step", read(state, "step") + 1)
+        write(state, "square_avg", square)
+        if is_set(group, "centered"):
+            mean = read(state, "grad_avg") * alpha + gradient * (1.0 - alpha)
+            write(state, "grad_avg", mean)
+            # Rounding can take a variance below zero.
+            square = _positive_part(square - mean * mean)
+        step = gradient / (_root(square) + read(group, "eps"))
+        if is_set(group, "momentum"):
+            step = read(state, "momentum_buffer") * read(group, "momentum") + step
+            write(state, "momentum_buffer", step)
+        return value + step * -read(group, "lr")
+
+
+class Adadelta(Optimizer):
+    r"""Adadelta (Zeiler, 2012): steps of the size that earlier steps had, whatever the size of the gradient.
+
+    $$v \leftarrow \rho v + (1 - \rho) g^2, \quad \delta = \frac{\sqrt{u + \epsilon}}{\sqrt{v + \epsilon}}\, g, \quad
+      u \leftarrow \rho u + (1 - \rho) \delta^2, \quad w \leftarrow w - \eta\, \delta$$
+
+    Args:
+        parameters: what to train.
+        lr: the learning rate $\eta$.
+        rho: $\rho$.
+        eps: $\epsilon$; the first steps are of the size $\sqrt{\epsilon}$.
+        weight_decay: $\lambda$; $\lambda w$ is added to the gradient.
+        maximize: go along the gradient instead of against it.
+
+    Raises:
+        ArgumentError: an argument is out of range, or there are no parameters.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter] | Iterable[Group],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+        super().__init__(parameters, defaults)
+
+    def _averages(self, group: Group) -> Sequence[str]:
+        return "square_avg", "acc_delta"
+
+    def _moved(self, i: int, group: Group, value: Any, gradient: Any) -> Any:
+        state, rho, eps = self._state(i, group), read(group, "rho"), read(group, "eps")
+        gradient = _directed(group, value, gradient)
+        square, past = read(state, "square_avg"), read(state, "acc_delta")
+        square = square * rho + gradient * gradient * (1.0 - rho)
+        delta = _root(past + eps) / _root(square + eps) * gradient
+        write(state, "step", read(state, "step") + 1)
+        write(state, "square_avg", square)
+        write(state, "acc_delta", past * rho + delta * delta * (1.0 - rho))
+        return value + delta * -read(group, "lr")
+
+
+# --- what the formulas share ---------------------------------------------------------------------------------
+
+
+def _directed(group: Group, value: Any, gradient: Any) -> Any:
+    """Turn the gradient round to maximise, and add the slope of the penalty on large weights."""
+    if is_set(group, "maximize"):
+        gradient = -gradient
+    if is_set(group, "weight_decay"):
+        gradient = gradient + value * read(group, "weight_decay")
+    return gradient
+
+
+def _root(x: Any) -> Any:
+    return Sqrt.apply(x) if isinstance(x, Tensor) else math.sqrt(x)
+
+
+def _positive_part(x: Any) -> Any:
+    return ReLU.apply(x) if isinstance(x, Tensor) else max(x, 0.0)
+
+
+def _check_ranges(group: Group) -> None:
+    for name, (low, high, hint) in RANGES.items():
+        for number in np.atleast_1d(group.get(name, low)):
+            if not low <= number <= high:
+                bound = "of 0 or more" if high == math.inf else f"from 0 to {'1' if high == 1.0 else 'below 1'}"
+                raise ArgumentError(f"expected {name} {bound}, got {group[name]}. {hint}")
+
+
+def _copied(value: Any) -> Any:
+    return value._new(TensorData.from_array(np.array(value.to_numpy()))) if isinstance(value, Tensor) else value
+
+
+def _restored(name: str, value: Any, parameter: Parameter) -> Any:
+    """Make an entry of a state of what was loaded: a count, nothing, or an average like ``parameter``."""
+    like = parameter.value
+    if value is None:
+        return None
+    if name == "step":
+        return int(value)
+    if not isinstance(like, Tensor):
+        return float(value)
+    array = np.array(value.to_numpy() if isinstance(value, Tensor) else value, dtype=like.dtype, order="C")
+    if array.shape != like.shape:
+        raise ShapeError(
+            f"expected {name} of shape {like.shape} as its parameter, got {array.shape}. Build the model and the "
+            "optimiser with the arguments that they were saved with."
+        )
+    return like._new(TensorData.from_array(array))

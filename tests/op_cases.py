@@ -18,7 +18,7 @@ import numpy as np
 from scipy import special
 
 import minitorch
-from minitorch import fast_conv, nn
+from minitorch import fast_conv, layers, nn
 from minitorch import tensor_functions as tf
 from minitorch.random import Generator
 from minitorch.tensor import Tensor
@@ -333,6 +333,7 @@ TABLE: list[Case] = [
         ((1, 1, 1),),
     ),
     Case(nn.LogSoftmax, with_arguments(nn.LogSoftmax, 2), partial(special.log_softmax, axis=2), **LINES, note="last"),
+    one_operand(layers.Erf, special.erf),
     one_operand(nn.Dropout, dropout_numpy, call=with_arguments(nn.Dropout, *DROPOUT)),
     *convolutions(),
 ]

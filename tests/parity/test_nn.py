@@ -49,6 +49,7 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "Softmax-last": partial(torch.softmax, dim=2),
     "LogSoftmax": partial(torch.log_softmax, dim=0),
     "LogSoftmax-last": partial(torch.log_softmax, dim=2),
+    "Erf": torch.erf,
     "Dropout": dropout,
     "Conv1dFun-forward": convolve,
     "Conv1dFun-reverse": partial(convolve, reverse=True),

@@ -1,0 +1,559 @@
+r"""Losses: how far a network's results are from what they should be, as a number to make smaller.
+
+Names and meanings are PyTorch's. ``reduction`` says what becomes of the losses of single examples or elements:
+``"mean"`` averages them and ``"sum"`` adds them up, both with the shape ``(1,)`` of the course's reductions, and
+``"none"`` gives them as they are. Shapes must be equal: a loss that broadcast ``batch`` against ``batch x 1`` would
+compare every example with every other, and training would go wrong without a word.
+
+Each loss is composed of the functions of :mod:`minitorch.tensor_functions`, so it runs on every backend, differentiates
+to any order, and becomes part of a compiled step. The values of labels and probabilities are checked in eager steps
+only: a step that is traced has no values to look at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .cells import read, tracing
+from .errors import ArgumentError, DataError, DTypeError, ShapeError
+from .module import Module
+from .nn import logsoftmax
+from .tensor import Tensor
+from .tensor_data import TensorData
+from .tensor_functions import EQ, Add, Exp, Index, Log, Mul, ReLU, Sum, Take
+
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "L1Loss",
+    "MSELoss",
+    "NLLLoss",
+    "SmoothL1Loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+]
+
+Labels = Tensor | npt.ArrayLike
+
+# --- classes -------------------------------------------------------------------------------------------------
+
+
+def nll_loss(
+    input: Tensor,
+    target: Labels,
+    weight: Tensor | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Compute the negative log-likelihood of the right classes, $-w_{y_i} x_{i, y_i}$.
+
+    Args:
+        input: log-probabilities, ``batch x class``, such as :func:`minitorch.nn.logsoftmax` gives.
+        target: the number of each example's class, ``batch``, integers.
+        weight: how much each class counts, ``class``; all the same when left out.
+        ignore_index: the label of examples to leave out. (PyTorch's default is -100; here nothing is left out unless
+            it is asked for, and a label that is no class raises.)
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``; the mean is that of the examples that count, weighted.
+
+    Raises:
+        ShapeError: the shapes are not ``batch x class`` and ``batch``, or there is nothing to average.
+        DTypeError: the labels are not integers.
+        DataError: a label is no class.
+
+    >>> from minitorch.creation import tensor
+    >>> nll_loss(tensor([[-0.5, -1.0], [-2.0, -0.25]]), [0, 1]).item()
+    0.375
+    """
+    _check_reduction(reduction)
+    return _likelihood(input, target, weight, ignore_index, reduction, 0.0)
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Labels,
+    weight: Tensor | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    r"""Compute the cross-entropy between the right classes and the softmax of ``input``.
+
+    $$-\sum_c q_{ic} w_c \log p_{ic}, \quad p_i = \mathrm{softmax}(x_i), \quad
+      q_{ic} = (1 - \epsilon) [c = y_i] + \epsilon / C$$
+
+    Args:
+        input: unnormalised scores (logits), ``batch x class``.
+        target: the number of each example's class, ``batch``, integers; or their probabilities $q$, a tensor of
+            ``batch x class`` with the dtype of ``input``.
+        weight: how much each class counts, ``class``.
+        ignore_index: as in :func:`nll_loss`; only with class numbers.
+        reduction: as in :func:`nll_loss`; with probabilities the mean is that of all examples.
+        label_smoothing: $\epsilon$, from 0 to 1: the share that is spread over all $C$ classes (Szegedy and others,
+            "Rethinking the Inception architecture", 2016).
+
+    Raises:
+        ShapeError: the shapes are not ``batch x class`` and ``batch``, or there is nothing to average.
+        DTypeError: the labels are not integers.
+        DataError: a label is no class.
+        ArgumentError: ``label_smoothing`` is not from 0 to 1.
+
+    >>> from minitorch.creation import tensor
+    >>> round(cross_entropy(tensor([[0.0, 0.0], [50.0, 0.0]]), [0, 0]).item(), 4)
+    0.3466
+    """
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ArgumentError(
+            f"label_smoothing is the share of a label to spread over all classes, from 0 to 1; got {label_smoothing}. "
+            "Write 10 % as 0.1."
+        )
+    _check_reduction(reduction)
+    _check_scores(input)
+    log_probabilities = logsoftmax(input, 1)
+    if isinstance(target, Tensor) and target.dtype.kind == "f":
+        if ignore_index is not None:
+            raise ArgumentError(f"probabilities have no label to leave out, got ignore_index={ignore_index}. Omit it.")
+        _check_shapes("cross_entropy with probabilities", input, target)
+        target = target * (1.0 - label_smoothing) + label_smoothing / input.shape[1]
+        return _reduced(-_over_classes(target * log_probabilities, weight), reduction)
+    return _likelihood(log_probabilities, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _likelihood(
+    log_probabilities: Tensor,
+    target: Labels,
+    weight: Tensor | None,
+    ignore_index: int | None,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    labels, kept, counted = _labels(log_probabilities, target, weight, ignore_index)
+    batch, classes = log_probabilities.shape
+    rows = _integers(log_probabilities, np.arange(batch) * classes)
+    losses = -Take.apply(log_probabilities, Index(Add.apply(labels, rows)))
+    if counted is not None:
+        losses = losses * counted
+    if label_smoothing:
+        everywhere = -_over_classes(log_probabilities, weight)
+        if kept is not None:
+            everywhere = everywhere * kept
+        losses = losses * (1.0 - label_smoothing) + everywhere * (label_smoothing / classes)
+    if reduction == "mean" and counted is not None:
+        return losses.sum() / counted.sum()
+    return _reduced(losses, reduction)
+
+
+def _labels(
+    scores: Tensor, target: Labels, weight: Tensor | None, ignore_index: int | None
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Check the labels; their values only where there are any.
+
+    Returns:
+        The labels as int64, with class 0 in the place of the one to ignore; 1 for the examples that are kept and 0 for
+        the others; and how much each example counts. The last two are None where it is 1 for all.
+    """
+    _check_scores(scores)
+    if not isinstance(target, Tensor):
+        target = scores._new(TensorData.from_array(np.array(target)))
+    if target.dtype.kind not in "iu":
+        raise DTypeError(
+            f'class labels are integers, got {target.dtype}. Make them with dtype="int64"; rows of probabilities go '
+            "to cross_entropy."
+        )
+    batch, classes = scores.shape
+    if target.shape != (batch,):
+        raise ShapeError(
+            f"expected one label for each of the {batch} examples, shape {(batch,)}, got {target.shape}. Labels are "
+            "class numbers, and not rows of zeros and ones."
+        )
+    if tracing.tracer is None:
+        _check_labels(target.to_numpy(), classes, ignore_index)
+    labels, kept = target if target.dtype == np.int64 else target.to(np.int64), None
+    if ignore_index is not None:
+        ignored = Index(EQ.apply(labels, _integers(scores, [ignore_index])))
+        kept = Take.apply(scores._new(TensorData.from_array(np.array([1.0, 0.0], scores.dtype))), ignored)
+        labels = Mul.apply(labels, Take.apply(_integers(scores, [1, 0]), ignored))
+    if weight is None:
+        return labels, kept, kept
+    if weight.shape != (classes,):
+        raise ShapeError(
+            f"expected a weight for each of the {classes} classes, shape {(classes,)}, got {weight.shape}. To weight "
+            "single examples, multiply the losses that reduction='none' gives."
+        )
+    counted = Take.apply(weight, Index(labels))
+    return labels, kept, counted if kept is None else counted * kept
+
+
+def _check_scores(input: Tensor) -> None:
+    if input.dims != 2:
+        raise ShapeError(
+            f"expected a score for each class, batch x class, got shape {input.shape}. Bring the classes last with "
+            "permute, and the rest together with view."
+        )
+
+
+def _check_labels(values: npt.NDArray[Any], classes: int, ignore_index: int | None) -> None:
+    values = values if ignore_index is None else values[values != ignore_index]
+    if values.size and not 0 <= values.min() <= values.max() < classes:
+        raise DataError(
+            f"class labels go from 0 to {classes - 1}, got {values.min()} to {values.max()}. Count from 0, or leave "
+            "examples out by a label of their own, such as ignore_index=-1."
+        )
+
+
+def _integers(like: Tensor, values: npt.ArrayLike) -> Tensor:
+    """Make int64 constants on the backend of ``like``."""
+    return like._new(TensorData.from_array(np.array(values, np.int64)))
+
+
+def _over_classes(x: Tensor, weight: Tensor | None) -> Tensor:
+    """Add up over the classes, weighted: ``batch``."""
+    return Sum.apply(x if weight is None else x * weight, 1, (x.shape[0],))
+
+
+# --- yes or no -----------------------------------------------------------------------------------------------
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    r"""Compute $-w (y \log x + (1 - y) \log (1 - x))$ for probabilities $x$.
+
+    A logarithm is not taken below -100, so that a probability of exactly 0 or 1 gives a large loss and not infinity;
+    its gradient is then zero. :func:`binary_cross_entropy_with_logits` has neither limit.
+
+    Args:
+        input: probabilities, any shape.
+        target: what they should be, from 0 to 1, of the same shape.
+        weight: how much each element counts, of the same shape.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Raises:
+        ShapeError: the shapes differ.
+        DataError: an input is not from 0 to 1.
+
+    >>> from minitorch.creation import tensor
+    >>> round(binary_cross_entropy(tensor([0.5, 1.0]), tensor([1.0, 1.0])).item(), 4)
+    0.3466
+    """
+    _check_reduction(reduction)
+    _check_shapes("binary_cross_entropy", input, target, weight)
+    if tracing.tracer is None and input.size:
+        values = input.to_numpy()
+        if (values < 0.0).any() or (values > 1.0).any():
+            raise DataError(
+                f"binary_cross_entropy expects probabilities from 0 to 1, got {values.min()} to {values.max()}. End "
+                "the network with a sigmoid, or pass its scores to binary_cross_entropy_with_logits."
+            )
+    losses = -(target * _log_from_minus_100(input) + (1.0 - target) * _log_from_minus_100(1.0 - input))
+    return _reduced(losses if weight is None else losses * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    r"""Compute the binary cross-entropy of $\sigma(x)$, without the limits of a sigmoid that has become 0 or 1.
+
+    $$w \left((1 - y)\, x + (1 + (p - 1)\, y) \log (1 + e^{-x})\right)$$
+
+    Args:
+        input: unnormalised scores (logits), any shape.
+        target: the probabilities that they should stand for, from 0 to 1, of the same shape.
+        weight: how much each element counts, of the same shape.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        pos_weight: $p$, how much a positive counts, a number for each place of the last dimension, or one for all.
+
+    Raises:
+        ShapeError: the shapes differ.
+
+    >>> from minitorch.creation import tensor
+    >>> binary_cross_entropy_with_logits(tensor([1000.0, -1000.0]), tensor([0.0, 0.0]), reduction="none").tolist()
+    [1000.0, 0.0]
+    """
+    _check_reduction(reduction)
+    _check_shapes("binary_cross_entropy_with_logits", input, target, weight)
+    missed = _softplus(-input)
+    if pos_weight is not None:
+        if pos_weight.shape not in ((1,), input.shape[-1:]):
+            raise ShapeError(
+                f"expected a pos_weight of shape (1,) or {input.shape[-1:]}, got {pos_weight.shape}. Give a number for "
+                "each place of the last dimension, or one for all."
+            )
+        missed = missed * (1.0 + (pos_weight - 1.0) * target)
+    losses = (1.0 - target) * input + missed
+    return _reduced(losses if weight is None else losses * weight, reduction)
+
+
+# --- numbers -------------------------------------------------------------------------------------------------
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Compute the squared error $(x - y)^2$.
+
+    Args:
+        input: any shape.
+        target: of the same shape.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Raises:
+        ShapeError: the shapes differ.
+
+    >>> from minitorch.creation import tensor
+    >>> mse_loss(tensor([1.0, 2.0]), tensor([1.0, 4.0])).item()
+    2.0
+    """
+    _check_reduction(reduction)
+    _check_shapes("mse_loss", input, target)
+    distance = input - target
+    return _reduced(distance * distance, reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Compute the absolute error $|x - y|$; its slope where both are equal is zero.
+
+    Args:
+        input: any shape.
+        target: of the same shape.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+
+    Raises:
+        ShapeError: the shapes differ.
+
+    >>> from minitorch.creation import tensor
+    >>> l1_loss(tensor([1.0, 2.0]), tensor([1.0, 4.0])).item()
+    1.0
+    """
+    _check_reduction(reduction)
+    _check_shapes("l1_loss", input, target)
+    return _reduced(_absolute(input - target), reduction)
+
+
+def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    r"""Compute an absolute error that is rounded off near zero (Girshick, "Fast R-CNN", 2015).
+
+    $d^2 / (2 \beta)$ where $d = |x - y|$ is below $\beta$, and $d - \beta / 2$ elsewhere.
+
+    Args:
+        input: any shape.
+        target: of the same shape.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        beta: $\beta$; with 0 it is :func:`l1_loss`.
+
+    Raises:
+        ShapeError: the shapes differ.
+        ArgumentError: ``beta`` is negative.
+
+    >>> from minitorch.creation import tensor
+    >>> smooth_l1_loss(tensor([1.0, 2.0]), tensor([0.0, 4.0]), "none").tolist()
+    [0.5, 1.5]
+    """
+    if not beta >= 0.0:
+        raise ArgumentError(
+            f"expected a beta of 0 or more, got {beta}. It is the error from which on the loss is linear."
+        )
+    if beta == 0.0:
+        return l1_loss(input, target, reduction)
+    _check_reduction(reduction)
+    _check_shapes("smooth_l1_loss", input, target)
+    distance = _absolute(input - target)
+    beyond = ReLU.apply(distance - beta)
+    near = distance - beyond
+    return _reduced(near * near * (0.5 / beta) + beyond, reduction)
+
+
+# --- what they share -----------------------------------------------------------------------------------------
+
+
+def _check_reduction(reduction: str) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ArgumentError(f"expected the reduction 'mean', 'sum' or 'none', got {reduction!r}. Write one of these.")
+
+
+def _check_shapes(name: str, input: Tensor, target: Any, weight: Tensor | None = None) -> None:
+    for what, other in (("target", target), ("weight", weight)):
+        if other is None:
+            continue
+        if not isinstance(other, Tensor):
+            raise DTypeError(
+                f"{name} expects a tensor as its {what}, got {type(other).__name__}. Make one: minitorch.tensor(...)."
+            )
+        if other.shape != input.shape:
+            raise ShapeError(
+                f"{name} expects an input and a {what} of one shape, got {input.shape} and {other.shape}. Nothing is "
+                "broadcast here: bring one to the other's shape with view."
+            )
+
+
+def _reduced(losses: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
+
+
+def _absolute(x: Tensor) -> Tensor:
+    return ReLU.apply(x) + ReLU.apply(-x)
+
+
+def _softplus(x: Tensor) -> Tensor:
+    r"""Compute $\log (1 + e^x)$ as $\max(x, 0) + \log (1 + e^{-|x|})$, where no exponential overflows.
+
+    With $|x|$ written as $2 \max(x, 0) - x$, the slope at zero comes out as 1/2 although ReLU's is 0 there.
+    """
+    positive = ReLU.apply(x)
+    return positive + Log.apply(1.0 + Exp.apply(x - 2.0 * positive))
+
+
+def _log_from_minus_100(x: Tensor) -> Tensor:
+    floor = float(np.exp(-100.0))
+    return Log.apply(ReLU.apply(x - floor) + floor)
+
+
+# --- as modules ----------------------------------------------------------------------------------------------
+
+
+class _Loss(Module):
+    """A loss with its settings. They are read as cells: a compiled step follows a weight that is replaced."""
+
+    reduction: str
+
+    def __init__(self, reduction: str) -> None:
+        super().__init__()
+        _check_reduction(reduction)
+        self.reduction = reduction
+
+
+class NLLLoss(_Loss):
+    """:func:`nll_loss` with its settings, as a module.
+
+    >>> from minitorch.creation import tensor
+    >>> NLLLoss(reduction="sum")(tensor([[-0.5, -1.0], [-2.0, -0.25]]), [0, 1]).tolist()
+    [0.75]
+    """
+
+    def __init__(self, weight: Tensor | None = None, ignore_index: int | None = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.weight, self.ignore_index = weight, ignore_index
+
+    def forward(self, input: Tensor, target: Labels) -> Tensor:
+        """Compute the loss of log-probabilities, ``batch x class``."""
+        return nll_loss(input, target, read(self, "weight"), self.ignore_index, self.reduction)
+
+
+class CrossEntropyLoss(_Loss):
+    """:func:`cross_entropy` with its settings, as a module.
+
+    >>> from minitorch.creation import tensor
+    >>> CrossEntropyLoss()(tensor([[100.0, 0.0]]), [0]).tolist()
+    [0.0]
+    """
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        ignore_index: int | None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(reduction)
+        self.weight, self.ignore_index, self.label_smoothing = weight, ignore_index, label_smoothing
+
+    def forward(self, input: Tensor, target: Labels) -> Tensor:
+        """Compute the loss of scores, ``batch x class``."""
+        weight = read(self, "weight")
+        return cross_entropy(input, target, weight, self.ignore_index, self.reduction, self.label_smoothing)
+
+
+class BCELoss(_Loss):
+    """:func:`binary_cross_entropy` with its settings, as a module.
+
+    >>> from minitorch.creation import tensor
+    >>> BCELoss()(tensor([1.0]), tensor([1.0])).tolist()
+    [0.0]
+    """
+
+    def __init__(self, weight: Tensor | None = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.weight = weight
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Compute the loss of probabilities."""
+        return binary_cross_entropy(input, target, read(self, "weight"), self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """:func:`binary_cross_entropy_with_logits` with its settings, as a module.
+
+    >>> from minitorch.creation import tensor
+    >>> BCEWithLogitsLoss()(tensor([-3000.0]), tensor([1.0])).tolist()
+    [3000.0]
+    """
+
+    def __init__(self, weight: Tensor | None = None, reduction: str = "mean", pos_weight: Tensor | None = None) -> None:
+        super().__init__(reduction)
+        self.weight, self.pos_weight = weight, pos_weight
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Compute the loss of scores."""
+        weight, pos_weight = read(self, "weight"), read(self, "pos_weight")
+        return binary_cross_entropy_with_logits(input, target, weight, self.reduction, pos_weight)
+
+
+class MSELoss(_Loss):
+    """:func:`mse_loss` as a module.
+
+    >>> from minitorch.creation import tensor
+    >>> MSELoss()(tensor([1.0]), tensor([3.0])).tolist()
+    [4.0]
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Compute the loss."""
+        return mse_loss(input, target, self.reduction)
+
+
+class L1Loss(_Loss):
+    """:func:`l1_loss` as a module.
+
+    >>> from minitorch.creation import tensor
+    >>> L1Loss()(tensor([1.0]), tensor([3.0])).tolist()
+    [2.0]
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Compute the loss."""
+        return l1_loss(input, target, self.reduction)
+
+
+class SmoothL1Loss(_Loss):
+    """:func:`smooth_l1_loss` with its settings, as a module.
+
+    >>> from minitorch.creation import tensor
+    >>> SmoothL1Loss()(tensor([1.0]), tensor([3.0])).tolist()
+    [1.5]
+    """
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = beta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Compute the loss."""
+        return smooth_l1_loss(input, target, self.reduction, self.beta)
