@@ -141,14 +141,15 @@ class Optimizer:
 
         Args:
             set_to_none: leave no gradient at all, so that a parameter without a new one stays as it is; otherwise
-                gradients become zeros, and momentum moves such a parameter on.
+                every gradient becomes zero, and momentum moves such a parameter on. (A step leaves none either way:
+                its new values are new tensors.)
         """
         for p in self.parameters:
             value = p.value
             if isinstance(value, Scalar):
-                value.derivative = None if set_to_none or value.derivative is None else 0.0
+                value.derivative = None if set_to_none else 0.0
             elif isinstance(value, Tensor):
-                value.grad = None if set_to_none or value.grad is None else value.grad.zeros()
+                value.grad = None if set_to_none else value.zeros()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient.
@@ -583,7 +584,7 @@ def _restored(name: str, value: Any, parameter: Parameter) -> Any:
         return int(value)
     if not isinstance(like, Tensor):
         return float(value)
-    array = np.array(value.to_numpy() if isinstance(value, Tensor) else value, dtype=like.dtype, order="C")
+    array = np.asarray(value.to_numpy() if isinstance(value, Tensor) else value).astype(like.dtype, order="C")
     if array.shape != like.shape:
         raise ShapeError(
             f"expected {name} of shape {like.shape} as its parameter, got {array.shape}. Build the model and the "

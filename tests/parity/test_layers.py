@@ -1,0 +1,152 @@
+"""Layers and their initialisation beside PyTorch's."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from minitorch import init, layers
+from minitorch.io import load_state_dict, state_dict
+from minitorch.random import manual_seed
+from tests.cases import BACKENDS, DTYPES, assert_close, make
+
+both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def compare(ours, theirs, array, backend, dtype):
+    """Compare values and the input's gradient under a random upstream one."""
+    x = make(array, backend, dtype, requires_grad=True)
+    their_x = torch.tensor(np.array(x.to_numpy()), requires_grad=True)
+    out, expected = ours(x), theirs(their_x)
+    upstream = np.random.default_rng(0).normal(size=out.shape).astype(dtype)
+    out.backward(make(upstream, backend, dtype))
+    expected.backward(torch.tensor(upstream))
+    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
+    assert_close(x.grad.to_numpy(), their_x.grad.numpy(), dtype)
+
+
+@both_backends
+@both_dtypes
+@pytest.mark.parametrize(
+    "make_layer",
+    [
+        lambda m: m.ReLU(),
+        lambda m: m.LeakyReLU(),
+        lambda m: m.LeakyReLU(0.3),
+        lambda m: m.GELU(),
+        lambda m: m.GELU("tanh") if m is layers else m.GELU(approximate="tanh"),
+        lambda m: m.Sigmoid(),
+        lambda m: m.Tanh(),
+        lambda m: m.Softmax(1),
+        lambda m: m.Softmax(-1),
+        lambda m: m.LogSoftmax(0),
+        lambda m: m.Identity(),
+        lambda m: m.Flatten(),
+        lambda m: m.Flatten(0),
+        lambda m: m.Flatten(-2),
+        lambda m: m.Flatten(1, 2),
+        lambda m: m.Flatten(3, 3),
+    ],
+)
+def test_layers_without_parameters(make_layer, dtype, backend):
+    array = np.random.default_rng(1).normal(size=(2, 3, 4, 2)) * 3
+    array[0, 0] = 0.0  # where some of them have a kink
+    compare(make_layer(layers), make_layer(nn), array, backend, dtype)
+
+
+@both_dtypes
+def test_activations_far_out(dtype):
+    array = np.array([-1e4, -100.0, -30.0, 30.0, 100.0, 1e4])
+    for name in ("ReLU", "LeakyReLU", "GELU", "Sigmoid", "Tanh"):
+        compare(getattr(layers, name)(), getattr(nn, name)(), array, BACKENDS["fast"], dtype)
+
+
+@both_backends
+@both_dtypes
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(5, 4), (4,), (2, 3, 4), (1, 4), (0, 4), (2, 1, 3, 4)], ids=str)
+def test_linear(shape, bias, dtype, backend):
+    ours = layers.Linear(4, 3, bias, dtype, backend)
+    theirs = nn.Linear(4, 3, bias, dtype=getattr(torch, dtype))
+    theirs.load_state_dict({name: torch.tensor(x) for name, x in state_dict(ours).items()})
+    compare(ours, theirs, np.random.default_rng(2).normal(size=shape), backend, dtype)
+    for name, p in ours.named_parameters():
+        assert_close(p.value.grad.to_numpy(), theirs.get_parameter(name).grad.numpy(), dtype)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_state_dict_of_theirs_fits_a_network_of_ours(named):
+    def network(m, **more):
+        parts = [m.Flatten(), m.Linear(12, 8, **more), m.Tanh(), m.Sequential(m.Linear(8, 3, **more), m.LogSoftmax(1))]
+        names = ["flat", "hidden", "squash", "end"]
+        return m.Sequential(OrderedDict(zip(names, parts, strict=True))) if named else m.Sequential(*parts)
+
+    backend = BACKENDS["fast"]
+    theirs = network(nn, dtype=torch.float64)
+    ours = network(layers, backend=backend)
+    load_state_dict(ours, {name: x.detach().numpy() for name, x in theirs.state_dict().items()})
+    assert [name for name, _ in ours.named_parameters()] == list(theirs.state_dict())
+    compare(ours, theirs, np.random.default_rng(3).normal(size=(5, 3, 4)), backend, "float64")
+    compare(ours[1:3], theirs[1:3], np.random.default_rng(3).normal(size=(5, 12)), backend, "float64")
+    assert [name for name, _ in ours[1:].named_parameters()] == list(theirs[1:].state_dict())
+
+
+# --- where they begin ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["linear", "conv1d", "conv2d", "sigmoid", "tanh", "relu", "selu", "leaky_relu"])
+def test_gains(name):
+    assert init.calculate_gain(name) == pytest.approx(nn.init.calculate_gain(name), rel=1e-15)
+    assert init.calculate_gain("leaky_relu", 0.3) == pytest.approx(nn.init.calculate_gain("leaky_relu", 0.3))
+
+
+@pytest.mark.parametrize("shape", [(200, 300), (40, 30, 7), (30, 20, 5, 3)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("uniform", {"a": -2.0, "b": 0.5}),
+        ("normal", {"mean": 0.3, "std": 0.2}),
+        ("constant", {"val": 0.7}),
+        ("zeros", {}),
+        ("ones", {}),
+        ("xavier_uniform", {}),
+        ("xavier_uniform", {"gain": 3.0}),
+        ("xavier_normal", {"gain": 3.0}),
+        ("kaiming_uniform", {}),
+        ("kaiming_uniform", {"a": math.sqrt(5.0)}),
+        ("kaiming_uniform", {"mode": "fan_out", "nonlinearity": "relu"}),
+        ("kaiming_normal", {"mode": "fan_out"}),
+        ("kaiming_normal", {"nonlinearity": "tanh"}),
+    ],
+)
+def test_distributions(name, settings, shape):
+    """Their means, deviations and extremes lie together as closely as those of two of their own draws do."""
+    manual_seed(0)
+    torch.manual_seed(0)
+    ours = getattr(init, name)(shape, **settings).to_numpy()
+    theirs = getattr(nn.init, f"{name}_")(torch.empty(shape, dtype=torch.float64), **settings).numpy()
+    spread = theirs.std() + 1e-12
+    assert ours.shape == shape
+    assert abs(ours.mean() - theirs.mean()) < 8 * spread / math.sqrt(theirs.size)
+    assert ours.std() == pytest.approx(theirs.std(), rel=0.05, abs=1e-12)
+    if "normal" not in name:  # the ends of an interval are met closely
+        assert ours.min() == pytest.approx(theirs.min(), abs=0.01 * spread)
+        assert ours.max() == pytest.approx(theirs.max(), abs=0.01 * spread)
+
+
+@pytest.mark.parametrize("sizes", [(300, 200), (5, 2000)])
+def test_a_new_linear_layer_is_drawn_like_theirs(sizes):
+    manual_seed(0)
+    torch.manual_seed(0)
+    ours, theirs = layers.Linear(*sizes), nn.Linear(*sizes)
+    for name, p in ours.named_parameters():
+        found, expected = p.value.to_numpy(), theirs.get_parameter(name).detach().numpy()
+        assert found.shape == expected.shape
+        assert found.std() == pytest.approx(expected.std(), rel=0.1)
+        assert np.abs(found).max() == pytest.approx(np.abs(expected).max(), rel=0.05)
