@@ -33,6 +33,7 @@ from minitorch.fast_conv import tensor_conv2d
 from minitorch.fast_ops import tensor_map, tensor_matrix_multiply, tensor_reduce, tensor_zip
 from minitorch.kernels import elements
 from minitorch.kernels.cpu import conv
+from minitorch.kernels.geometry import same_size
 
 Array = npt.NDArray[Any]
 Run = Callable[[], object]
@@ -105,6 +106,7 @@ def convolutions(name: str, layer: Sequence[int], batch: int) -> list[Case]:
         tg = F.pad(tg, (0, 1))
     backward = torch.ops.aten.convolution_backward
     swap = (1, 0, 2, 3)
+    forward, backward_to_input = (same_size((height, width), reverse) for reverse in (False, True))
 
     def torch_backward(mask: list[bool]) -> object:
         return backward(tg, tx, tw, None, (1, 1), pads, (1, 1), False, (0, 0), 1, mask)
@@ -114,21 +116,21 @@ def convolutions(name: str, layer: Sequence[int], batch: int) -> list[Case]:
         Case(
             f"{name}, batch {batch}",
             work,
-            lambda: conv.conv2d_forward(out, x, w),
+            lambda: conv.convolve(out, x, w, forward),
             lambda: torch.conv2d(tx, tw, padding=pads),
             lambda: tensor_conv2d(*layout(out), out.size, *layout(x), *layout(w), False),
         ),
         Case(
             f"{name}, batch {batch}, gradient of the input",
             work,
-            lambda: conv.conv2d_grad_input(grad_x, g, w),
+            lambda: conv.convolve(grad_x, g, w.transpose(swap), backward_to_input),
             lambda: torch_backward([True, False, False]),
             lambda: tensor_conv2d(*layout(grad_x), x.size, *layout(g), *layout(w, *swap), True),
         ),
         Case(
             f"{name}, batch {batch}, gradient of the weight",
             work,
-            lambda: conv.conv2d_grad_weight(grad_w, x, g),
+            lambda: conv.convolve_weight(grad_w, x, g, forward),
             lambda: torch_backward([False, True, False]),
             lambda: tensor_conv2d(*layout(grad_w, *swap), w.size, *layout(x, *swap), *layout(g, *swap), False),
         ),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .autodiff import Context
 from .errors import ShapeError
 from .kernels.compile import jit
+from .kernels.geometry import Space, same_size
 from .kernels.strided import _tensor_conv1d, _tensor_conv2d
 from .tensor_functions import Function, Permute
 
@@ -47,8 +48,14 @@ class _Convolution(Function):
     layout: ClassVar[str]
 
     @classmethod
-    def forward(cls, ctx: Context, input: Tensor, weight: Tensor, reverse: bool = False) -> Tensor:
+    def forward(cls, ctx: Context, input: Tensor, weight: Tensor, geometry: Space | bool = False) -> Tensor:
         """Slide the kernel over the input.
+
+        Args:
+            ctx: remembers what ``backward`` needs.
+            input: ``batch x in_channels x *space``.
+            weight: ``out_channels x in_channels x *kernel``.
+            geometry: how the kernel lies over each dimension of space; or the course's ``reverse``.
 
         Raises:
             ShapeError: an operand has another number of dimensions, or the channels differ.
@@ -64,21 +71,23 @@ class _Convolution(Function):
                 f"conv{cls.dims}d: the input {input.shape} has {input.shape[1]} channels, but the weight "
                 f"{weight.shape} expects {weight.shape[1]}. Expected shape[1] of both to be equal."
             )
-        ctx.save_for_backward(input, weight, reverse)
-        return input.backend.ops.conv(input, weight, reverse)
+        if not isinstance(geometry, tuple):
+            geometry = same_size(input.shape[2:], geometry)
+        ctx.save_for_backward(input, weight, geometry)
+        return input.backend.ops.conv(input, weight, geometry)
 
     @classmethod
     def backward(cls, ctx: Context, d: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Both gradients are convolutions again.
 
-        For the input, with channels exchanged and the kernel anchored at the other end; for the weight, of the
-        input with the gradient.
+        For the input, with channels exchanged and the geometry read from the outputs to the inputs; for the weight, of
+        the input with the gradient.
         """
-        input, weight, reverse = ctx.saved_values
+        input, weight, geometry = ctx.saved_values
         for_input, for_weight = ctx.needs_input_grad[:2]
         return (
-            cls.apply(d, _swap(weight), not reverse) if for_input else None,
-            _ConvWeight.apply(input, d, weight.shape[2:], reverse) if for_weight else None,
+            cls.apply(d, _swap(weight), _transposed(geometry, input)) if for_input else None,
+            _ConvWeight.apply(input, d, weight.shape[2:], geometry) if for_weight else None,
         )
 
 
@@ -97,29 +106,34 @@ class Conv2dFun(_Convolution):
 
 
 class _ConvWeight(Function):
-    r"""The weight's gradient $\sum_{b,i} x_{b,c,i+k}\, d_{b,o,i}$, as a function that can be differentiated itself."""
+    r"""The weight's gradient $\sum_{b,i} d_{b,o,i}\, x_{b,c,j(i,k)}$, which can itself be differentiated."""
 
     @staticmethod
-    def forward(ctx: Context, input: Tensor, d: Tensor, kernel: tuple[int, ...], reverse: bool) -> Tensor:
+    def forward(ctx: Context, input: Tensor, d: Tensor, kernel: tuple[int, ...], geometry: Space) -> Tensor:
         """Multiply the gradient by the input that each tap saw, and add up."""
-        ctx.save_for_backward(input, d, reverse)
-        return input.backend.ops.conv_weight(input, d, kernel, reverse)
+        ctx.save_for_backward(input, d, geometry)
+        return input.backend.ops.conv_weight(input, d, kernel, geometry)
 
     @staticmethod
     def backward(ctx: Context, dd: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Linear in both: ``dd`` takes the part of the weight."""
-        input, d, reverse = ctx.saved_values
+        input, d, geometry = ctx.saved_values
         convolution = Conv1dFun if input.dims == 3 else Conv2dFun
         for_input, for_d = ctx.needs_input_grad[:2]
         return (
-            convolution.apply(d, _swap(dd), not reverse) if for_input else None,
-            convolution.apply(input, dd, reverse) if for_d else None,
+            convolution.apply(d, _swap(dd), _transposed(geometry, input)) if for_input else None,
+            convolution.apply(input, dd, geometry) if for_d else None,
         )
 
 
 def _swap(weight: Tensor) -> Tensor:
     """Exchange the two channel dimensions."""
     return Permute.apply(weight, (1, 0, *range(2, weight.dims)))
+
+
+def _transposed(geometry: Space, input: Tensor) -> Space:
+    """Lead from the outputs back to the places of ``input``."""
+    return tuple(g.transposed(size) for g, size in zip(geometry, input.shape[2:], strict=True))
 
 
 def conv1d(input: Tensor, weight: Tensor, reverse: bool = False) -> Tensor:

@@ -29,6 +29,7 @@ from .kernels.cpu import conv, dropout, pool, softmax
 from .kernels.cpu.elementwise import map_kernel, zip_kernel
 from .kernels.cpu.matmul import matmul
 from .kernels.cpu.reduce import reduce_kernel
+from .kernels.geometry import Space
 from .kernels.strided import _tensor_matrix_multiply
 from .tensor_data import MAX_DIMS, TensorData, expanded_strides, shape_broadcast
 from .tensor_ops import MapProto, TensorBackend, TensorOps, matmul_shape
@@ -298,19 +299,17 @@ class FastOps(TensorOps):
         return a._new(TensorData.from_array(matmul(a._tensor.array, b._tensor.array)))
 
     @staticmethod
-    def conv(input: Tensor, weight: Tensor, reverse: bool) -> Tensor:
+    def conv(input: Tensor, weight: Tensor, geometry: Space) -> Tensor:
         """Run the blocked kernels of :mod:`minitorch.kernels.cpu.conv`."""
-        out = TensorData.empty((input.shape[0], weight.shape[0], *input.shape[2:]), input.dtype)
-        convolve = conv.conv1d_forward if input.dims == 3 else conv.conv2d_forward
-        convolve(out.array, _contiguous(input), weight._tensor.array, reverse)
+        out = TensorData.empty((input.shape[0], weight.shape[0], *(g.size for g in geometry)), input.dtype)
+        conv.convolve(out.array, _contiguous(input), weight._tensor.array, geometry)
         return input._new(out)
 
     @staticmethod
-    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, reverse: bool) -> Tensor:
+    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, geometry: Space) -> Tensor:
         """Run the blocked kernels of :mod:`minitorch.kernels.cpu.conv`."""
         out = TensorData.empty((grad.shape[1], input.shape[1], *kernel), input.dtype)
-        gradient = conv.conv1d_grad_weight if input.dims == 3 else conv.conv2d_grad_weight
-        gradient(out.array, _contiguous(input), _contiguous(grad), reverse)
+        conv.convolve_weight(out.array, _contiguous(input), _contiguous(grad), geometry)
         return input._new(out)
 
     @staticmethod
@@ -322,11 +321,11 @@ class FastOps(TensorOps):
         return a._new(values), a._new(places)
 
     @staticmethod
-    def max_pool(a: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def max_pool(a: Tensor, kernel: tuple[int, int], geometry: Space) -> tuple[Tensor, Tensor]:
         """Run the kernels of :mod:`minitorch.kernels.cpu.pool`."""
-        shape = (*a.shape[:2], a.shape[2] // kernel[0], a.shape[3] // kernel[1])
+        shape = (*a.shape[:2], *(g.size for g in geometry))
         values, places = TensorData.empty(shape, a.dtype), TensorData.empty(shape, np.int64)
-        pool.max_pool(values.array, places.array, _contiguous(a), kernel)
+        pool.max_pool(values.array, places.array, _contiguous(a), kernel, geometry)
         return a._new(values), a._new(places)
 
     @staticmethod

@@ -12,6 +12,7 @@ from .autodiff import Context, no_grad
 from .creation import ones
 from .errors import ArgumentError, ShapeError
 from .fast_conv import conv1d, conv2d
+from .kernels.geometry import Space, side_by_side
 from .random import default_generator
 from .tensor import Tensor
 from .tensor_functions import Add, Exp, Function, Index, Mul, Neg, Put, Sum, as_dims
@@ -109,9 +110,9 @@ class MaxPool2d(Function):
     """The maximum of each window; its whole gradient goes to the first one, in row-major order."""
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, kernel: tuple[int, int]) -> Tensor:
+    def forward(ctx: Context, x: Tensor, kernel: tuple[int, int], geometry: Space) -> Tensor:
         """Find the maxima, and remember their places."""
-        values, places = x.backend.ops.max_pool(x, kernel)
+        values, places = x.backend.ops.max_pool(x, kernel, geometry)
         ctx.save_for_backward(Index(places), x.shape)
         return values
 
@@ -140,7 +141,7 @@ def maxpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
     [[[[6.0, 8.0]]]]
     """
     _pooled_size(input, kernel)
-    return MaxPool2d.apply(input, tuple(kernel))
+    return MaxPool2d.apply(input, tuple(kernel), side_by_side(input.shape[2:], kernel))
 
 
 # --- maximum -------------------------------------------------------------------------------------------------

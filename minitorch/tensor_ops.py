@@ -16,6 +16,7 @@ import numpy as np
 from . import operators
 from .errors import BackendError, ShapeError
 from .kernels import elements, strided
+from .kernels.geometry import Space
 from .random import Generator
 from .tensor_data import (
     TensorData,
@@ -78,17 +79,18 @@ class TensorOps:
         raise NotImplementedError
 
     @staticmethod
-    def conv(input: Tensor, weight: Tensor, reverse: bool) -> Tensor:
-        """Convolve ``batch x in_channel x *space`` with ``out_channel x in_channel x *kernel``, same size.
+    def conv(input: Tensor, weight: Tensor, geometry: Space) -> Tensor:
+        r"""Convolve ``batch x in_channel x *space`` with ``out_channel x in_channel x *kernel``.
 
-        Space is a width or a height and a width. The kernel is anchored at the left and top and reads zeros beyond
-        the right and bottom; ``reverse`` anchors it at the right and bottom.
+        $y_{b,o,i} = \sum_{c,k} x_{b,c,j(i,k)}\, w_{o,c,k}$ with the places $j$ of
+        :class:`~minitorch.kernels.geometry.Geometry`, one for each of the one or two dimensions of space, which also
+        say how large the output is. What a tap does not see counts as zero.
         """
         raise NotImplementedError
 
     @staticmethod
-    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, reverse: bool) -> Tensor:
-        """Give the gradient of a :meth:`conv` with respect to a weight of this kernel size."""
+    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, geometry: Space) -> Tensor:
+        r"""Give the gradient of a :meth:`conv` for a weight of this kernel: $\sum_{b,i} g_{b,o,i}\, x_{b,c,j(i,k)}$."""
         raise NotImplementedError
 
     @staticmethod
@@ -100,9 +102,25 @@ class TensorOps:
         raise NotImplementedError
 
     @staticmethod
-    def max_pool(a: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Find the same for each ``kh x kw`` window of ``batch x channel x height x width``."""
+    def max_pool(a: Tensor, kernel: tuple[int, int], geometry: Space) -> tuple[Tensor, Tensor]:
+        """Find the same for windows of ``kh x kw`` taps over ``batch x channel x height x width``.
+
+        The geometry has no spread and no negative dilation, and every window sees an element.
+        """
         raise NotImplementedError
+
+    @staticmethod
+    def cat(tensors: Sequence[Tensor], dim: int) -> Tensor:
+        """Write tensors behind each other along ``dim``: moving memory is the same on every CPU."""
+        first = tensors[0]
+        shape = (*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :])
+        out = TensorData.empty(shape, first.dtype)
+        start = 0
+        for t in tensors:
+            stop = start + t.shape[dim]
+            out.narrow(dim, start, stop).array[...] = t._tensor.array
+            start = stop
+        return first._new(out)
 
     @staticmethod
     def take(a: Tensor, index: Tensor) -> Tensor:
@@ -255,29 +273,25 @@ class SimpleOps(TensorOps):
         return a._new(out.view(shape))
 
     @staticmethod
-    def conv(input: Tensor, weight: Tensor, reverse: bool) -> Tensor:
+    def conv(input: Tensor, weight: Tensor, geometry: Space) -> Tensor:
         """Slide the kernel over the input."""
-        out = _empty(input, (input.shape[0], weight.shape[0], *input.shape[2:]))
-        _CONVOLVE[input.dims](*out.tuple(), out.size, *input.tuple(), *weight.tuple(), reverse)
+        out = _empty(input, (input.shape[0], weight.shape[0], *(g.size for g in geometry)))
+        places = [(g.stride, g.spread, g.dilation, g.offset) for g in geometry]
+        _convolve(out._tensor, input._tensor, weight._tensor, places)
         return out
 
     @staticmethod
-    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, reverse: bool) -> Tensor:
+    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, geometry: Space) -> Tensor:
         """Convolve the input with the gradient, batch and channels exchanged (the course's backward).
 
-        A tap is the sum, over batch and places, of the gradient times the input that the tap saw there.
+        A tap is the sum, over batch and places, of the gradient times the input that the tap saw there. What was a
+        step between windows is now a step between taps: stride and dilation change places.
         """
         swap = (1, 0, *range(2, input.dims))
-        image, gradient = input._tensor.permute(*swap), grad._tensor.permute(*swap)
-        if reverse:
-            # Anchored at the far end, tap d saw the input d places earlier: mirror both and anchor as usual.
-            space = tuple(range(2, input.dims))
-            image, gradient = (
-                TensorData.from_array(np.ascontiguousarray(np.flip(x.array, space))) for x in (image, gradient)
-            )
-        out = TensorData.empty((image.shape[0], gradient.shape[0], *kernel), input.dtype)
-        _CONVOLVE[input.dims](*out.tuple(), out.size, *image.tuple(), *gradient.tuple(), False)
-        return input._new(out.permute(*swap))
+        out = TensorData.empty((grad.shape[1], input.shape[1], *kernel), input.dtype)
+        places = [(g.dilation, g.spread, g.stride, g.offset) for g in geometry]
+        _convolve(out.permute(*swap), input._tensor.permute(*swap), grad._tensor.permute(*swap), places)
+        return input._new(out)
 
     @staticmethod
     def max(a: Tensor, dim: int) -> tuple[Tensor, Tensor]:
@@ -290,14 +304,18 @@ class SimpleOps(TensorOps):
         return _first_maxima(a, shape, line)
 
     @staticmethod
-    def max_pool(a: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def max_pool(a: Tensor, kernel: tuple[int, int], geometry: Space) -> tuple[Tensor, Tensor]:
         """Look through each window from left to right, top to bottom."""
-        kh, kw = kernel
-        shape = (*a.shape[:2], a.shape[2] // kh, a.shape[3] // kw)
+        shape = (*a.shape[:2], *(g.size for g in geometry))
+
+        def seen(dim: int, i: int) -> list[int]:
+            g, size = geometry[dim], a.shape[2 + dim]
+            places = (g.stride * i + g.dilation * k + g.offset for k in range(kernel[dim]))
+            return [place for place in places if 0 <= place < size]
 
         def window(index: tuple[int, ...]) -> list[tuple[int, ...]]:
             b, c, i, j = index
-            return [(b, c, i * kh + y, j * kw + x) for y in range(kh) for x in range(kw)]
+            return [(b, c, row, column) for row in seen(0, i) for column in seen(1, j)]
 
         return _first_maxima(a, shape, window)
 
@@ -462,8 +480,6 @@ def matmul_shape(a: UserShape, b: UserShape) -> tuple[int, ...]:
     return (*shape_broadcast(tuple(a[:-2]), tuple(b[:-2])), a[-2], b[-1])
 
 
-_CONVOLVE = {3: strided._tensor_conv1d, 4: strided._tensor_conv2d}
-
 # --- helpers -------------------------------------------------------------------------------------------------
 
 
@@ -476,6 +492,19 @@ def _batched(a: Tensor, batch: Sequence[int]) -> TensorData:
     shape = (*batch, *a.shape[-2:])
     data = a._tensor.expand(shape)
     return TensorData(data.flat(), (math.prod(batch), *a.shape[-2:]))
+
+
+def _convolve(out: TensorData, input: TensorData, weight: TensorData, places: Sequence[tuple[int, ...]]) -> None:
+    """Run the loop over images; what has one dimension of space is an image of one row."""
+    if out.dims == 3:
+        out, input, weight = (_one_row(x) for x in (out, input, weight))
+        places = [(1, 1, 1, 0), *places]
+    strided._tensor_convolve(*out.tuple(), *input.tuple(), *weight.tuple(), np.array(places))
+
+
+def _one_row(a: TensorData) -> TensorData:
+    """See ``a x b x width`` as ``a x b x 1 x width``, in the same storage."""
+    return TensorData.of(a._storage, (*a.shape[:2], 1, a.shape[2]), (*a.strides[:2], 0, a.strides[2]), a)
 
 
 def _first_maxima(

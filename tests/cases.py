@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minitorch.fast_ops import FastBackend
+from minitorch.kernels.geometry import Space
 from minitorch.tensor import Tensor
 from minitorch.tensor_data import TensorData
 from minitorch.tensor_ops import SimpleBackend, TensorBackend
@@ -148,6 +149,35 @@ def correlate_weight(x: Array, d: Array, kernel: Sequence[int], reverse: bool = 
     """Give the gradient of :func:`correlate` with respect to the weight, by NumPy."""
     formula = {3: "bcik,boi->ock", 4: "bcijkl,boij->ockl"}[x.ndim]
     return np.einsum(formula, windows(x, kernel, reverse), d)
+
+
+def windows_at(x: Array, kernel: Sequence[int], geometry: Space, beyond: float = 0.0) -> Array:
+    """Pair each window of a geometry with what its taps see, by NumPy.
+
+    Returns:
+        ``batch x channel x *size x *kernel``, ``beyond`` where a tap sees nothing.
+    """
+    for dim, (g, taps) in enumerate(zip(geometry, kernel, strict=True)):
+        axis = 2 + 2 * dim
+        places = g.stride * np.arange(g.size)[:, None] + g.dilation * np.arange(taps) + g.offset
+        size = x.shape[axis]
+        inside = (places % g.spread == 0) & (places >= 0) & (places < size * g.spread)
+        nothing = np.full((*x.shape[:axis], 1, *x.shape[axis + 1 :]), beyond, x.dtype)
+        x = np.take(np.concatenate([x, nothing], axis), np.where(inside, places // g.spread, size), axis)
+    dims = len(geometry)
+    return x.transpose(0, 1, *(2 + 2 * d for d in range(dims)), *(3 + 2 * d for d in range(dims)))
+
+
+def convolve(x: Array, weight: Array, geometry: Space) -> Array:
+    """Convolve in any geometry, by NumPy: ``batch x out_channel x *size``."""
+    formula = {3: "bcik,ock->boi", 4: "bcijkl,ockl->boij"}[x.ndim]
+    return np.einsum(formula, windows_at(x, weight.shape[2:], geometry), weight)
+
+
+def convolve_weight(x: Array, d: Array, kernel: Sequence[int], geometry: Space) -> Array:
+    """Give the gradient of :func:`convolve` with respect to the weight, by NumPy."""
+    formula = {3: "bcik,boi->ock", 4: "bcijkl,boij->ockl"}[x.ndim]
+    return np.einsum(formula, windows_at(x, kernel, geometry), d)
 
 
 def pool_windows(x: Array, kernel: tuple[int, int]) -> Array:

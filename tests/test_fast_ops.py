@@ -30,6 +30,7 @@ from minitorch.kernels import elements
 from minitorch.kernels.compile import PARALLEL_WORK
 from minitorch.kernels.cpu import matmul
 from minitorch.kernels.cpu.elementwise import BLOCK
+from minitorch.kernels.geometry import same_size, side_by_side
 from minitorch.tensor import Tensor
 from minitorch.tensor_data import TensorData
 from minitorch.tensor_ops import SimpleBackend, SimpleOps
@@ -447,18 +448,19 @@ CONVOLUTIONS = [  # input, weight: the layers of the course's networks, and shap
 def test_convolution_and_the_gradient_of_its_weight(x_shape, w_shape, reverse, layout, dtype):
     x = make(drawn(x_shape, dtype), FastBackend, dtype, LAYOUTS[layout])
     w = make(drawn(w_shape, dtype, seed=1) - 1, FastBackend, dtype, LAYOUTS[layout])
-    out = FastOps.conv(x, w, reverse)
+    geometry = same_size(x_shape[2:], reverse)
+    out = FastOps.conv(x, w, geometry)
     expected = correlate(np.float64(x.to_numpy()), np.float64(w.to_numpy()), reverse)
     assert_close(out.to_numpy(), expected, dtype)
     d = make(drawn(out.shape, dtype, seed=2) - 1, FastBackend, dtype, LAYOUTS[layout])
     kernel = w_shape[2:]
-    gradient = FastOps.conv_weight(x, d, kernel, reverse)
+    gradient = FastOps.conv_weight(x, d, kernel, geometry)
     expected = correlate_weight(np.float64(x.to_numpy()), np.float64(d.to_numpy()), kernel, reverse)
     assert_close(gradient.to_numpy(), expected, dtype)
     if out.size * math.prod(w_shape[1:]) < 3000:
         simple = [Tensor(t._tensor, backend=SimpleBackend) for t in (x, w, d)]
-        assert_close(out.to_numpy(), SimpleOps.conv(simple[0], simple[1], reverse).to_numpy())
-        by_definition = SimpleOps.conv_weight(simple[0], simple[2], kernel, reverse)
+        assert_close(out.to_numpy(), SimpleOps.conv(simple[0], simple[1], geometry).to_numpy())
+        by_definition = SimpleOps.conv_weight(simple[0], simple[2], kernel, geometry)
         assert_close(gradient.to_numpy(), by_definition.to_numpy())
 
 
@@ -518,14 +520,16 @@ POOLS += [((16, 8, 28, 28), (4, 4)), ((1, 2, 9, 5), (3, 1)), ((2, 2, 2, 34), (1,
 @pytest.mark.parametrize(("shape", "kernel"), POOLS, ids=str)
 def test_the_first_maximum_of_a_window(shape, kernel, layout, dtype):
     fast, simple = pair_of(LAYOUTS[layout](ties(shape, dtype)))
-    values, places = FastOps.max_pool(fast, kernel)
+    values, places = FastOps.max_pool(fast, kernel, side_by_side(shape[2:], kernel))
     windows = pool_windows(fast.to_numpy(), kernel)
     everywhere = pool_windows(np.arange(fast.size).reshape(shape), kernel)
     first = windows.argmax(-1, keepdims=True)
     np.testing.assert_array_equal(values.to_numpy(), windows.max(-1))
     np.testing.assert_array_equal(places.to_numpy(), np.take_along_axis(everywhere, first, -1)[..., 0])
     if fast.size < 1000:
-        for found, expected in zip((values, places), SimpleOps.max_pool(simple, kernel)):
+        for found, expected in zip(
+            (values, places), SimpleOps.max_pool(simple, kernel, side_by_side(shape[2:], kernel))
+        ):
             np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
 
 
@@ -595,14 +599,15 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(many_threads):
     assert matmul.LARGE < 700 * 301 * 100
 
     def everything():
-        out = FastOps.conv(image, kernel, False)
+        geometry = same_size((28, 28), False)
+        out = FastOps.conv(image, kernel, geometry)
         return [
             FastBackend.add_reduce(x, (0, 1)),
             FastBackend.add_reduce(x, 0),
             FastBackend.add_reduce(x, 1),
             FastBackend.matrix_multiply(x, w),
             out,
-            FastOps.conv_weight(image, out, (3, 3), False),
+            FastOps.conv_weight(image, out, (3, 3), geometry),
             FastOps.softmax(x, 1),
             FastOps.dropout(x, 0.5, 2.0, 1, 1),
         ]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import prange
 
-__all__ = ["_tensor_conv1d", "_tensor_conv2d", "_tensor_matrix_multiply"]
+__all__ = ["_tensor_conv1d", "_tensor_conv2d", "_tensor_convolve", "_tensor_matrix_multiply"]
 
 Storage: TypeAlias = npt.NDArray[Any]
 Integers: TypeAlias = npt.NDArray[np.integer[Any]]
@@ -143,6 +143,72 @@ def _tensor_conv2d(
                         w = o * w_out + c * w_channel + k * w_row
                         for l in range(first, last):
                             total += input[x + l * x_tap_column] * weight[w + l * w_column]
+                out[b * out_strides[0] + o * out_strides[1] + i * out_strides[2] + j * out_strides[3]] = total
+
+
+def _tensor_convolve(
+    out: Storage,
+    out_shape: Integers,
+    out_strides: Integers,
+    input: Storage,
+    input_shape: Integers,
+    input_strides: Integers,
+    weight: Storage,
+    weight_shape: Integers,
+    weight_strides: Integers,
+    geometry: Integers,
+) -> None:
+    r"""Convolve in two dimensions with any stride, spread, dilation and offset: the definition of them all.
+
+    Output row $i$ sees row $(s i + d k + \mathit{offset}) / u$ of the input through tap row $k$, and nothing where that
+    is no whole number or no row of it; the columns alike. See :mod:`minitorch.kernels.geometry`.
+
+    Args:
+        out: storage of ``batch x out_channels x out_height x out_width``. Every element is written.
+        out_shape: its shape.
+        out_strides: its strides.
+        input: storage of ``batch x in_channels x height x width``.
+        input_shape: its shape.
+        input_strides: its strides.
+        weight: storage of ``out_channels x in_channels x kernel_height x kernel_width``.
+        weight_shape: its shape.
+        weight_strides: its strides.
+        geometry: ``2 x 4``: stride, spread, dilation and offset, for the rows and for the columns. Stride and dilation
+            may be negative, and zero has no meaning for the spread.
+
+    >>> a, w, out = np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0]), np.empty(2)
+    >>> line, steps = np.array([1, 1, 1, 3]), np.array([3, 3, 3, 1])
+    >>> to, tap = np.array([1, 1, 1, 2]), np.array([2, 2, 2, 1])
+    >>> every_second = np.array([[1, 1, 1, 0], [2, 1, 1, -1]])
+    >>> _tensor_convolve(out, to, tap, a, line, steps, w, to, tap, every_second)
+    >>> out.tolist()
+    [10.0, 32.0]
+    """
+    out_channels, out_height, out_width = out_shape[1], out_shape[2], out_shape[3]
+    channels, height, width = input_shape[1], input_shape[2], input_shape[3]
+    tap_rows, tap_columns = weight_shape[2], weight_shape[3]
+    row_stride, row_spread, row_dilation, row_offset = geometry[0]
+    column_stride, column_spread, column_dilation, column_offset = geometry[1]
+
+    for task in prange(out_shape[0] * out_channels):
+        b = task // out_channels
+        o = task - b * out_channels
+        for i in range(out_height):
+            for j in range(out_width):
+                total = out.dtype.type(0)
+                for k in range(tap_rows):
+                    row = row_stride * i + row_dilation * k + row_offset
+                    if row < 0 or row >= height * row_spread or row % row_spread != 0:
+                        continue
+                    for l in range(tap_columns):
+                        column = column_stride * j + column_dilation * l + column_offset
+                        if column < 0 or column >= width * column_spread or column % column_spread != 0:
+                            continue
+                        x = b * input_strides[0] + row // row_spread * input_strides[2]
+                        x += column // column_spread * input_strides[3]
+                        w = o * weight_strides[0] + k * weight_strides[2] + l * weight_strides[3]
+                        for c in range(channels):
+                            total += input[x + c * input_strides[1]] * weight[w + c * weight_strides[1]]
                 out[b * out_strides[0] + o * out_strides[1] + i * out_strides[2] + j * out_strides[3]] = total
 
 

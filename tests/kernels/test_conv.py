@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minitorch.kernels.cpu import conv
+from minitorch.kernels.geometry import Geometry, same_size
+from tests.cases import convolve, convolve_weight
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
@@ -61,11 +63,16 @@ def draw(shape, dtype, seed=0):
     return (rng.standard_normal(s).astype(dtype) for s in ((b, c, h, width), (o, c, kh, kw), (b, o, h, width)))
 
 
+def transposed(geometry, sizes):
+    return tuple(g.transposed(n) for g, n in zip(geometry, sizes, strict=True))
+
+
 def run_all(x, w, g, reverse):
     out, grad_input, grad_weight = np.full(g.shape, np.nan, x.dtype), np.full_like(x, np.nan), np.full_like(w, np.nan)
-    conv.conv2d_forward(out, x, w, reverse)
-    conv.conv2d_grad_input(grad_input, g, w, reverse)
-    conv.conv2d_grad_weight(grad_weight, x, g, reverse)
+    geometry = same_size(x.shape[2:], reverse)
+    conv.convolve(out, x, w, geometry)
+    conv.convolve(grad_input, g, w.swapaxes(0, 1), transposed(geometry, x.shape[2:]))
+    conv.convolve_weight(grad_weight, x, g, geometry)
     return out, grad_input, grad_weight
 
 
@@ -110,10 +117,7 @@ def test_any_small_shape(shape, reverse, dtype, seed):
 @pytest.mark.parametrize("reverse", [False, True])
 def test_one_dimension(reverse):
     x, w, g = draw((10, 50, 100, 1, 52, 1, 3), "float32")
-    out, grad_input, grad_weight = np.empty_like(g[:, :, 0]), np.empty_like(x[:, :, 0]), np.empty_like(w[:, :, 0])
-    conv.conv1d_forward(out, x[:, :, 0], w[:, :, 0], reverse)
-    conv.conv1d_grad_input(grad_input, g[:, :, 0], w[:, :, 0], reverse)
-    conv.conv1d_grad_weight(grad_weight, x[:, :, 0], g[:, :, 0], reverse)
+    out, grad_input, grad_weight = run_all(x[:, :, 0], w[:, :, 0], g[:, :, 0], reverse)
     np.testing.assert_allclose(out, reference(x, w, reverse)[:, :, 0], atol=2e-4)
     np.testing.assert_allclose(grad_input, reference_grad_input(g, w, reverse)[:, :, 0], atol=2e-4)
     np.testing.assert_allclose(grad_weight, reference_grad_weight(x, g, (1, 3), reverse)[:, :, 0], atol=3e-4)
@@ -160,3 +164,108 @@ def test_what_is_not_finite_reaches_what_saw_it(where, reverse, value):
     ]
     for found, marks in zip(run_all(x, w, g, reverse), touched, strict=True):
         np.testing.assert_array_equal(~np.isfinite(found), marks > 0)
+
+
+# --- any geometry --------------------------------------------------------------------------------------------
+
+
+def check_geometry(x, w, geometry, seed=0):
+    """Compare the result and both gradients with sums over NumPy's indexing."""
+    g = np.random.default_rng(seed).standard_normal((x.shape[0], w.shape[0], *(g.size for g in geometry)))
+    g = g.astype(x.dtype)
+    out, grad_input, grad_weight = np.full_like(g, np.nan), np.full_like(x, np.nan), np.full_like(w, np.nan)
+    back, swapped = transposed(geometry, x.shape[2:]), w.swapaxes(0, 1)
+    conv.convolve(out, x, w, geometry)
+    conv.convolve(grad_input, g, swapped, back)
+    conv.convolve_weight(grad_weight, x, g, geometry)
+    x64, w64, g64 = (a.astype(np.float64) for a in (x, w, g))
+    for found, wanted in [
+        (out, convolve(x64, w64, geometry)),
+        (grad_input, convolve(g64, w64.swapaxes(0, 1), back)),
+        (grad_weight, convolve_weight(x64, g64, w.shape[2:], geometry)),
+    ]:
+        scale = max(1.0, np.abs(wanted).max(initial=0))
+        np.testing.assert_allclose(found, wanted, atol=TOLERANCE[x.dtype.name] * scale, rtol=0)
+    # The reference of the transposed geometry is not the forward one turned around by hand: <g, A x> = <A' g, x>.
+    products = (out * g).sum(dtype=np.float64), (grad_input * x).sum(dtype=np.float64)
+    np.testing.assert_allclose(*products, atol=100 * TOLERANCE[x.dtype.name] * max(1, out.size), rtol=0)
+
+
+geometries = st.builds(
+    Geometry,
+    size=st.integers(1, 9),
+    stride=st.integers(1, 4),
+    spread=st.integers(1, 3),
+    dilation=st.integers(-3, 3).filter(bool),
+    offset=st.integers(-6, 6),
+)
+
+
+@given(
+    st.lists(st.tuples(geometries, st.integers(1, 9), st.integers(1, 5)), min_size=1, max_size=2),
+    st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 9)),
+    st.sampled_from(["float32", "float64"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_geometry(dims, sizes, dtype, seed):
+    batch, channels, outs = sizes
+    geometry, space, kernel = zip(*dims, strict=True)
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((batch, channels, *space)).astype(dtype)
+    check_geometry(x, rng.standard_normal((outs, channels, *kernel)).astype(dtype), geometry, seed)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("x_shape", "w_shape", "stride", "padding", "dilation"),
+    [
+        ((4, 3, 33, 35), (8, 3, 7, 7), 2, 3, 1),
+        ((3, 5, 28, 28), (6, 5, 5, 5), 1, 0, 1),
+        ((2, 4, 70, 40), (5, 4, 3, 3), 1, 1, 1),
+        ((2, 4, 70, 41), (5, 4, 3, 3), 2, 1, 1),
+        ((2, 4, 40, 70), (4, 4, 3, 3), 1, 2, 2),
+        ((2, 4, 40, 70), (4, 4, 2, 2), 3, 5, 4),
+        ((1, 3, 60, 61), (4, 3, 11, 11), 4, 2, 1),
+        ((2, 4, 2, 1300), (5, 4, 1, 3), 2, 1, 3),
+        ((30, 7, 6, 6), (9, 7, 1, 1), 2, 0, 1),
+        ((30, 7, 6, 6), (9, 7, 1, 1), 1, 0, 1),
+    ],
+    ids=str,
+)
+def test_layers_of_networks(x_shape, w_shape, stride, padding, dilation, dtype):
+    rng = np.random.default_rng(0)
+    sizes = [(n + 2 * padding - dilation * (k - 1) - 1) // stride + 1 for n, k in zip(x_shape[2:], w_shape[2:])]
+    geometry = tuple(Geometry(n, stride, 1, dilation, -padding) for n in sizes)
+    x, w = rng.standard_normal(x_shape).astype(dtype), rng.standard_normal(w_shape).astype(dtype)
+    check_geometry(x, w, geometry)
+
+
+@pytest.mark.parametrize("spread", [1, 2])
+def test_nothing_is_seen(spread):
+    geometry = (Geometry(3, spread=spread, offset=40),) * 2
+    check_geometry(np.ones((2, 3, 4, 4)), np.ones((5, 3, 2, 2)), geometry)
+    empty = np.ones((2, 3, 0, 4))
+    check_geometry(empty, np.ones((5, 3, 2, 2)), (Geometry(3, spread=spread, offset=-1),) * 2)
+
+
+@pytest.mark.parametrize("spread", [1, 2])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_reaches_what_saw_it_in_any_geometry(value, spread):
+    geometry = (Geometry(7, 2, spread, 2, -3), Geometry(6, 1, spread, -2, 2))
+    rng = np.random.default_rng(0)
+    x, w, g = (rng.standard_normal(s) for s in ((2, 3, 6, 7), (5, 3, 3, 3), (2, 5, 7, 6)))
+    for a in (x, w, g):
+        ones = [np.ones_like(b) for b in (x, w, g)]
+        marks = [np.zeros_like(b) for b in (x, w, g)]
+        which = next(i for i, b in enumerate((x, w, g)) if b is a)
+        a[1, 2, 1, 1], before = value, a[1, 2, 1, 1]
+        marks[which][1, 2, 1, 1] = 1.0
+        out, grad_weight = np.empty_like(g), np.empty_like(w)
+        conv.convolve(out, x, w, geometry)
+        conv.convolve_weight(grad_weight, x, g, geometry)
+        touched = convolve(marks[0], ones[1], geometry) + convolve(ones[0], marks[1], geometry)
+        np.testing.assert_array_equal(~np.isfinite(out), touched > 0)
+        touched = convolve_weight(marks[0], ones[2], (3, 3), geometry)
+        touched += convolve_weight(ones[0], marks[2], (3, 3), geometry)
+        np.testing.assert_array_equal(~np.isfinite(grad_weight), touched > 0)
+        a[1, 2, 1, 1] = before

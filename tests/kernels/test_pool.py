@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from minitorch.kernels.cpu import pool
+from minitorch.kernels.geometry import Geometry, side_by_side
+from tests.cases import windows_at
 
 DTYPES = ["float32", "float64"]
 
@@ -39,7 +41,7 @@ def windows(a, kh, kw):
 def max_pool(a, kernel):
     shape = (*a.shape[:-2], a.shape[-2] // kernel[0], a.shape[-1] // kernel[1])
     out, place = np.empty(shape, a.dtype), np.empty(shape, np.int64)
-    pool.max_pool(out, place, a, kernel)
+    pool.max_pool(out, place, a, kernel, side_by_side(a.shape[-2:], kernel))
     return out, place
 
 
@@ -141,8 +143,45 @@ def test_bits_do_not_depend_on_threads():
     try:
         for count in (0, 1):
             numba.set_num_threads(min(count + 1, numba.config.NUMBA_NUM_THREADS))
-            pool.max_pool(maxima[count], places[count], a, (4, 4))
+            pool.max_pool(maxima[count], places[count], a, (4, 4), side_by_side(a.shape[-2:], (4, 4)))
     finally:
         numba.set_num_threads(threads)
     np.testing.assert_array_equal(maxima[0], maxima[1])
     np.testing.assert_array_equal(places[0], places[1])
+
+
+@st.composite
+def windows_that_see_something(draw):
+    """Draw the size of an image, a kernel and a geometry."""
+    sizes, kernel, geometry = [], [], []
+    for _ in range(2):
+        size, taps, stride, dilation = (draw(st.integers(1, n)) for n in (9, 4, 4, 3))
+        offset = -draw(st.integers(0, min(dilation * (taps - 1), size + dilation * (taps - 1) - 1)))
+        reach = size - 1 - offset - dilation * (taps - 1)
+        # The last window begins inside the image, so its first tap sees something; the first ends inside.
+        count = 1 + (max(0, size - 1 - offset) // stride if reach >= 0 else 0)
+        places = offset + dilation * np.arange(taps)
+        if not ((places >= 0) & (places < size)).any():
+            offset, count = 0, 1
+        starts = offset + stride * np.arange(count)
+        seen = [((s + dilation * np.arange(taps) >= 0) & (s + dilation * np.arange(taps) < size)).any() for s in starts]
+        sizes.append(size)
+        kernel.append(taps)
+        geometry.append(Geometry(seen.index(False) if False in seen else count, stride, 1, dilation, offset))
+    return tuple(sizes), tuple(kernel), tuple(geometry)
+
+
+@given(windows_that_see_something(), st.data())
+def test_max_pool_of_windows_anywhere(drawn, data):
+    sizes, kernel, geometry = drawn
+    a = data.draw(arrays(np.float64, (2, 3, *sizes), elements=values))
+    shape = (2, 3, *(g.size for g in geometry))
+    out, place = np.empty(shape), np.empty(shape, np.int64)
+    pool.max_pool(out, place, a, kernel, geometry)
+    # Below everything beyond the edges; a window of nothing but -inf chooses an element of the image all the same.
+    seen = windows_at(a, kernel, geometry, beyond=-np.inf).reshape(*shape, -1)
+    places = windows_at(np.arange(float(a.size)).reshape(a.shape), kernel, geometry, beyond=-1.0).reshape(*shape, -1)
+    np.testing.assert_array_equal(out, seen.max(-1))
+    equal = (seen == out[..., None]) | (np.isnan(seen) & np.isnan(out[..., None]))
+    first = np.where(equal & (places >= 0), places, np.inf).min(-1)
+    np.testing.assert_array_equal(place, first)

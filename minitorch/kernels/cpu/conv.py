@@ -11,6 +11,12 @@ image, a row of pixels apart. So each channel is copied once for each *column* o
 and with zeros where the kernel leaves the image, and every row of the matrix is a piece of one of these copies,
 found in ``taps``. All loops over places are then as long as an image and know no edges.
 
+A stride of $s$ rows leaves $s$ classes of image rows that no common shift leads between: each channel is then copied
+once for each column of the kernel and each class that a row of the kernel falls in. A dilation only moves the pieces
+further apart. Where the gradient of a strided convolution needs zeros between its inputs (the spread of a
+:class:`~minitorch.kernels.geometry.Geometry`), the outputs are divided into classes that each see inputs alone, by
+:meth:`~minitorch.kernels.geometry.Geometry.parts`, so no zero is multiplied.
+
 Small images are laid one behind the other in a copy, large ones are cut into strips of rows, so that the rows at work
 stay in the first-level cache. Such a piece of work is a *tile*.
 
@@ -22,6 +28,7 @@ of one channel for one output reach 34). ``_add_1x4`` and ``_dot_1x4`` serve out
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -31,15 +38,9 @@ from numba import prange
 
 from .. import strided
 from ..compile import Kernel, jit, kernel
+from ..geometry import Geometry, Part, Space
 
-__all__ = [
-    "conv1d_forward",
-    "conv1d_grad_input",
-    "conv1d_grad_weight",
-    "conv2d_forward",
-    "conv2d_grad_input",
-    "conv2d_grad_weight",
-]
+__all__ = ["convolve", "convolve_weight"]
 
 Array = npt.NDArray[Any]
 
@@ -162,59 +163,106 @@ def _clear(a, start, end):
 
 
 @_compiled
-def _shifted_copies(x, plane, input, b0, b1, first, rows, kw, left):
-    """Write a tile's images, from row ``first`` on, into ``x``: a plane for each channel and kernel column.
+def _copy_every(to, at, source, start, step, n):
+    """Copy ``n`` elements of ``source``, each ``step`` behind the one before, to ``to[at : at + n]``."""
+    target = to[at : at + n]
+    for p in range(n):
+        target[p] = source[start + p * step]
 
-    Element ``p`` of the plane of channel ``c`` and kernel column ``d`` is what that column sees from place ``p``:
-    the image, shifted by ``d - left``, with zeros beyond its edges.
+
+@_compiled
+def _copies(x, plane, input, b0, b1, r0, rows, width, views, down, right, centre):
+    """Write into ``x``, for each channel and each of ``views``, a plane of what it sees of a tile's images.
+
+    A view is a pair of a row and a column of the image: row ``r`` and column ``j`` of it, from ``r0`` and 0 on, show
+    the element that lies ``r * down`` below that row and ``j * right`` to the right of that column; zero where the
+    image has none.
+    """
+    if centre >= 0:
+        _shifted_copies(x, plane, input, b0, b1, r0 + views[centre, 0], rows, views, centre)
+    else:
+        _collected_copies(x, plane, input, b0, b1, r0, rows, width, views, down, right)
+    # Taps that only fill up the last four see a plane of zeros.
+    _clear(x, input.shape[1] * views.shape[0] * plane, x.size)
+
+
+@_compiled
+def _collected_copies(x, plane, input, b0, b1, r0, rows, width, views, down, right):
+    """Copy row by row."""
+    _, channels, in_height, in_width = input.shape
+    flat = input.reshape(-1)
+    for c in range(channels):
+        for v in range(views.shape[0]):
+            top, left = views[v, 0], views[v, 1]
+            # The columns inside the image.
+            first = min(max(-left + right - 1, 0) // right, width)
+            count = max(min((in_width - left + right - 1) // right, width) - first, 0)
+            at = (c * views.shape[0] + v) * plane
+            _clear(x, at, at + plane)
+            for b in range(b0, b1):
+                for r in range(r0, r0 + rows):
+                    row = r * down + top
+                    if 0 <= row < in_height:
+                        start = ((b * channels + c) * in_height + row) * in_width + left + first * right
+                        if right == 1:
+                            _copy(x, at + first, flat, start, count)
+                        else:
+                            _copy_every(x, at + first, flat, start, right, count)
+                    at += width
+
+
+@_compiled
+def _shifted_copies(x, plane, input, b0, b1, first, rows, views, centre):
+    """Copy whole images, from row ``first`` on, where all views see all columns of the same rows, and shift them.
+
+    The view ``centre`` is the one that is not shifted.
     """
     _, channels, height, width = input.shape
     flat = input.reshape(-1)
+    columns = views.shape[0]
     top = min(max(first, 0), height)
     bottom = min(max(first + rows, 0), height)
     above, inside = (top - first) * width, (bottom - top) * width
     for c in range(channels):
-        # The column that is not shifted: the images themselves, with rows of zeros above or below.
-        centre = (c * kw + left) * plane
-        at = centre
+        # The images themselves, with rows of zeros above or below.
+        middle = (c * columns + centre) * plane
+        at = middle
         for b in range(b0, b1):
             _clear(x, at, at + above)
             _copy(x, at + above, flat, ((b * channels + c) * height + top) * width, inside)
             _clear(x, at + above + inside, at + rows * width)
             at += rows * width
-        _clear(x, at, centre + plane)
-        for d in range(kw):
-            start = (c * kw + d) * plane
+        _clear(x, at, middle + plane)
+        for d in range(columns):
+            start = (c * columns + d) * plane
             end = start + plane
-            shift = d - left
+            shift = views[d, 1]
             if abs(shift) >= width:
                 _clear(x, start, end)
             elif shift > 0:
                 # Everything moves to the left at once; what came in from the next row is wiped out.
-                _copy(x, start, x, centre + shift, plane - shift)
+                _copy(x, start, x, middle + shift, plane - shift)
                 _clear(x, end - shift, end)
                 for row in range(start + width, end + 1, width):
                     for p in range(row - shift, row):
                         x[p] = 0
             elif shift < 0:
-                _copy(x, start - shift, x, centre, plane + shift)
+                _copy(x, start - shift, x, middle, plane + shift)
                 for row in range(start, end + shift, width):
                     for p in range(row, row - shift):
                         x[p] = 0
-    # Taps that only fill up the last four see a plane of zeros.
-    _clear(x, channels * kw * plane, x.size)
 
 
 # --- one tile ------------------------------------------------------------------------------------------------
 
 
 @_compiled
-def _convolve_tile(out, input, w, taps, plane, kh, kw, top, left, b0, b1, r0, r1, o0, o1):
+def _convolve_tile(out, input, w, taps, plane, views, down, right, centre, span, b0, b1, r0, r1, o0, o1):
     """Compute rows ``r0`` to ``r1`` of images ``b0`` to ``b1`` in output channels ``o0`` to ``o1``."""
     _, out_channels, height, width = out.shape
-    x = np.empty((input.shape[1] * kw + 1) * plane, input.dtype)
-    rows = r1 - r0 + kh - 1
-    _shifted_copies(x, plane, input, b0, b1, r0 - top, rows, kw, left)
+    x = np.empty((input.shape[1] * views.shape[0] + 1) * plane, input.dtype)
+    rows = r1 - r0 + span
+    _copies(x, plane, input, b0, b1, r0, rows, width, views, down, right, centre)
     n = (((b1 - b0 - 1) * rows + r1 - r0) * width + LANES - 1) // LANES * LANES
     results = np.empty(4 * plane, out.dtype)
     y = results.reshape(4, plane)
@@ -237,12 +285,12 @@ def _convolve_tile(out, input, w, taps, plane, kh, kw, top, left, b0, b1, r0, r1
 
 
 @_compiled
-def _gradient_tile(total, grad, input, taps, plane, kh, kw, top, left, b0, b1, r0, r1, o0, o1):
+def _gradient_tile(total, grad, input, taps, plane, views, down, right, centre, span, b0, b1, r0, r1, o0, o1):
     """Add what the same places give to the weights of output channels ``o0`` to ``o1``."""
     _, out_channels, height, width = grad.shape
-    x = np.empty((input.shape[1] * kw + 1) * plane, input.dtype)
-    rows = r1 - r0 + kh - 1
-    _shifted_copies(x, plane, input, b0, b1, r0 - top, rows, kw, left)
+    x = np.empty((input.shape[1] * views.shape[0] + 1) * plane, input.dtype)
+    rows = r1 - r0 + span
+    _copies(x, plane, input, b0, b1, r0, rows, width, views, down, right, centre)
     n = (((b1 - b0 - 1) * rows + r1 - r0) * width + LANES - 1) // LANES * LANES
     upstream = np.empty(4 * plane, grad.dtype)
     _clear(upstream, 0, upstream.size)  # stays so between two images
@@ -267,7 +315,7 @@ def _gradient_tile(total, grad, input, taps, plane, kh, kw, top, left, b0, b1, r
 
 
 @kernel(*FASTMATH)
-def _convolve(out, input, w, taps, plane, kh, kw, top, left, images, rows, channels):
+def _convolve(out, input, w, taps, plane, views, down, right, centre, span, images, rows, channels):
     """Divide the output into tasks of ``images`` images, ``rows`` rows and ``channels`` channels."""
     batch, out_channels, height, _ = out.shape
     strips = (height + rows - 1) // rows
@@ -279,11 +327,11 @@ def _convolve(out, input, w, taps, plane, kh, kw, top, left, images, rows, chann
         b = tile // strips * images
         r = tile % strips * rows
         b1, r1, o1 = min(b + images, batch), min(r + rows, height), min(o + channels, out_channels)
-        _convolve_tile(out, input, w, taps, plane, kh, kw, top, left, b, b1, r, r1, o, o1)
+        _convolve_tile(out, input, w, taps, plane, views, down, right, centre, span, b, b1, r, r1, o, o1)
 
 
 @kernel(*FASTMATH)
-def _gradient(partial, grad, input, taps, plane, kh, kw, top, left, images, rows, channels):
+def _gradient(partial, grad, input, taps, plane, views, down, right, centre, span, images, rows, channels):
     """Add tile ``i`` to partial sum ``i % partial.shape[0]``, the tiles of one sum in order."""
     batch, out_channels, height, _ = grad.shape
     sums = partial.shape[0]
@@ -298,173 +346,222 @@ def _gradient(partial, grad, input, taps, plane, kh, kw, top, left, images, rows
             b = tile // strips * images
             r = tile % strips * rows
             b1, r1 = min(b + images, batch), min(r + rows, height)
-            _gradient_tile(partial[which], grad, input, taps, plane, kh, kw, top, left, b, b1, r, r1, o, o1)
+            _gradient_tile(
+                partial[which], grad, input, taps, plane, views, down, right, centre, span, b, b1, r, r1, o, o1
+            )
 
 
 # --- in Python -----------------------------------------------------------------------------------------------
 
 
 class _Plan(NamedTuple):
-    """How shapes are divided; every field depends on the shapes alone."""
+    """How shapes are divided; every field depends on the shapes and the geometry alone."""
 
     taps: npt.NDArray[np.int64]  # where each tap's row begins in the copies
     plane: int  # elements of one copy
+    views: npt.NDArray[np.int64]  # row and column of the image where each copy of a channel begins
+    down: int  # image rows from row to row of a copy
+    right: int  # image columns from column to column of a copy
+    centre: int  # the view that is not shifted, where the others are shifts of it; else -1
+    span: int  # rows of a copy more than its tile has
     images: int  # of one tile
     rows: int
-    tiles: int
     channels: int  # output channels of one task
 
 
-@lru_cache(maxsize=256)
-def _plan(batch: int, channels: int, height: int, width: int, out_channels: int, kh: int, kw: int) -> _Plan:
-    strips = _parts(height, max(1, PLACES // width))
-    rows = _parts(height, strips)
-    chunks = batch if strips > 1 else _parts(batch, max(1, PLACES // ((height + kh - 1) * width)))
-    images = _parts(batch, chunks)
-    tiles = _parts(batch, images) * strips
-    blocks = _parts(out_channels, 4)
-    groups = min(blocks, _parts(TASKS, tiles))
+class _Part(NamedTuple):
+    """A convolution without a spread that is part of another one, or all of it.
+
+    Attributes:
+        plan: how it is divided.
+        outputs: the outputs that it computes.
+        taps: the taps through which they see something, in the order of the plan.
+        shape: the shape of these outputs.
+        tiles: the number that the plan makes.
+    """
+
+    plan: _Plan
+    outputs: tuple[slice, ...]
+    taps: tuple[slice, ...]
+    shape: tuple[int, ...]
+    tiles: int
+
+
+@lru_cache(maxsize=1024)
+def _parts(input: tuple[int, ...], weight: tuple[int, ...], geometry: Space) -> tuple[list[_Part], bool]:
+    """Plan a convolution in parts without a spread; also whether it has none itself, and is a single part."""
+    parts = [
+        _part(input, weight, rows, columns)
+        for rows in geometry[0].parts(weight[2])
+        for columns in geometry[1].parts(weight[3])
+    ]
+    return parts, all(g.spread == 1 for g in geometry)
+
+
+def _part(input: tuple[int, ...], weight: tuple[int, ...], rows: Part, columns: Part) -> _Part:
+    everything = (slice(None), slice(None))
+    sizes = [len(range(k)[part.taps]) for k, part in zip(weight[2:], (rows, columns), strict=True)]
+    plan, tiles = _plan(input, (*weight[:2], *sizes), rows.geometry, columns.geometry)
+    return _Part(
+        plan,
+        (*everything, rows.outputs, columns.outputs),
+        (*everything, rows.taps, columns.taps),
+        (input[0], weight[0], rows.geometry.size, columns.geometry.size),
+        tiles,
+    )
+
+
+def _plan(input: tuple[int, ...], weight: tuple[int, ...], down: Geometry, right: Geometry) -> tuple[_Plan, int]:
+    """Divide a convolution with positive dilations and no spread; also the number of tiles."""
+    batch, channels, _, in_width = input
+    out_channels, _, kh, kw = weight
+    height, width = down.size, right.size
+
+    # A row of taps sees row ``down.stride * (r + further) + phase`` of the image from row r of the output.
+    further, phase = np.divmod(down.dilation * np.arange(kh) + down.offset, down.stride)
+    phases, which = np.unique(phase, return_inverse=True)
+    earliest = int(further.min())
+    further -= earliest
+    span = int(further.max())
+    tops = phases + down.stride * earliest
+    lefts = right.dilation * np.arange(kw) + right.offset
+    views = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
+    all_shifts = down.stride == right.stride == 1 and width == in_width and 0 in lefts
+    centre = int(np.flatnonzero(lefts == 0)[0]) if all_shifts else -1
+
+    strips = _pieces(height, max(1, PLACES // width))
+    rows = _pieces(height, strips)
+    chunks = batch if strips > 1 else _pieces(batch, max(1, PLACES // ((height + span) * width)))
+    images = _pieces(batch, chunks)
+    tiles = _pieces(batch, images) * strips
+    blocks = _pieces(out_channels, 4)
+    groups = min(blocks, _pieces(TASKS, tiles))
     # One vector more than the images need: the last vector of places may reach beyond them.
-    plane = (_parts(images * (rows + kh - 1) * width + LANES, LANES) | 1) * LANES
+    plane = (_pieces(images * (rows + span) * width + LANES, LANES) | 1) * LANES
 
     count = channels * kh * kw
-    taps = np.full(_parts(count, 4) * 4, channels * kw * plane)
+    taps = np.full(_pieces(count, 4) * 4, channels * len(views) * plane)
     c, row, column = np.ogrid[:channels, :kh, :kw]
-    taps[:count] = ((c * kw + column) * plane + row * width).reshape(-1)
-    return _Plan(taps, plane, images, rows, tiles, 4 * _parts(blocks, groups))
+    copy = (c * len(phases) + which[row]) * kw + column
+    taps[:count] = (copy * plane + further[row] * width).reshape(-1)
+    channels_of_task = 4 * _pieces(blocks, groups)
+    plan = _Plan(taps, plane, views, down.stride, right.stride, centre, span, images, rows, channels_of_task)
+    return plan, tiles
 
 
-def _parts(n: int, size: int) -> int:
-    """Count the parts of ``n`` that are no larger than ``size``."""
+def _pieces(n: int, size: int) -> int:
+    """Count the pieces of ``n`` that are no larger than ``size``."""
     return -(-n // size)
 
 
-def _rows_of_taps(weight: Array, reverse: bool) -> Array:
+def _rows_of_taps(weight: Array) -> Array:
     """Write the weight as ``out_channels x taps``, filled up with zeros to a multiple of four taps."""
-    if reverse:
-        weight = weight[:, :, ::-1, ::-1]
     count = weight[0].size
-    rows = np.zeros((weight.shape[0], _parts(count, 4) * 4), weight.dtype)
+    rows = np.zeros((weight.shape[0], _pieces(count, 4) * 4), weight.dtype)
     rows[:, :count] = weight.reshape(-1, count)
     return rows
 
 
-def conv2d_forward(out: Array, input: Array, weight: Array, reverse: bool = False) -> None:
-    r"""Convolve: $y_{b,o,i,j} = \sum_{c,k,l} x_{b,c,i+k,j+l}\, w_{o,c,k,l}$, with $i-k, j-l$ in reverse.
+def convolve(out: Array, input: Array, weight: Array, geometry: Space) -> None:
+    r"""Convolve: $y_{b,o,i} = \sum_{c,k} x_{b,c,j(i,k)}\, w_{o,c,k}$ with the places $j$ of the geometry.
 
     Args:
-        out: ``batch x out_channels x height x width``, contiguous; every element is written.
-        input: ``batch x in_channels x height x width``, contiguous, of the same dtype.
-        weight: ``out_channels x in_channels x kernel_height x kernel_width``, in any layout, of the same dtype.
-        reverse: anchor the kernel at its bottom right instead of its top left.
+        out: ``batch x out_channels x *space`` of one or two dimensions of space, contiguous; every element is written.
+        input: ``batch x in_channels x *space``, contiguous, of the same dtype.
+        weight: ``out_channels x in_channels x *kernel``, in any layout, of the same dtype.
+        geometry: for each dimension of space.
 
     >>> out = np.empty((1, 1, 2, 2))
-    >>> conv2d_forward(out, np.array([[[[1.0, 2.0], [3.0, 4.0]]]]), np.ones((1, 1, 1, 2)))
+    >>> image, ones = np.array([[[[1.0, 2.0], [3.0, 4.0]]]]), np.ones((1, 1, 1, 2))
+    >>> convolve(out, image, ones, (Geometry(2), Geometry(2)))
     >>> out.tolist()
     [[[[3.0, 2.0], [7.0, 4.0]]]]
     """
     assert out.flags.c_contiguous
     assert input.flags.c_contiguous
-    if out.size == 0 or weight.size == 0:
+    if out.ndim == 3:
+        out, input, weight, geometry = out[:, :, None], input[:, :, None], weight[:, :, None], (ONE_ROW, *geometry)
+    if out.size == 0 or input.size == 0 or weight.size == 0:
         out[...] = 0
         return
-    w = _rows_of_taps(weight, reverse)
-    if not np.isfinite(w).all():
+    if not np.isfinite(weight).all():
         # Zeros beyond the edge times infinity would make NaN; the readable loops leave them out.
-        _exact.run(out.size, *_strided(out), out.size, *_strided(input), *_strided(weight), reverse)
+        _exact(out, input, weight, [(g.stride, g.spread, g.dilation, g.offset) for g in geometry])
         return
-    kh, kw = weight.shape[2:]
-    plan = _plan(*input.shape, out.shape[1], kh, kw)
-    top, left = (kh - 1, kw - 1) if reverse else (0, 0)
-    work = out.size * plan.taps.size // PER_ELEMENT
-    _convolve.run(work, out, input, w, plan.taps, plan.plane, kh, kw, top, left, plan.images, plan.rows, plan.channels)
+    parts, whole = _parts(input.shape, weight.shape, geometry)
+    if not whole:
+        out[...] = 0  # where nothing is seen
+    for part in parts:
+        w = _rows_of_taps(weight[part.taps])
+        result = out if whole else np.empty(part.shape, out.dtype)
+        _convolve.run(result.size * w.shape[1] // PER_ELEMENT, result, input, w, *part.plan)
+        if not whole:
+            out[part.outputs] = result
 
 
-def conv2d_grad_input(out: Array, grad: Array, weight: Array, reverse: bool = False) -> None:
-    """Compute the gradient of :func:`conv2d_forward` with respect to its input.
-
-    It is a convolution itself, of the gradient, with the channels exchanged and the kernel anchored at the other end.
-
-    Args:
-        out: ``batch x in_channels x height x width``, contiguous; every element is written.
-        grad: the gradient of the output, ``batch x out_channels x height x width``, contiguous.
-        weight: the weight of the forward call, in any layout.
-        reverse: as in the forward call.
-    """
-    conv2d_forward(out, grad, weight.transpose(1, 0, 2, 3), not reverse)
-
-
-def conv2d_grad_weight(out: Array, input: Array, grad: Array, reverse: bool = False) -> None:
-    r"""Compute the gradient with respect to the weight, $\sum_{b,i,j} g_{b,o,i,j}\, x_{b,c,i+k,j+l}$.
+def convolve_weight(out: Array, input: Array, grad: Array, geometry: Space) -> None:
+    r"""Compute the gradient of :func:`convolve` for its weight, $\sum_{b,i} g_{b,o,i}\, x_{b,c,j(i,k)}$.
 
     Args:
-        out: ``out_channels x in_channels x kernel_height x kernel_width``, in any layout; every element is written.
+        out: ``out_channels x in_channels x *kernel``, in any layout; every element is written.
         input: the input of the forward call, contiguous.
-        grad: the gradient of the output, ``batch x out_channels x height x width``, contiguous.
-        reverse: as in the forward call.
+        grad: the gradient of the output, contiguous.
+        geometry: as in the forward call.
     """
     assert grad.flags.c_contiguous
     assert input.flags.c_contiguous
-    if out.size == 0 or input.size == 0:
+    if out.ndim == 3:
+        out, input, grad, geometry = out[:, :, None], input[:, :, None], grad[:, :, None], (ONE_ROW, *geometry)
+    if out.size == 0 or input.size == 0 or grad.size == 0:
         out[...] = 0
         return
-    out_channels, channels, kh, kw = out.shape
-    plan = _plan(*input.shape, out_channels, kh, kw)
-    top, left = (kh - 1, kw - 1) if reverse else (0, 0)
-    partial = np.zeros((min(PARTIAL_SUMS, plan.tiles), out_channels, plan.taps.size), input.dtype)
-    work = grad.size * plan.taps.size // PER_ELEMENT
-    _gradient.run(
-        work, partial, grad, input, plan.taps, plan.plane, kh, kw, top, left, plan.images, plan.rows, plan.channels
-    )
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = partial.sum(axis=0)
-    if np.isfinite(total).all():
-        gradient = total[:, : channels * kh * kw].reshape(out.shape)
-        out[...] = gradient[:, :, ::-1, ::-1] if reverse else gradient
-    else:
-        _exact_grad_weight(out, input, grad, reverse)
+    parts, whole = _parts(input.shape, out.shape, geometry)
+    if not whole:
+        out[...] = 0
+    for part in parts:
+        upstream = grad if whole else np.ascontiguousarray(grad[part.outputs])
+        partial = np.zeros((min(PARTIAL_SUMS, part.tiles), out.shape[0], part.plan.taps.size), input.dtype)
+        _gradient.run(upstream.size * partial.shape[2] // PER_ELEMENT, partial, upstream, input, *part.plan)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = partial.sum(axis=0)
+        if not np.isfinite(total).all():
+            _exact_weight(out, input, grad, geometry)
+            return
+        target = out[part.taps]
+        gradient = total[:, : target[0].size].reshape(target.shape)
+        if whole:
+            target[...] = gradient
+        else:
+            target += gradient
 
 
-def _exact_grad_weight(out: Array, input: Array, grad: Array, reverse: bool) -> None:
-    """Let the readable loops decide which weights an infinity or a NaN reaches: those whose tap saw it."""
+ONE_ROW = Geometry(1)
+
+
+def _exact_weight(out: Array, input: Array, grad: Array, geometry: Space) -> None:
+    """Let the readable loops decide which weights an infinity or a NaN reaches: those whose tap saw it.
+
+    The gradient is a convolution of the input with the gradient, batch and channels exchanged. What was a step between
+    windows is one between taps there.
+    """
     result = np.empty(out.shape, out.dtype)
-    swapped_input, swapped_grad = _strided(input.swapaxes(0, 1)), _strided(grad.swapaxes(0, 1))
-    if reverse:
-        _exact.run(grad.size, *_strided(result), result.size, *swapped_grad, *swapped_input, False)
-    else:
-        swapped_result = _strided(result.swapaxes(0, 1))
-        _exact.run(grad.size, *swapped_result, result.size, *swapped_input, *swapped_grad, False)
+    places = [(g.dilation, g.spread, g.stride, g.offset) for g in geometry]
+    _exact(result.swapaxes(0, 1), input.swapaxes(0, 1), grad.swapaxes(0, 1), places)
     out[...] = result
 
 
-_exact = Kernel(strided._tensor_conv2d, FASTMATH)
+_readable = Kernel(strided._tensor_convolve, FASTMATH)
+
+
+def _exact(out: Array, input: Array, weight: Array, places: Sequence[tuple[int, ...]]) -> None:
+    """Run the readable loops; ``out`` fills one piece of memory."""
+    work = out.size * weight[0].size
+    _readable.run(work, *_strided(out), *_strided(input), *_strided(weight), np.array(places))
 
 
 def _strided(a: Array) -> tuple[Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Give the storage, shape and strides of an array whose elements fill one piece of memory."""
+    """Give the storage, shape and strides of an array, or of a copy where its elements leave gaps."""
     order = sorted(range(a.ndim), key=lambda axis: -a.strides[axis])
     base = np.ascontiguousarray(a.transpose(order))
     strides = base.transpose(np.argsort(order)).strides
     return base.reshape(-1), np.array(a.shape), np.array(strides) // a.itemsize
-
-
-def conv1d_forward(out: Array, input: Array, weight: Array, reverse: bool = False) -> None:
-    r"""Convolve: $y_{b,o,i} = \sum_{c,k} x_{b,c,i+k}\, w_{o,c,k}$, with $i-k$ in reverse. An image of one row.
-
-    Args:
-        out: ``batch x out_channels x width``, contiguous; every element is written.
-        input: ``batch x in_channels x width``, contiguous, of the same dtype.
-        weight: ``out_channels x in_channels x kernel_width``, in any layout, of the same dtype.
-        reverse: anchor the kernel at its right end instead of its left.
-    """
-    conv2d_forward(out[:, :, None], input[:, :, None], weight[:, :, None], reverse)
-
-
-def conv1d_grad_input(out: Array, grad: Array, weight: Array, reverse: bool = False) -> None:
-    """Compute the gradient of :func:`conv1d_forward` with respect to its input; see :func:`conv2d_grad_input`."""
-    conv2d_grad_input(out[:, :, None], grad[:, :, None], weight[:, :, None], reverse)
-
-
-def conv1d_grad_weight(out: Array, input: Array, grad: Array, reverse: bool = False) -> None:
-    """Compute the gradient of :func:`conv1d_forward` with respect to its weight; see :func:`conv2d_grad_weight`."""
-    conv2d_grad_weight(out[:, :, None], input[:, :, None], grad[:, :, None], reverse)

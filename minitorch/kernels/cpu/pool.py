@@ -19,6 +19,7 @@ import numpy.typing as npt
 from numba import prange
 
 from ..compile import jit, kernel
+from ..geometry import Space, side_by_side
 
 __all__ = ["max_axis", "max_pool", "put", "take"]
 
@@ -63,11 +64,16 @@ def _first(best, place, start, end):
     """Choose the largest of the candidates ``start`` to ``end``, and of equal ones the first placed: its index."""
     chosen = start
     for p in range(start + 1, end):
-        value, old = best[p], best[chosen]
-        equal = value == old or (value != value and old != old)
-        if place[p] < place[chosen] if equal else (not value <= old and old == old):
-            chosen = p
+        chosen = _better(best, place, chosen, p)
     return chosen
+
+
+@_compiled
+def _better(best, place, chosen, p):
+    """Choose between candidates ``chosen`` and ``p``."""
+    value, old = best[p], best[chosen]
+    equal = value == old or (value != value and old != old)
+    return p if (place[p] < place[chosen] if equal else (not value <= old and old == old)) else chosen
 
 
 @_compiled
@@ -149,8 +155,8 @@ def max_axis(out: Array, place: Places, a: Array, n: int, inner: int) -> None:
 
 
 @kernel()
-def _max_pool(out, place, a, height, width, kh, kw):
-    rows, columns = height // kh, width // kw
+def _max_pool(out, place, a, height, width, rows, columns, kh, kw):
+    """Look at windows that lie beside each other."""
     for image in prange(out.size // (rows * columns)):
         best, found = np.empty(width, a.dtype), np.empty(width, np.int64)
         for i in range(rows):
@@ -165,22 +171,59 @@ def _max_pool(out, place, a, height, width, kh, kw):
                 place[o] = found[chosen]
 
 
-def max_pool(out: Array, place: Places, a: Array, kernel: tuple[int, int]) -> None:
+@_compiled
+def _inside(i, taps, size, stride, dilation, offset):
+    """Find the first of a window's taps that lies inside, and the end of those that do."""
+    first = stride * i + offset
+    end = min(first + taps * dilation, size)
+    while first < 0:
+        first += dilation
+    return first, end
+
+
+@kernel()
+def _max_pool_anywhere(out, place, a, height, width, kh, kw, rows, down, row_step, top, columns, right, step, left):
+    """Look at windows that overlap, reach beyond the edges, or have gaps."""
+    for image in prange(out.size // (rows * columns)):
+        best, found = np.empty(width, a.dtype), np.empty(width, np.int64)
+        for i in range(rows):
+            row, end = _inside(i, kh, height, down, row_step, top)
+            _start(best, found, a, (image * height + row) * width)
+            for below in range(row + row_step, end, row_step):
+                _compare(best, found, a, (image * height + below) * width)
+            for j in range(columns):
+                chosen, end = _inside(j, kw, width, right, step, left)
+                for p in range(chosen + step, end, step):
+                    chosen = _better(best, found, chosen, p)
+                o = (image * rows + i) * columns + j
+                out[o] = best[chosen]
+                place[o] = found[chosen]
+
+
+def max_pool(out: Array, place: Places, a: Array, kernel: tuple[int, int], geometry: Space) -> None:
     """Find the maximum of each window, and where it is.
 
     Args:
-        out: contiguous, ``... x height / kernel_height x width / kernel_width`` maxima.
+        out: contiguous, ``... x out_height x out_width`` maxima.
         place: of the same shape, the position of each in row-major order of ``a``.
-        a: contiguous, ``... x height x width``; the kernel divides both.
-        kernel: the window's height and width.
+        a: contiguous, ``... x height x width``.
+        kernel: the number of taps of a window, in its height and its width.
+        geometry: how windows lie over the height and the width, without a spread. Every window sees an element.
 
     >>> out, place = np.empty((1, 2)), np.empty((1, 2), np.int64)
-    >>> max_pool(out, place, np.array([[1.0, 2.0, 7.0, 7.0], [5.0, 6.0, 7.0, 8.0]]), (2, 2))
+    >>> image = np.array([[1.0, 2.0, 7.0, 7.0], [5.0, 6.0, 7.0, 8.0]])
+    >>> max_pool(out, place, image, (2, 2), side_by_side((2, 4), (2, 2)))
     >>> out.tolist(), place.tolist()
     ([[6.0, 8.0]], [[5, 7]])
     """
-    if out.size:
-        _max_pool.run(a.size, out.reshape(-1), place.reshape(-1), a.reshape(-1), *a.shape[-2:], *kernel)
+    if not out.size:
+        return
+    arrays = out.reshape(-1), place.reshape(-1), a.reshape(-1)
+    if geometry == side_by_side(a.shape[-2:], kernel):
+        _max_pool.run(a.size, *arrays, *a.shape[-2:], *out.shape[-2:], *kernel)
+    else:
+        rows, columns = ((g.size, g.stride, g.dilation, g.offset) for g in geometry)
+        _max_pool_anywhere.run(out.size * kernel[1], *arrays, *a.shape[-2:], *kernel, *rows, *columns)
 
 
 # --- places --------------------------------------------------------------------------------------------------
