@@ -143,7 +143,8 @@ class Context:
     Attributes:
         no_grad: nothing will be differentiated, so nothing needs to be kept.
         saved_values: the values given to :meth:`save_for_backward`.
-        needs_input_grad: for each input, whether its derivative is wanted; empty means all.
+        needs_input_grad: for each input, whether its derivative is wanted. A context that a person made wants both
+            (no function has more than two operands that it treats differently).
         output: the function's own result, present while ``backward`` runs (a function such as exp, whose
             derivative is its value, needs no second copy and makes no reference cycle).
 
@@ -155,7 +156,7 @@ class Context:
 
     no_grad: bool = False
     saved_values: tuple[Any, ...] = ()
-    needs_input_grad: tuple[bool, ...] = ()
+    needs_input_grad: tuple[bool, ...] = (True, True)
     output: Any = field(default=None, repr=False)
 
     def save_for_backward(self, *values: Any) -> None:
