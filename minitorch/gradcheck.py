@@ -99,7 +99,8 @@ def grad_check(f: Callable[..., Tensor], *vals: Tensor) -> None:
                 where = f"at index {tuple(moved[0].tolist())}"
             raise GradientError(
                 f"the gradient of argument {i} {where} is {float((gradient * direction).sum()):.8g}, but finite "
-                f"differences give {low:.8g} to {high:.8g}.\nArguments: {vals}\nFunction: {f}"
+                f"differences give {low:.8g} to {high:.8g}. Look for the function whose backward is wrong: check each "
+                f"one by itself.\nArguments: {vals}\nFunction: {f}"
             )
 
 

@@ -133,7 +133,10 @@ class Generator:
         """
         shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
         if np.dtype(dtype) not in (np.float32, np.float64):
-            raise DTypeError(f"Expected the dtype float32 or float64 for random numbers, got {np.dtype(dtype)}.")
+            raise DTypeError(
+                f"Expected the dtype float32 or float64 for random numbers, got {np.dtype(dtype)}. Draw in one of "
+                "these and convert afterwards; integers() draws whole numbers."
+            )
         seed, stream = self.next_stream()
         w0, w1, _, _ = philox(np.arange(math.prod(shape), dtype=np.uint64), stream, seed)
         if np.dtype(dtype) == np.float32:

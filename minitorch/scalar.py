@@ -209,7 +209,10 @@ class Scalar:
         [(Scalar(3.0), 10.0), (Scalar(5.0), 6.0)]
         """
         if self.history is None or self.history.last_fn is None:
-            raise GraphError(f"Expected a Scalar that a function made, got {self!r}, a leaf or a constant.")
+            raise GraphError(
+                f"Expected a Scalar that a function made, got {self!r}, a leaf or a constant. Ask is_leaf() and "
+                "is_constant() first: the chain rule ends there."
+            )
         function, ctx, inputs = self.history.last_fn, self.history.ctx, self.history.inputs
         if ctx is None:
             raise GraphError(
@@ -248,7 +251,10 @@ class Scalar:
         4.0
         """
         if self.is_constant():
-            raise GraphError(f"Expected a Scalar with a history to differentiate, got the constant {self!r}.")
+            raise GraphError(
+                f"Expected a Scalar with a history to differentiate, got the constant {self!r}. Compute it from "
+                "Scalars, outside no_grad()."
+            )
         backpropagate(self, 1.0 if d_output is None else d_output, retain_graph)
 
 

@@ -349,7 +349,7 @@ class Tensor:
         if len(gradients) > len(history.inputs):
             raise GraphError(
                 f"{name}.backward returned {len(gradients)} gradients for {len(history.inputs)} inputs: expected at "
-                "most one for each"
+                "most one for each. Return them in the order of forward's inputs."
             )
         pairs = []
         for i, x in inputs:

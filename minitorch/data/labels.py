@@ -31,7 +31,10 @@ def one_hot(labels: npt.ArrayLike, classes: int, dtype: npt.DTypeLike = np.float
     """
     given = np.asarray(labels)
     if given.ndim != 1:
-        raise DataError(f"expected one class label for each example, in one dimension, got shape {given.shape}")
+        raise DataError(
+            f"expected one class label for each example, in one dimension, got shape {given.shape}. Flatten it with "
+            "reshape(-1); rows that are one-hot already are used as they are."
+        )
     if given.dtype.kind not in "biuf" or not (given.astype(np.float64) % 1 == 0).all():
         raise DataError(
             f"class labels are integers from 0 to {classes - 1}, got {given.dtype} with values that are not whole. "

@@ -140,7 +140,10 @@ def load_mnist(
     ((2, 1, 1), [0, 1])
     """
     if split not in SPLITS:
-        raise ArgumentError(f"split must be 'train' or 'test', got {split!r}.")
+        raise ArgumentError(
+            f"split must be 'train' or 'test', got {split!r}. MNIST has no other: hold out a part of 'train' to "
+            "validate on."
+        )
     try:
         found = search(MNIST_FILES, SPLITS[split], path=path, download=download, notice=notice)
     except DataNotFoundError:

@@ -88,7 +88,10 @@ def load_sst2(
     (['a witty film'], [1])
     """
     if split not in SPLITS:
-        raise ArgumentError(f"split must be 'train' or 'dev', got {split!r} (the labels of 'test' are not public).")
+        raise ArgumentError(
+            f"split must be 'train' or 'dev', got {split!r}. Score on 'dev', as everybody does: the labels of 'test' "
+            "are not public."
+        )
     found = search(SST2_FILES, (SPLITS[split],), path=path, download=download, notice=notice)
     sentences, labels = parse_tsv(found.contents[0], found.paths[0])
     return SST2(sentences, labels, f"SST-2 {split}: {found.source}")
