@@ -175,6 +175,12 @@ def explode() -> None:
     require_finite(model(ones(1)), model, ones(1), step=7)
 
 
+def pick(function: type[Function], place: int, *more: Any) -> Tensor:
+    """Read or write three elements of compiled code, one of them at a place that a user got wrong."""
+    places = make([0, 0, place], FastBackend, "int64")
+    return function.apply(ones(3, backend=FastBackend), tf.Index(places), *more)
+
+
 def assign(name: str) -> None:
     setattr(Module(), name, Parameter(1.0))
 
@@ -409,6 +415,8 @@ ROWS = [
     ),
     Row("Cat", lambda: tf.Cat.apply(ones(2, 3), ones(2, 2), 0), ShapeError, "other sizes", "(2, 3), (2, 2)", "pad"),
     Row("Narrow", lambda: tf.Narrow.apply(ones(4), 0, 2, 5), IndexingError, "from 0 to 4", "2 to 5", "Cut them"),
+    Row("Take", lambda: pick(tf.Take, 3), IndexingError, "from 0 to below 3", "got 0 to 3", "row-major order"),
+    Row("Put", lambda: pick(tf.Put, -1, (3,)), IndexingError, "from 0 to below 3", "got -1 to 0", "row-major order"),
     Row("Tensor.to", lambda: (recorded(2) * 2).to("float32"), GraphError, "does not carry", "to()", "t.detach().to("),
     Row("Tensor.to", lambda: ones(2).to("float8"), DTypeError, "float32, float64", "'float8'", "astype"),
     # --- gradients

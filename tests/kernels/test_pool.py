@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from minitorch.errors import IndexingError
 from minitorch.kernels.cpu import pool
 from minitorch.kernels.geometry import Geometry, side_by_side
 from tests.cases import windows_at
@@ -134,6 +135,27 @@ def test_places_may_repeat():
     out = np.empty(2)
     pool.put(out, np.array([1.0, 10.0, 100.0]), np.array([1, 1, 1]))
     assert out.tolist() == [0.0, 111.0]
+
+
+@pytest.mark.parametrize("size", [3, 100_000])
+@pytest.mark.parametrize("wrong", [-1, "size", 2**40, -(2**40)])
+def test_a_place_outside_raises_and_writes_nothing_there(size, wrong):
+    """The element beside the array belongs to somebody else; far outside, the process would end."""
+    wrong = size if wrong == "size" else wrong
+    memory = np.full(size + 2, 7.0)
+    inside = memory[1:-1]
+    place = np.zeros(size, np.int64)
+    place[size // 2] = wrong
+    for function in (pool.take, pool.put):
+        with pytest.raises(IndexingError, match=rf"from 0 to below {size}, got .*{wrong}") as raised:
+            function(inside, np.ones(size), place)
+        assert "row-major order" in str(raised.value)
+        assert memory[0] == memory[-1] == 7.0
+
+
+def test_every_element_has_a_place():
+    with pytest.raises(IndexingError, match="a place for each of 3 elements, got 2"):
+        pool.put(np.empty(5), np.ones(3), np.array([0, 1]))
 
 
 def test_bits_do_not_depend_on_threads():

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import prange
 
+from ...errors import IndexingError
 from ..compile import jit, kernel
 from ..geometry import Space, side_by_side
 
@@ -229,37 +230,70 @@ def max_pool(out: Array, place: Places, a: Array, kernel: tuple[int, int], geome
 # --- places --------------------------------------------------------------------------------------------------
 
 
+# A place comes from a kernel here, or from a user. One outside would let compiled code write anywhere, so each is
+# looked at: a comparison in these loops costs nothing beside the memory that they wait for.
+
+
 @kernel()
 def _take(out, a, place):
+    outside = 0
     for i in prange(out.size):
-        out[i] = a[place[i]]
+        p = place[i]
+        if 0 <= p < a.size:
+            out[i] = a[p]
+        else:
+            outside += 1
+    return outside
 
 
 @kernel()
 def _put(out, a, place):
     # In order and on one core: two elements may have the same place.
+    outside = 0
     for i in range(a.size):
-        out[place[i]] += a[i]
+        p = place[i]
+        if 0 <= p < out.size:
+            out[p] += a[i]
+        else:
+            outside += 1
+    return outside
 
 
 def take(out: Array, a: Array, place: Places) -> None:
     """Read ``a`` at each place. All arrays are flat.
+
+    Raises:
+        IndexingError: a place is outside ``a``.
 
     >>> out = np.empty(2)
     >>> take(out, np.array([5.0, 6.0, 7.0]), np.array([2, 0]))
     >>> out.tolist()
     [7.0, 5.0]
     """
-    _take.run(out.size, out, a, place)
+    if _take.run(out.size, out, a, place):
+        raise _outside(place, a.size)
 
 
 def put(out: Array, a: Array, place: Places) -> None:
     """Set ``out`` to zero and add each element of ``a`` at its place, in order. All arrays are flat.
+
+    Raises:
+        IndexingError: a place is outside ``out``, or there are not as many places as elements.
 
     >>> out = np.empty(3)
     >>> put(out, np.array([5.0, 6.0, 7.0]), np.array([2, 0, 2]))
     >>> out.tolist()
     [6.0, 0.0, 12.0]
     """
+    if place.size != a.size:
+        raise IndexingError(f"expected a place for each of {a.size} elements, got {place.size}. Give one for each.")
     out[...] = 0
-    _put(out, a, place)
+    if _put(out, a, place):
+        raise _outside(place, out.size)
+
+
+def _outside(place: Places, size: int) -> IndexingError:
+    return IndexingError(
+        f"expected places from 0 to below {size}, got {place.min()} to {place.max()}. Count them in row-major order of "
+        "the whole tensor."
+    )
