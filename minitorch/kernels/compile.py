@@ -36,6 +36,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 import numba
+from numba.core import config
 from numba.core.caching import FunctionCache
 
 from ..paths import cache_folder
@@ -52,11 +53,16 @@ PARALLEL_WORK = 65_536
 # --- the disk cache ------------------------------------------------------------------------------------------
 
 
+# The settings that change what Numba makes of the same source, and that its own keys leave out.
+CODE_SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
+
+
 @cache
 def source_stamp() -> str:
-    """Hash every file that kernels are made of, and Numba's version: other sources never share cached code."""
+    """Hash all that code depends on: every file that kernels are made of, Numba's version and its settings."""
     package = Path(__file__).parent.parent
-    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    settings = [f"{name}={getattr(config, name, None)}" for name in CODE_SETTINGS]
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version} {settings}".encode())
     for pattern in ("kernels/**/*.py", "operators.py", "random.py", "tensor_data.py", "fast_*.py"):
         for path in sorted(package.glob(pattern)):
             digest.update(path.read_bytes())
@@ -158,6 +164,10 @@ class _Locator:
 def _disk_cache(fn: FunctionType, folder: Path) -> FunctionCache:
     class Implementation(FunctionCache._impl_class):
         _locator_classes = (type("Here", (), {"from_function": staticmethod(lambda *_: _Locator(folder))}),)
+
+        def check_cachable(self, cres: Any) -> bool:
+            # Without optimisation (NUMBA_OPT=0) addresses of this very process stay in the code.
+            return not cres.library.has_dynamic_globals
 
     class Cache(FunctionCache):
         _impl_class = Implementation

@@ -139,6 +139,22 @@ def test_an_edited_callee_is_compiled_afresh(tmp_path):
     assert run(PRODUCT, cache, package) == AGAIN
 
 
+def test_code_that_was_made_with_other_settings_is_not_run(tmp_path):
+    """Who once measured without vectors would train without them ever after."""
+    assert run(PRODUCT, tmp_path, NUMBA_LOOP_VECTORIZE="0")[:2] == FIRST
+    assert run(PRODUCT, tmp_path)[:2] == FIRST
+    assert run(PRODUCT, tmp_path) == AGAIN
+    assert run(PRODUCT, tmp_path, NUMBA_LOOP_VECTORIZE="0") == AGAIN
+
+
+def test_code_without_optimisation_is_compiled_each_time(tmp_path):
+    """It holds addresses of its own process."""
+    assert run(PRODUCT, tmp_path)[:2] == FIRST
+    for _ in range(2):
+        assert run(PRODUCT, tmp_path, NUMBA_OPT="0")[:2] == FIRST
+    assert run(PRODUCT, tmp_path) == AGAIN
+
+
 @pytest.mark.parametrize("damage", ["short", "one bit"])
 def test_a_damaged_file_is_compiled_again_and_mended(tmp_path, damage):
     assert run(PRODUCT, tmp_path)[:2] == FIRST
