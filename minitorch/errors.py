@@ -14,6 +14,7 @@ __all__ = [
     "ArgumentError",
     "BackendError",
     "BroadcastError",
+    "CompileError",
     "DTypeError",
     "DataError",
     "GradientError",
@@ -56,6 +57,10 @@ class BackendError(MiniTorchError, RuntimeError):
 
 class GraphError(MiniTorchError, RuntimeError):
     """The recorded computation cannot be differentiated: already freed, never recorded, or written over."""
+
+
+class CompileError(MiniTorchError, RuntimeError):
+    """A step does something that its compiled program could not repeat in every call."""
 
 
 class GradientError(MiniTorchError, AssertionError):

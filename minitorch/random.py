@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .cells import tracing
 from .errors import ArgumentError, DTypeError
 
 __all__ = ["Generator", "default_generator", "initial_seed", "manual_seed", "philox"]
@@ -111,7 +112,17 @@ class Generator:
             self.seed, self.stream = int(seed), int(stream)
 
     def next_stream(self) -> tuple[int, int]:
-        """Reserve a stream: ``(seed, stream)``, for a kernel that makes its own numbers."""
+        """Reserve a stream: ``(seed, stream)``, for a kernel that makes its own numbers.
+
+        While a step is traced, the tracer's names of the two stand for them.
+        """
+        if tracing.tracer is not None:
+            return tracing.tracer.next_stream(self)
+        return self._reserve()
+
+    def _reserve(self) -> tuple[int, int]:
+        if tracing.tracer is not None:
+            tracing.tracer.refuse("random numbers drawn inside a compiled step would be the same in every call. Draw")
         with self._lock:
             stream = self.stream
             self.stream += 1
@@ -119,7 +130,7 @@ class Generator:
 
     def words(self, count: int) -> npt.NDArray[np.uint64]:
         """Draw ``count`` integers, uniform on $[0, 2^{32})$: word 0 of positions 0, 1, ..."""
-        seed, stream = self.next_stream()
+        seed, stream = self._reserve()
         return philox(np.arange(count, dtype=np.uint64), stream, seed)[0]
 
     def uniform(self, shape: int | Sequence[int], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
@@ -137,7 +148,7 @@ class Generator:
                 f"Expected the dtype float32 or float64 for random numbers, got {np.dtype(dtype)}. Draw in one of "
                 "these and convert afterwards; integers() draws whole numbers."
             )
-        seed, stream = self.next_stream()
+        seed, stream = self._reserve()
         w0, w1, _, _ = philox(np.arange(math.prod(shape), dtype=np.uint64), stream, seed)
         if np.dtype(dtype) == np.float32:
             values = (w0 >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)

@@ -391,17 +391,30 @@ class TensorData:
                 f"A permutation names 0 to {self.dims - 1}."
             )
         shape = tuple(self.shape[d] for d in order)
-        return TensorData.of(self._storage, shape, tuple(self.strides[d] for d in order), self)
+        return self._walk(shape, tuple(self.strides[d] for d in order))
 
     def view(self, shape: UserShape) -> TensorData:
         """Regroup contiguous elements into another shape; the storage is shared."""
         shape = tuple(shape)
-        return TensorData.of(self._storage, shape, strides_from_shape(shape), self)
+        return self._walk(shape, strides_from_shape(shape))
 
     def expand(self, shape: UserShape) -> TensorData:
         """Repeat dimensions of size 1 to reach ``shape``, by strides of zero; the storage is shared."""
         shape = tuple(shape)
-        return TensorData.of(self._storage, shape, expanded_strides(self.shape, self.strides, shape), self)
+        return self._walk(shape, expanded_strides(self.shape, self.strides, shape))
+
+    def narrow(self, dim: int, start: int, stop: int) -> TensorData:
+        """Keep the elements ``start`` to ``stop - 1`` of a dimension; the storage is shared.
+
+        >>> TensorData([0, 1, 2, 3, 4, 5], (2, 3)).narrow(1, 1, 3).array.tolist()
+        [[1.0, 2.0], [4.0, 5.0]]
+        """
+        shape = (*self.shape[:dim], stop - start, *self.shape[dim + 1 :])
+        return self._walk(shape, self.strides, start * self.strides[dim])
+
+    def _walk(self, shape: tuple[int, ...], strides: tuple[int, ...], start: int = 0) -> TensorData:
+        """Walk the same storage in another way, from position ``start`` on. Every view comes down to this."""
+        return TensorData.of(self._storage[start:] if start else self._storage, shape, strides, self)
 
     @staticmethod
     def shape_broadcast(shape_a: UserShape, shape_b: UserShape) -> tuple[int, ...]:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .autodiff import Context, grad_mode
+from .cells import tracing
 from .errors import BackendError, DTypeError, IndexingError, ShapeError
-from .tensor_data import TensorData, shape_broadcast
+from .tensor_data import shape_broadcast
 from .tensor_ops import matmul_shape
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class Function:
             BackendError: the tensors live on different backends.
             DTypeError: the tensors have different element types.
         """
+        if tracing.tracer is not None:
+            inputs = tracing.tracer.lift(inputs)
         first = inputs[0]
         kind = type(first)
         recording = False
@@ -538,14 +541,8 @@ class Cat(Function):
                 f"cannot join shapes {[t.shape for t in tensors]} along dimension {dim}: expected all other sizes to "
                 "be equal. Permute, or pad the smaller ones."
             )
-        sizes = [t.shape[dim] for t in tensors]
-        shape = (*first.shape[:dim], sum(sizes), *first.shape[dim + 1 :])
-        out = TensorData.empty(shape, first.dtype)
-        parts = _ranges(sizes)
-        for t, (start, stop) in zip(tensors, parts, strict=True):
-            out.array[(slice(None),) * dim + (slice(start, stop),)] = t._tensor.array
-        ctx.save_for_backward(dim, parts)
-        return first._new(out)
+        ctx.save_for_backward(dim, _ranges([t.shape[dim] for t in tensors]))
+        return first.backend.ops.cat(tensors, dim)
 
     @staticmethod
     def backward(ctx: Context, d: Tensor) -> tuple[Any, ...]:
@@ -576,9 +573,7 @@ class Narrow(Function):
                 f"order, from 0 to {x.shape[dim]}. Cut them to that range."
             )
         ctx.save_for_backward(dim, start, x.shape)
-        data = x._tensor
-        shape = (*x.shape[:dim], stop - start, *x.shape[dim + 1 :])
-        return x._new(TensorData.of(data._storage[start * data.strides[dim] :], shape, data.strides, data))
+        return x._new(x._tensor.narrow(dim, start, stop))
 
     @staticmethod
     def backward(ctx: Context, d: Tensor) -> Tensor:

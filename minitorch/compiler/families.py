@@ -1,0 +1,414 @@
+"""How a program calls the kernels that are not written for it: one entry for each operation.
+
+An entry looks at a node and says what its kernel needs beside its operands, and writes the call. The kernels are the
+library's own, or short loops below; Numba sees the shapes as literals, and compiles what is called into the program.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..kernels.compile import jit
+from ..kernels.cpu import fused_conv, pool, softmax
+from ..kernels.geometry import Geometry
+from .graph import Node
+
+__all__ = ["FAMILIES", "Call"]
+
+_compiled: Any = partial(jit, keep=False, fastmath={"contract", "reassoc", "nsz"})
+_exact: Any = partial(jit, keep=False)
+
+
+@dataclass
+class Call:
+    """A call of a kernel.
+
+    Attributes:
+        write: gives its lines, from the name of the result (two names for a maximum and its places), the operands, the
+            extra arrays, and the first image and the one behind the last.
+        functions: what the lines call.
+        tables: arrays of constants that become parameters, in order.
+        scratch: bytes of memory that the kernel works in; the last extra array, when there are any.
+        flops: additions and multiplications.
+    """
+
+    write: Callable[[Sequence[str], list[str], list[str], str, str], list[str]]
+    functions: tuple[Any, ...]
+    tables: list[npt.NDArray[Any]] = field(default_factory=list)
+    scratch: int = 0
+    flops: int = 0
+
+
+# --- lines: softmax and maxima -----------------------------------------------------------------------------------
+
+softmax_lines = jit(softmax._softmax.fn, keep=False, fastmath={"contract"})
+logsoftmax_lines = jit(softmax._logsoftmax.fn, keep=False, fastmath={"contract"})
+max_of_lines = jit(pool._max_of_lines.fn, keep=False)
+max_of_rows = jit(pool._max_of_rows.fn, keep=False)
+max_pool_beside = jit(pool._max_pool.fn, keep=False)
+max_pool_anywhere = jit(pool._max_pool_anywhere.fn, keep=False)
+
+
+@_exact
+def shift(places, by):
+    """Count places from the start of the whole array instead of that of the chunk."""
+    for i in range(places.size):
+        places[i] += by
+
+
+def _per_image(node_size: int, images: int) -> int:
+    return node_size // images if images else 0
+
+
+def _lines_call(kernel: Any, name: str) -> Callable[[Node, int], Call]:
+    def family(node: Node, images: int) -> Call:
+        (ref,) = node.inputs
+        (dim,) = node.args
+        n, inner = ref.shape[dim], math.prod(ref.shape[dim + 1 :])
+        image = ref.size // max(1, ref.shape[0])
+
+        def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+            if not ref.size:
+                return ["pass"]
+            part = f"[{b0} * {image} : {b1} * {image}]"
+            return [f"{name}({out[0]}{part}, {names[0]}{part}, {n}, {inner})"]
+
+        return Call(write, (kernel,), flops=20 * ref.size)
+
+    return family
+
+
+def _max(node: Node, images: int) -> Call:
+    (ref,) = node.inputs
+    (dim,) = node.args
+    n, inner = ref.shape[dim], math.prod(ref.shape[dim + 1 :])
+    batch = ref.shape[0] if dim else 1
+    image, lines = ref.size // max(1, batch), node.size // max(1, batch)
+
+    def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+        if not node.size:
+            return ["pass"]
+        if dim == 0:
+            b0, b1 = "0", "1"
+        part = f"[{b0} * {lines} : {b1} * {lines}]"
+        arguments = f"{out[0]}{part}, {out[1]}{part}, {names[0]}[{b0} * {image} : {b1} * {image}], {n}"
+        call = f"max_of_lines({arguments})" if inner == 1 else f"max_of_rows({arguments}, {inner})"
+        return [call, f"shift({out[1]}{part}, {b0} * {image})"]
+
+    return Call(write, (max_of_lines if inner == 1 else max_of_rows, shift), flops=ref.size)
+
+
+def _max_pool(node: Node, images: int) -> Call:
+    (ref,) = node.inputs
+    kernel, geometry = node.args
+    batch, _, height, width = ref.shape
+    image, windows = ref.size // max(1, batch), node.size // max(1, batch)
+    (kh, kw), (down, right) = kernel, geometry
+    beside = down == (height // kh, kh, 1, 1, 0) and right == (width // kw, kw, 1, 1, 0)
+
+    def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+        if not node.size:
+            return ["pass"]
+        part = f"[{b0} * {windows} : {b1} * {windows}]"
+        arguments = f"{out[0]}{part}, {out[1]}{part}, {names[0]}[{b0} * {image} : {b1} * {image}], {height}, {width}"
+        if beside:
+            call = f"max_pool_beside({arguments}, {down.size}, {right.size}, {kh}, {kw})"
+        else:
+            rows, columns = (f"{g.size}, {g.stride}, {g.dilation}, {g.offset}" for g in geometry)
+            call = f"max_pool_anywhere({arguments}, {kh}, {kw}, {rows}, {columns})"
+        return [call, f"shift({out[1]}{part}, {b0} * {image})"]
+
+    return Call(write, (max_pool_beside if beside else max_pool_anywhere, shift), flops=ref.size)
+
+
+# --- places --------------------------------------------------------------------------------------------------------
+
+
+@_exact
+def put_places(out, values, places, first, last, windows, plane):
+    """Add values at places; with ``windows``, places of a plane, of which ``windows`` values belong to each."""
+    for i in range(first, last):
+        base = i // windows * plane if windows else 0
+        out[base + places[i]] += values[i]
+
+
+@_exact
+def take_places(out, values, places, first, last, windows, plane):
+    """Read values at places."""
+    for i in range(first, last):
+        base = i // windows * plane if windows else 0
+        out[i] = values[base + places[i]]
+
+
+@_exact
+def clear(out, first, last):
+    """Write zeros."""
+    part = out[first:last]
+    for i in range(part.size):
+        part[i] = 0
+
+
+def _plane(node: Node, places: Node) -> tuple[int, int]:
+    """The values and the elements of each plane that places count in; 0 where they count in the whole array."""
+    if not node.args:
+        return 0, 0
+    space = math.prod(node.args[0][2:])
+    return math.prod(places.shape[2:]), space
+
+
+def _put(node: Node, images: int) -> Call:
+    values, places = node.inputs
+    windows, plane = _plane(node, places.node)
+    batch = values.shape[0] if values.shape else 1
+    image, count = node.size // max(1, batch), values.size // max(1, batch)
+
+    def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+        if b0 == "0":
+            cleared, range_ = f"0, {node.size}", f"0, {values.size}"
+        else:
+            cleared, range_ = f"{b0} * {image}, {b1} * {image}", f"{b0} * {count}, {b1} * {count}"
+        return [
+            f"clear({out[0]}, {cleared})",
+            f"put_places({out[0]}, {names[0]}, {names[1]}, {range_}, {windows}, {plane})",
+        ]
+
+    return Call(write, (clear, put_places), flops=values.size)
+
+
+def _take(node: Node, images: int) -> Call:
+    values, places = node.inputs
+    windows, plane = _plane(node, places.node)
+    batch = places.shape[0] if places.shape else 1
+    count = node.size // max(1, batch)
+
+    def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+        range_ = f"0, {node.size}" if b0 == "0" else f"{b0} * {count}, {b1} * {count}"
+        return [f"take_places({out[0]}, {names[0]}, {names[1]}, {range_}, {windows}, {plane})"]
+
+    return Call(write, (take_places,))
+
+
+# --- convolution -----------------------------------------------------------------------------------------------------
+
+
+def _four(shape: Sequence[int]) -> tuple[int, ...]:
+    """Give ``batch x channel x width`` a height of 1."""
+    return (*shape[:2], 1, shape[2]) if len(shape) == 3 else tuple(shape)
+
+
+def _plane_geometry(geometry: Sequence[Geometry]) -> tuple[Geometry, Geometry]:
+    return (Geometry(1), geometry[0]) if len(geometry) == 1 else (geometry[0], geometry[1])
+
+
+def _shaped(name: str, shape: Sequence[int]) -> str:
+    return f"{name}.reshape(({', '.join(map(str, _four(shape)))}))"
+
+
+def _conv_flops(node: Node) -> int:
+    x, w = node.inputs[0], node.inputs[1]
+    space = math.prod(g.size for g in node.args[0])
+    return 2 * x.shape[0] * space * w.size
+
+
+def _planned(node: Node, images: int, window: tuple[int, int] | None) -> tuple[fused_conv.Plan, list[Any]]:
+    x, w = node.inputs[:2]
+    down, right = _plane_geometry(node.args[0])
+    plan = fused_conv.plan_conv(
+        images,
+        x.shape[1],
+        w.shape[0],
+        (down.size, right.size),
+        _four(w.shape)[2:],  # type: ignore[arg-type]
+        (down.offset, right.offset),
+        (down.dilation, right.dilation),
+        window,
+        node.args[1],
+    )
+    tables = [plan.numbers] if len(node.inputs) == 3 else [plan.numbers, np.zeros(w.shape[0], node.inputs[0].dtype)]
+    return plan, tables
+
+
+def _conv_act(node: Node, images: int) -> Call:
+    plan, tables = _planned(node, images, None)
+
+    def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+        if not node.size:
+            return ["pass"]
+        x, w, bias = _operands(node, names, extra)
+        out_ = _shaped(out[0], node.shape)
+        return [f"conv_forward({out_}, {x}, {w}, {bias}, {extra[0]}, {extra[-1]}, {b0}, {b1})"]
+
+    itemsize = node.inputs[0].dtype.itemsize
+    return Call(write, (fused_conv.conv_forward,), tables, plan.scratch * itemsize, _conv_flops(node))
+
+
+def _conv_pool(node: Node, images: int) -> Call:
+    plan, tables = _planned(node, images, node.args[3])
+
+    def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+        if not node.size:
+            return ["pass"]
+        x, w, bias = _operands(node, names, extra)
+        values, places = (_shaped(name, node.shape) for name in out)
+        return [f"conv_pool_forward({values}, {places}, {x}, {w}, {bias}, {extra[0]}, {extra[-1]}, {b0}, {b1})"]
+
+    itemsize = node.inputs[0].dtype.itemsize
+    return Call(write, (fused_conv.conv_pool_forward,), tables, plan.scratch * itemsize, _conv_flops(node))
+
+
+def _operands(node: Node, names: list[str], extra: list[str]) -> tuple[str, str, str]:
+    x, w = _shaped(names[0], node.inputs[0].shape), _shaped(names[1], node.inputs[1].shape)
+    return x, w, names[2] if len(names) == 3 else extra[1]
+
+
+def _numbers(geometry: Sequence[Geometry]) -> npt.NDArray[np.int64]:
+    return np.array([(g.stride, g.spread, g.dilation, g.offset) for g in _plane_geometry(geometry)]).reshape(-1)
+
+
+@_compiled
+def convolve(out, x, w, g, b0, b1):
+    """Convolve images ``b0`` to ``b1`` with any geometry."""
+    for b in range(b0, b1):
+        for o in range(out.shape[1]):
+            for i in range(out.shape[2]):
+                for j in range(out.shape[3]):
+                    total = out.dtype.type(0)
+                    for k in range(w.shape[2]):
+                        row = g[0] * i + g[2] * k + g[3]
+                        if row < 0 or row % g[1] or row // g[1] >= x.shape[2]:
+                            continue
+                        for l in range(w.shape[3]):
+                            column = g[4] * j + g[6] * l + g[7]
+                            if column < 0 or column % g[5] or column // g[5] >= x.shape[3]:
+                                continue
+                            for c in range(x.shape[1]):
+                                total += x[b, c, row // g[1], column // g[5]] * w[o, c, k, l]
+                    out[b, o, i, j] = total
+
+
+@_compiled
+def convolve_weight(out, x, d, g, b0, b1):
+    """Compute the gradient of a weight over images ``b0`` to ``b1``, with any geometry."""
+    out[...] = 0
+    for b in range(b0, b1):
+        for o in range(out.shape[0]):
+            for c in range(out.shape[1]):
+                for k in range(out.shape[2]):
+                    for l in range(out.shape[3]):
+                        total = out.dtype.type(0)
+                        for i in range(d.shape[2]):
+                            row = g[0] * i + g[2] * k + g[3]
+                            if row < 0 or row % g[1] or row // g[1] >= x.shape[2]:
+                                continue
+                            for j in range(d.shape[3]):
+                                column = g[4] * j + g[6] * l + g[7]
+                                if column < 0 or column % g[5] or column // g[5] >= x.shape[3]:
+                                    continue
+                                total += x[b, c, row // g[1], column // g[5]] * d[b, o, i, j]
+                        out[o, c, k, l] += total
+
+
+@_compiled
+def convolve_weight_at(out, x, values, places, width, g, b0, b1):
+    """Compute the gradient of a weight where the gradient of the result is a list of values at places."""
+    out[...] = 0
+    for b in range(b0, b1):
+        for o in range(out.shape[0]):
+            for i in range(values.shape[2]):
+                for j in range(values.shape[3]):
+                    value, place = values[b, o, i, j], places[b, o, i, j]
+                    if value == 0:
+                        continue
+                    row, column = place // width + g[3], place % width + g[7]
+                    for c in range(out.shape[1]):
+                        for k in range(out.shape[2]):
+                            y = row + g[2] * k
+                            if y < 0 or y >= x.shape[2]:
+                                continue
+                            for l in range(out.shape[3]):
+                                z = column + g[6] * l
+                                if z >= 0 and z < x.shape[3]:
+                                    out[o, c, k, l] += value * x[b, c, y, z]
+
+
+@_compiled
+def convolve_at(out, values, places, w, width, g, b0, b1):
+    """Convolve what is zero but for values at places."""
+    for b in range(b0, b1):
+        out[b] = 0
+        for o in range(values.shape[1]):
+            for i in range(values.shape[2]):
+                for j in range(values.shape[3]):
+                    value, place = values[b, o, i, j], places[b, o, i, j]
+                    if value == 0:
+                        continue
+                    row, column = place // width - g[3], place % width - g[7]
+                    for c in range(out.shape[1]):
+                        for k in range(w.shape[2]):
+                            y = row - g[2] * k
+                            if y < 0 or y >= out.shape[2]:
+                                continue
+                            for l in range(w.shape[3]):
+                                z = column - g[6] * l
+                                if z >= 0 and z < out.shape[3]:
+                                    out[b, c, y, z] += value * w[c, o, k, l]
+
+
+def _general(function: Any) -> Callable[[Node, int], Call]:
+    """A call of one of the loops above, whose operands are images, weights and places."""
+
+    def family(node: Node, images: int) -> Call:
+        geometry = node.args[0] if node.op in ("conv", "conv_at") else node.args[-1]
+        if node.op == "conv_weight_at":
+            geometry = node.args[0]
+        width = ""
+        if node.op.endswith("_at"):
+            width = f", {_four(node.args[1])[3]}"
+        shape = node.inputs[-1].shape if node.op == "conv_at" else node.shape
+        # A partial sum has a dimension of chunks in front.
+        rank = len(node.inputs[0].shape)
+        shape = node.shape[len(node.shape) - rank :]
+
+        def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+            operands = ", ".join(_shaped(n, r.shape) for n, r in zip(names, node.inputs, strict=True))
+            return [f"{function.__name__}({_shaped(out[0], shape)}, {operands}{width}, {extra[0]}, {b0}, {b1})"]
+
+        return Call(write, (function,), [_numbers(geometry)], flops=_general_flops(node, shape))
+
+    return family
+
+
+def _general_flops(node: Node, shape: Sequence[int]) -> int:
+    if node.op == "conv":
+        return _conv_flops(node)
+    if node.op == "conv_weight":
+        return 2 * node.inputs[1].size * math.prod(shape[1:])
+    values = node.inputs[1] if node.op == "conv_weight_at" else node.inputs[0]
+    taps = math.prod(shape[1:]) if node.op == "conv_weight_at" else node.inputs[2].size // node.inputs[2].shape[1]
+    return 2 * values.size * taps
+
+
+FAMILIES: dict[str, Callable[[Node, int], Call]] = {
+    "softmax": _lines_call(softmax_lines, "_softmax"),
+    "logsoftmax": _lines_call(logsoftmax_lines, "_logsoftmax"),
+    "max": _max,
+    "max_place": _max,
+    "max_pool": _max_pool,
+    "max_pool_place": _max_pool,
+    "put": _put,
+    "take": _take,
+    "conv": _general(convolve),
+    "conv_weight": _general(convolve_weight),
+    "conv_act": _conv_act,
+    "conv_pool": _conv_pool,
+    "conv_pool_place": _conv_pool,
+    "conv_weight_at": _general(convolve_weight_at),
+    "conv_at": _general(convolve_at),
+}
