@@ -24,13 +24,16 @@ TOLERANCE = 0.005
 Range = tuple[float, float]
 
 
-def derivative_range(g: Callable[[float], float], scale: float = 1.0, rounding: float = 0.0) -> Range:
+def derivative_range(
+    g: Callable[[float], float], scale: float = 1.0, rounding: float = 0.0, tolerance: float = TOLERANCE
+) -> Range:
     r"""Bound the derivatives of ``g`` at zero that its values allow.
 
     Args:
         g: a function of a displacement $t$, for example $t \mapsto f(x + t v)$.
         scale: the size of the point moved from; steps are multiples of it.
         rounding: how far rounding may move a value of ``g``.
+        tolerance: the part of a slope that it is widened by.
 
     Returns:
         The smallest and the largest admissible derivative: the two one-sided slopes in order, a little widened. Where
@@ -40,24 +43,27 @@ def derivative_range(g: Callable[[float], float], scale: float = 1.0, rounding: 
     >>> round(low, 1), round(high, 1)
     (-1.0, 1.0)
     """
-    sides = [one_sided_range(g, direction * scale, rounding) for direction in (-1.0, 1.0)]
+    sides = [one_sided_range(g, direction * scale, rounding, tolerance) for direction in (-1.0, 1.0)]
     known = [side for side in sides if side is not None]
     if not known:
         return -math.inf, math.inf
     return min(low for low, _ in known), max(high for _, high in known)
 
 
-def one_sided_range(g: Callable[[float], float], direction: float, rounding: float = 0.0) -> Range | None:
+def one_sided_range(
+    g: Callable[[float], float], direction: float, rounding: float = 0.0, tolerance: float = TOLERANCE
+) -> Range | None:
     r"""Bound the slope of ``g`` at zero from one side, $\lim_{t \to 0} (g(t) - g(0)) / t$ with $t$ of one sign.
 
     Args:
         g: the function. Where it raises an ArithmeticError or a ValueError, or is not finite, it is taken as undefined.
         direction: the sign says which side, the size is the unit of the steps.
         rounding: how far rounding may move a value of ``g``.
+        tolerance: the part of the slope that it is widened by.
 
     Returns:
-        The bounds, 0.5 % and the estimated error around the slope, one of them infinite at a jump and where a pole
-        is too near to tell; None where too few values are defined.
+        The bounds, tolerance and estimated error around the slope, one of them infinite at a jump and where a pole is
+        too near to tell; None where too few values are defined.
 
     >>> low, high = one_sided_range(lambda t: 3.0 * max(t, 0.0), 1.0)
     >>> round(low, 3), round(high, 3)
@@ -84,7 +90,7 @@ def one_sided_range(g: Callable[[float], float], direction: float, rounding: flo
         steepest = quotients[-1]
         return (steepest, math.inf) if steepest > 0 else (-math.inf, steepest)
     slope = _most_credible(_estimates(rises, sizes, quotients, rounding))
-    margin = TOLERANCE * abs(slope.value) + slope.error
+    margin = tolerance * abs(slope.value) + slope.error
     return slope.value - margin, slope.value + margin
 
 

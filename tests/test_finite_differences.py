@@ -50,6 +50,12 @@ def test_a_kink_next_door_does_not_blur_the_slope(distance):
     np.testing.assert_allclose([low, high], [1.99, 2.01], rtol=1e-3)
 
 
+@pytest.mark.parametrize("tolerance", [0.0, 1e-3, 0.1])
+def test_the_slopes_are_widened_by_the_tolerance(tolerance):
+    found = derivative_range(lambda t: 4.0 * t if t > 0 else -2.0 * t, tolerance=tolerance)
+    np.testing.assert_allclose(found, [-2.0 * (1 + tolerance), 4.0 * (1 + tolerance)], rtol=1e-9)
+
+
 def test_a_jump_has_an_infinite_slope_on_its_side():
     low, high = derivative_range(lambda t: float(t > 0))
     assert (low, high) == (pytest.approx(0.0, abs=1e-12), math.inf)
