@@ -1,24 +1,189 @@
-"""Layers: scaled dropout and embeddings."""
+"""Layers; tests/parity compares them with PyTorch's."""
 
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
-from minitorch import grad_check, nn
-from minitorch.errors import ArgumentError, DataError, DTypeError
-from minitorch.layers import Dropout, Embedding, embedding
+from minitorch import grad_check, layers, nn
+from minitorch.cells import tracing
+from minitorch.errors import ArgumentError, DataError, DTypeError, IndexingError, ShapeError
+from minitorch.io import load_state_dict, state_dict
+from minitorch.layers import Dropout, Embedding, Flatten, Identity, Linear, ReLU, Sequential, embedding, linear
 from minitorch.random import manual_seed
 
 from .cases import BACKENDS, DTYPES, assert_close, make, permuted
-from .tensor_strategies import tensors
+from .tensor_strategies import shapes, tensors
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
+
+
+# --- linear --------------------------------------------------------------------------------------------------
+
+
+@both_backends
+@both_dtypes
+@given(st.data())
+def test_linear(backend, dtype, data):
+    """Any dimensions before the features, in any layout."""
+    before = data.draw(shapes(min_dims=0, max_dims=3, min_side=0))
+    inside, outside = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
+    x = data.draw(tensors((*before, inside), backend=backend, dtype=dtype))
+    weight = data.draw(tensors((outside, inside), backend=backend, dtype=dtype))
+    bias = data.draw(tensors((outside,), backend=backend, dtype=dtype))
+    expected = x.to_numpy() @ weight.to_numpy().T
+    assert_close(linear(x, weight).to_numpy(), expected, dtype)
+    assert_close(linear(x, weight, bias).to_numpy(), expected + bias.to_numpy(), dtype)
+
+
+@both_backends
+@pytest.mark.parametrize("shape", [(5, 3), (3,), (2, 2, 3)], ids=str)
+def test_the_gradients_of_linear(shape, backend):
+    rng = np.random.default_rng(0)
+    grad_check(linear, *(make(rng.normal(size=s), backend) for s in (shape, (2, 3), (2,))))
+
+
+@both_backends
+@both_dtypes
+def test_a_linear_layer(dtype, backend):
+    manual_seed(4)
+    layer = Linear(100, 30, dtype=dtype, backend=backend)
+    assert [(name, p.value.shape) for name, p in layer.named_parameters()] == [("weight", (30, 100)), ("bias", (30,))]
+    for p in layer.parameters():
+        assert (p.value.dtype, p.value.backend, p.value.requires_grad()) == (np.dtype(dtype), backend, True)
+        assert 0.08 < np.abs(p.value.to_numpy()).max() <= 0.1
+    manual_seed(4)
+    again = Linear(100, 30, dtype=dtype, backend=backend)
+    np.testing.assert_array_equal(again.weight.value.to_numpy(), layer.weight.value.to_numpy())
+    without = Linear(3, 2, bias=False)
+    assert without.bias is None
+    assert [name for name, _ in without.named_parameters()] == ["weight"]
+    assert not without(make(np.zeros((1, 3)))).to_numpy().any()
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (2,), (3, 3, 1), ()], ids=str)
+def test_linear_refuses_other_features(shape):
+    with pytest.raises(ShapeError, match="takes 3 features"):
+        Linear(3, 2)(make(np.zeros(shape)))
+
+
+# --- arranging -----------------------------------------------------------------------------------------------
+
+
+@given(st.data(), tensors())
+def test_flatten_keeps_the_order_of_the_elements(data, x):
+    start = data.draw(st.integers(0, x.dims - 1))
+    end = data.draw(st.integers(start, x.dims - 1))
+    out = Flatten(start, end)(x)
+    expected = x.to_numpy().reshape(*x.shape[:start], -1, *x.shape[end + 1 :])
+    np.testing.assert_array_equal(out.to_numpy(), expected)
+    np.testing.assert_array_equal(Flatten(start - x.dims, end - x.dims)(x).to_numpy(), expected)
+
+
+def test_flatten_of_an_empty_batch():
+    assert Flatten()(make(np.zeros((0, 2, 3)))).shape == (0, 6)
+
+
+@pytest.mark.parametrize(("arguments", "shape"), [((), (4,)), ((0, 3), (2, 2)), ((-3,), (2, 2)), ((), ())], ids=str)
+def test_flatten_of_dimensions_that_are_not_there(arguments, shape):
+    with pytest.raises(IndexingError, match="joins dimensions"):
+        Flatten(*arguments)(make(np.zeros(shape)))
+
+
+def test_identity_is_the_same_object():
+    x = object()
+    assert Identity(1, bias=False)(x) is x
+
+
+def test_sequential():
+    class Times(layers.Identity):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, input):
+            return input * self.factor + 1
+
+    network = Sequential(Times(2), Times(3), Times(5))
+    assert network(1) == ((1 * 2 + 1) * 3 + 1) * 5 + 1  # in this order
+    assert len(network) == 3
+    assert [module.factor for module in network] == [2, 3, 5]
+    assert [network[i].factor for i in (0, 2, -1, -3)] == [2, 5, 5, 2]
+    assert [module.factor for module in network[1:]] == [3, 5]
+    assert [module.factor for module in network[::-2]] == [5, 2]
+    assert list(network[1:]._modules) == ["1", "2"]
+    assert network[:0](7) == 7
+    named = Sequential(OrderedDict(double=Times(2), triple=Times(3)))
+    assert named.triple.factor == named[1].factor == 3
+    for place in (2, -3):
+        with pytest.raises(IndexingError, match="from -2 to 1"):
+            named[place]
+    assert Sequential(network, named)(0) == named(network(0))
+
+
+def test_sequential_switches_what_is_inside():
+    network = Sequential(Sequential(Dropout(1.0)), ReLU())
+    x = make([1.0])
+    assert network.train()(x).tolist() == [0.0]
+    assert network.eval()(x).tolist() == [1.0]
+
+
+def test_a_state_goes_from_one_network_to_another():
+    first, second = (Sequential(Linear(2, 3), ReLU(), Linear(3, 1)) for _ in range(2))
+    x = make(np.random.default_rng(0).normal(size=(4, 2)))
+    load_state_dict(second, state_dict(first))
+    np.testing.assert_array_equal(first(x).to_numpy(), second(x).to_numpy())
+    assert list(state_dict(first)) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+@pytest.mark.parametrize("wrong", [ReLU, len, None])
+def test_sequential_runs_modules(wrong):
+    with pytest.raises(ArgumentError, match="parentheses"):
+        Sequential(ReLU(), wrong)
+
+
+# --- activations ---------------------------------------------------------------------------------------------
+
+SMOOTH = [layers.GELU(), layers.GELU("tanh"), layers.Sigmoid(), layers.Tanh(), layers.Softmax(1), layers.LogSoftmax(0)]
+KINKED = [layers.ReLU(), layers.LeakyReLU(), layers.LeakyReLU(-0.5)]
+
+
+@given(tensors())
+def test_activations(x):
+    array = x.to_numpy()
+    for layer, expected in [
+        (layers.ReLU(), np.maximum(array, 0)),
+        (layers.LeakyReLU(0.2), np.where(array > 0, array, 0.2 * array)),
+        (layers.GELU(), array * special.ndtr(array)),
+        (layers.GELU("tanh"), array / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (array + 0.044715 * array**3)))),
+        (layers.Sigmoid(), special.expit(array)),
+        (layers.Tanh(), np.tanh(array)),
+        (layers.Softmax(0), special.softmax(array, 0)),
+        (layers.LogSoftmax(-1), special.log_softmax(array, -1)),
+    ]:
+        assert_close(layer(x).to_numpy(), expected)
+
+
+@both_backends
+@pytest.mark.parametrize("layer", SMOOTH + KINKED, ids=lambda layer: type(layer).__name__)
+def test_the_gradients_of_activations(layer, backend):
+    array = np.random.default_rng(0).normal(size=(3, 4)) * 2
+    array[0] = 0.0
+    grad_check(layer, make(array, backend))
+
+
+@given(tensors())
+def test_a_leaky_relu_is_exact_where_it_is_the_identity(x):
+    np.testing.assert_array_equal(
+        layers.LeakyReLU(0.1)(x).to_numpy()[x.to_numpy() >= 0], x.to_numpy()[x.to_numpy() >= 0]
+    )
 
 
 # --- dropout -------------------------------------------------------------------------------------------------
@@ -144,3 +309,23 @@ def test_an_index_is_an_integer(dtype):
 def test_an_index_that_is_no_row(rows):
     with pytest.raises(DataError, match="from 0 to 2"):
         embedding(make(rows, dtype="int64"), make(np.eye(3)))
+
+
+def test_an_index_is_not_looked_at_while_a_step_is_traced(monkeypatch):
+    class Blind:
+        def lift(self, inputs):
+            return inputs
+
+        def read(self, holder, key):
+            return getattr(holder, key)
+
+    def refuse(self):
+        raise AssertionError("a value was read")
+
+    layer, index = Embedding(3, 2), make([[0, 2]], dtype="int64")
+    expected = layer(index).tolist()
+    monkeypatch.setattr(tracing, "tracer", Blind())
+    with monkeypatch.context() as patch:
+        patch.setattr(type(index), "to_numpy", refuse)
+        out = layer(index)
+    assert out.tolist() == expected

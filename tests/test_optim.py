@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minitorch
-from minitorch import SGD, Adam, Module, Optimizer, Parameter, Scalar
-from minitorch.errors import ArgumentError
+from minitorch import SGD, Adadelta, Adam, AdamW, Module, Optimizer, Parameter, RMSprop, Scalar
+from minitorch.cells import tracing
+from minitorch.errors import ArgumentError, ShapeError
+from minitorch.io import load, save
 
 from .cases import BACKENDS, DTYPES, TOLERANCE, make
 
@@ -71,8 +75,74 @@ def test_adam(backend, dtype, lr, betas, weight_decay, steps):
     np.testing.assert_allclose(found, w, rtol=tolerance, atol=tolerance)
 
 
+@both_backends
 @both_dtypes
-@pytest.mark.parametrize("make_optimiser", [lambda p: SGD(p, 1e-2), lambda p: Adam(p, 0.05)], ids=["SGD", "Adam"])
+@given(
+    lr=st.floats(0, 1e-3),
+    momentum=st.floats(0, 1),
+    dampening=st.floats(0, 1),
+    weight_decay=st.sampled_from([0.0, 0.1]),
+    steps=st.integers(0, 5),
+)
+def test_momentum(backend, dtype, lr, momentum, dampening, weight_decay, steps):
+    weight = Parameter(make(START, backend, dtype))
+    found = train(SGD([weight], lr, momentum, dampening, weight_decay), weight, steps)
+    w, buffer = START, None
+    for _ in range(steps):
+        g = slope(w) + weight_decay * w
+        buffer = g if buffer is None else momentum * buffer + (1 - dampening) * g
+        w = w - lr * (buffer if momentum else g)
+    tolerance = 20 * TOLERANCE[found.dtype]
+    np.testing.assert_allclose(found, w, rtol=tolerance, atol=tolerance)
+
+
+@given(lr=st.floats(0, 1e-3), weight_decay=st.floats(0, 1), steps=st.integers(0, 5))
+def test_maximising_is_minimising_the_negative(lr, weight_decay, steps):
+    """Both walk the same way, if the penalty pulls the same way."""
+    up, down = (Parameter(make(START)) for _ in range(2))
+    climber, walker = (
+        SGD([up], lr, weight_decay=weight_decay, maximize=True),
+        SGD([down], lr, weight_decay=weight_decay),
+    )
+    for _ in range(steps):
+        for p, optimiser, sign in ((up, climber, -1.0), (down, walker, 1.0)):
+            optimiser.zero_grad()
+            (p.value * p.value * sign).sum().backward()
+            optimiser.step()
+    assert up.value.tolist() == down.value.tolist()
+
+
+@given(st.floats(0.001, 1000), st.sampled_from([Adam, RMSprop]))
+def test_the_size_of_the_gradient_does_not_matter(factor, kind):
+    """The promise of dividing by its root mean square."""
+    found = []
+    for scale in (1.0, factor):
+        weight = Parameter(make(START))
+        optimiser = kind([weight], lr=0.1, eps=0.0)
+        for _ in range(3):
+            optimiser.zero_grad()
+            (weight.value * weight.value * scale).sum().backward()
+            with np.errstate(invalid="ignore"):
+                optimiser.step()
+        found.append(weight.value.to_numpy()[1])  # a gradient of zero stands in the first row
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
+
+
+KINDS = {
+    "SGD": lambda p: SGD(p, 1e-2),
+    "momentum": lambda p: SGD(p, 1e-3, momentum=0.9, dampening=0.5, weight_decay=1e-4),
+    "nesterov": lambda p: SGD(p, 1e-3, momentum=0.9, nesterov=True),
+    "Adam": lambda p: Adam(p, 0.05),
+    "amsgrad": lambda p: Adam(p, 0.05, amsgrad=True),
+    "AdamW": lambda p: AdamW(p, 0.05, weight_decay=1e-3),
+    "RMSprop": lambda p: RMSprop(p, 0.01, alpha=0.9, momentum=0.5, centered=True),
+    "Adadelta": lambda p: Adadelta(p, lr=1.0, eps=1e-3),
+}
+every_kind = pytest.mark.parametrize("make_optimiser", KINDS.values(), ids=list(KINDS))
+
+
+@both_dtypes
+@every_kind
 def test_they_arrive(make_optimiser, dtype):
     weight = Parameter(make(START / 4, BACKENDS["fast"], dtype))
     before = np.abs(weight.value.to_numpy() - TARGET).max()
@@ -178,3 +248,313 @@ def test_the_base_moves_nothing_itself():
     (weight.value * 2).backward()
     with pytest.raises(NotImplementedError):
         Optimizer([weight]).step()
+
+
+# --- groups and settings -------------------------------------------------------------------------------------
+
+
+def parameters():
+    return [Parameter(make(START)), Parameter(make(START[0]))]
+
+
+def differentiate(params):
+    for p in params:
+        value = p.value
+        if isinstance(value, Scalar):
+            (value * value * value).backward()
+        else:
+            (value * value * value).sum().backward()
+
+
+def go_on(optimiser, params, steps=3):
+    for _ in range(steps):
+        optimiser.zero_grad()
+        differentiate(params)
+        optimiser.step()
+    return [p.value.data if isinstance(p.value, Scalar) else p.value.tolist() for p in params]
+
+
+def test_a_group_has_its_settings_and_the_defaults():
+    first, second = parameters()
+    optimiser = Adam([{"params": first, "lr": 0.5}], lr=0.1)
+    optimiser.add_param_group({"params": [second], "betas": (0.5, 0.5)})
+    assert [(g["lr"], g["betas"], g["eps"]) for g in optimiser.param_groups] == [
+        (0.5, (0.9, 0.999), 1e-8),
+        (0.1, (0.5, 0.5), 1e-8),
+    ]
+    assert list(optimiser.parameters) == [first, second]
+    first_alone, second_alone = parameters()
+    assert go_on(optimiser, [first, second]) == [
+        *go_on(Adam([first_alone], 0.5), [first_alone]),
+        *go_on(Adam([second_alone], 0.1, (0.5, 0.5)), [second_alone]),
+    ]
+
+
+def test_the_learning_rate_can_be_set_in_two_ways():
+    params = parameters()
+    optimiser = SGD([{"params": params[0]}, {"params": params[1], "lr": 0.5}], lr=0.25)
+    assert optimiser.lr == 0.25
+    optimiser.param_groups[0]["lr"] = 0.125
+    assert optimiser.lr == 0.125
+    optimiser.lr = 0.0
+    assert [g["lr"] for g in optimiser.param_groups] == [0.0, 0.0]
+    before = [p.value.tolist() for p in params]
+    assert go_on(optimiser, params) == before
+    with pytest.raises(ArgumentError, match="-1"):
+        optimiser.lr = -1.0
+    assert optimiser.lr == 0.0
+
+
+def test_momentum_switched_on_later():
+    params = parameters()
+    optimiser = SGD(params, lr=0.01)
+    go_on(optimiser, params)
+    assert optimiser.state == {}
+    optimiser.param_groups[0]["momentum"] = 0.5
+    start = [Parameter(p.value.detach()) for p in params]
+    assert go_on(optimiser, params) == go_on(SGD(start, lr=0.01, momentum=0.5), start)
+
+
+def test_a_closure_computes_the_loss_anew():
+    weight = Parameter(make([2.0]))
+    optimiser = SGD([weight], lr=0.25)
+
+    def closure():
+        assert minitorch.is_grad_enabled()
+        optimiser.zero_grad()
+        loss = (weight.value * weight.value).sum()
+        loss.backward()
+        return loss
+
+    with minitorch.no_grad():
+        assert optimiser.step(closure).item() == 4.0
+    assert weight.value[0] == 1.0
+    assert optimiser.step() is None
+
+
+@every_kind
+def test_scalars_move_as_tensors_do(make_optimiser):
+    scalar, tensor = Parameter(Scalar(1.5)), Parameter(make([1.5]))
+    assert go_on(make_optimiser([scalar]), [scalar], 10) == [
+        pytest.approx(go_on(make_optimiser([tensor]), [tensor], 10)[0][0], rel=1e-12)
+    ]
+    assert isinstance(scalar.value, Scalar)
+
+
+def test_a_variance_that_rounding_takes_below_zero():
+    """A constant gradient has none, and its root must not become NaN."""
+    weight = Parameter(make([1.0, 0.3], dtype="float32"))
+    optimiser = RMSprop([weight], lr=1e-6, alpha=0.5, centered=True)
+    for _ in range(60):
+        optimiser.zero_grad()
+        (weight.value * make([0.1, 7.7], dtype="float32")).sum().backward()
+        optimiser.step()
+    assert np.isfinite(weight.value.to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda p: SGD(p, math.nan),
+        lambda p: SGD(p, 1.0, momentum=-0.1),
+        lambda p: SGD(p, 1.0, 0.9, 0.1, nesterov=True),
+        lambda p: SGD(p, weight_decay=-1.0),
+        lambda p: Adam(p, eps=-1e-8),
+        lambda p: Adam(p, betas=(0.9, 1.0)),
+        lambda p: AdamW(p, weight_decay=-0.1),
+        lambda p: RMSprop(p, alpha=1.5),
+        lambda p: RMSprop(p, momentum=-1.0),
+        lambda p: Adadelta(p, rho=-0.1),
+        lambda p: SGD([{"params": p, "lr": -1.0}]),
+        lambda p: SGD([{"params": p, "learning_rate": 1.0}]),
+        lambda p: SGD([{"params": p}, {"params": p}]),
+        lambda p: SGD([*p, *p]),
+        lambda p: SGD([{"params": []}]),
+        lambda p: SGD([q.value for q in p]),
+    ],
+)
+def test_mistakes(mistake):
+    with pytest.raises(ArgumentError):
+        mistake(parameters())
+
+
+# --- saving --------------------------------------------------------------------------------------------------
+
+
+@every_kind
+@pytest.mark.parametrize("kind", ["tensors", "scalars"])
+def test_going_on_from_a_saved_state_gives_the_same_bits(make_optimiser, kind):
+    def fresh():
+        return parameters() if kind == "tensors" else [Parameter(Scalar(1.5)), Parameter(Scalar(-2.0))]
+
+    whole = fresh()
+    optimiser = make_optimiser(whole)
+    expected = go_on(optimiser, whole, 6)
+
+    halved = fresh()
+    first = make_optimiser(halved)
+    go_on(first, halved)
+    saved = first.state_dict()
+    go_on(first, [], 1)  # what comes after does not reach the copy
+    second = make_optimiser(halved)
+    second.load_state_dict(saved)
+    assert go_on(second, halved) == expected
+
+
+def test_a_state_has_the_structure_of_pytorchs():
+    params = parameters()
+    optimiser = Adam([{"params": [params[1]]}, {"params": [params[0]], "lr": 0.5}])
+    assert optimiser.state_dict()["state"] == {}
+    go_on(optimiser, params, 2)
+    saved = optimiser.state_dict()
+    assert [g["params"] for g in saved["param_groups"]] == [[0], [1]]
+    assert [g["lr"] for g in saved["param_groups"]] == [1e-3, 0.5]
+    assert [sorted(entries) for entries in saved["state"].values()] == [["exp_avg", "exp_avg_sq", "step"]] * 2
+    assert saved["state"][0]["step"] == 2
+    assert saved["state"][0]["exp_avg"].shape == (3,)
+    saved["state"][0]["exp_avg"]._tensor._storage[:] = 7.0
+    assert optimiser.state[0]["exp_avg"].tolist() != [7.0] * 3
+
+
+def test_a_state_goes_through_a_file(tmp_path):
+    """Averages as arrays in safetensors, the rest as JSON, which turns tuples into lists and numbers into names."""
+    params = parameters()
+    optimiser = Adam(params, lr=0.1)
+    go_on(optimiser, params)
+    saved = optimiser.state_dict()
+    arrays = {f"{i}.{name}": x for i, s in saved["state"].items() for name, x in s.items() if name != "step"}
+    counts = {i: s["step"] for i, s in saved["state"].items()}
+    save(tmp_path / "state.safetensors", arrays, {"groups": saved["param_groups"], "counts": counts})
+
+    found, metadata = load(tmp_path / "state.safetensors")
+    state = {i: {"step": count} for i, count in metadata["counts"].items()}
+    for key, array in found.items():
+        i, _, name = key.partition(".")
+        state[i][name] = array
+    copies = [Parameter(p.value.detach()) for p in params]
+    loaded = Adam(copies)
+    loaded.load_state_dict({"state": state, "param_groups": metadata["groups"]})
+    assert loaded.param_groups[0]["betas"] == (0.9, 0.999)
+    assert go_on(loaded, copies) == go_on(optimiser, params)
+
+
+def test_a_state_that_does_not_fit_changes_nothing():
+    params = parameters()
+    optimiser = SGD(params, lr=0.1, momentum=0.9)
+    go_on(optimiser, params, 1)
+    before = optimiser.state_dict()
+    good = optimiser.state_dict()
+    wrong_shape = {**good, "state": {0: {"step": 1, "momentum_buffer": np.zeros(5)}}}
+    wrong_rate = {**good, "param_groups": [{**good["param_groups"][0], "lr": -1.0}]}
+    wrong_count = {**good, "param_groups": [{**good["param_groups"][0], "lr": 0.5, "params": [0]}]}
+    for state, error in ((wrong_shape, ShapeError), (wrong_rate, ArgumentError), (wrong_count, ShapeError)):
+        with pytest.raises(error):
+            optimiser.load_state_dict(state)
+    after = optimiser.state_dict()
+    assert after["param_groups"] == before["param_groups"]
+    assert {i: s["momentum_buffer"].tolist() for i, s in after["state"].items()} == {
+        i: s["momentum_buffer"].tolist() for i, s in before["state"].items()
+    }
+
+
+def test_a_loaded_average_becomes_like_its_parameter():
+    weight = Parameter(make([1.0, 2.0], BACKENDS["fast"], "float32"))
+    optimiser = SGD([weight], momentum=0.9)
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": {0: {"momentum_buffer": make([3.0, 4.0])}}, "param_groups": groups})
+    found = optimiser.state[0]["momentum_buffer"]
+    assert (found.dtype, found.backend) == (np.float32, BACKENDS["fast"])
+    assert found.tolist() == [3.0, 4.0]
+    assert optimiser.state[0]["step"] == 1
+
+
+# --- while a step is traced ----------------------------------------------------------------------------------
+
+
+class Unseen(float):
+    """A number to calculate with and not to look at."""
+
+    def _refused(self, *_):
+        raise AssertionError("the value of a number was asked for")
+
+    __bool__ = __int__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refused
+    __hash__ = None
+
+
+def unseen_arithmetic(name):
+    exact = getattr(float, name)
+    return lambda *operands: Unseen(exact(*(float(x) for x in operands)))
+
+
+for operation in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow", "neg"):
+    setattr(Unseen, f"__{operation}__", unseen_arithmetic(f"__{operation}__"))
+
+
+class Watcher:
+    """A tracer that lets everything run and writes down which cells were met."""
+
+    def __init__(self):
+        self.was_read, self.was_written, self.was_asked = set(), set(), set()
+
+    def lift(self, inputs):
+        return inputs
+
+    def _value(self, holder, key):
+        return holder[key] if isinstance(holder, dict) else getattr(holder, key)
+
+    def read(self, holder, key):
+        self.was_read.add(key)
+        value = self._value(holder, key)
+        if isinstance(value, tuple):
+            return tuple(Unseen(x) for x in value)
+        return Unseen(value) if isinstance(value, (int, float)) else value
+
+    def write(self, holder, key, value):
+        self.was_written.add(key)
+        value = float(value) if isinstance(value, Unseen) else value
+        if isinstance(holder, dict):
+            assert key in holder, "the structure of the state changes"
+            holder[key] = value
+        else:
+            setattr(holder, key, value)
+
+    def is_set(self, holder, key):
+        self.was_asked.add(key)
+        return bool(self._value(holder, key))
+
+
+@every_kind
+def test_a_traced_step_looks_at_nothing_and_reads_everything_as_cells(make_optimiser, monkeypatch):
+    plain, traced = parameters(), parameters()
+    expected = go_on(make_optimiser(plain), plain)
+    optimiser = make_optimiser(traced)
+    watcher = Watcher()
+
+    def refuse(self):
+        raise AssertionError("the value of a tensor was asked for")
+
+    monkeypatch.setattr(tracing, "tracer", watcher)
+    with monkeypatch.context() as patch:
+        for name in ("item", "to_numpy", "__float__", "__bool__"):
+            patch.setattr(minitorch.Tensor, name, refuse)
+        for _ in range(3):
+            optimiser.zero_grad()
+            differentiate(traced)
+            optimiser.step()
+    monkeypatch.setattr(tracing, "tracer", None)
+
+    assert [p.value.tolist() for p in traced] == expected
+    settings = set(optimiser.param_groups[0]) - {"params"}
+    unused = {key for key in settings if not optimiser.param_groups[0][key]}
+    assert settings - unused <= watcher.was_read | watcher.was_asked
+    assert watcher.was_written == {"_value", *(name for entries in optimiser.state.values() for name in entries)}
+
+
+@every_kind
+def test_the_state_is_whole_after_the_first_step(make_optimiser):
+    params = parameters()
+    optimiser = make_optimiser(params)
+    go_on(optimiser, params, 1)
+    first = {i: sorted(entries) for i, entries in optimiser.state.items()}
+    go_on(optimiser, params, 3)
+    assert {i: sorted(entries) for i, entries in optimiser.state.items()} == first
