@@ -10,7 +10,6 @@ Medians of several rounds in which the implementations take turns.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import minitorch
-from benchmarks.report import in_turns, in_words, machine, save, table
+from benchmarks.report import in_turns, machine, measure_and_print, table
 from minitorch.doctor import sgemm_peak
 from minitorch.fast_conv import tensor_conv2d
 from minitorch.fast_ops import tensor_map, tensor_matrix_multiply, tensor_reduce, tensor_zip
@@ -258,14 +257,5 @@ def summary(results: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    results = measure(parser.parse_args().rounds)
-    save("kernels", results)
-    print(summary(results), in_words(results["machine"]), sep="\n\n")
-
-
 if __name__ == "__main__":
-    main()
+    measure_and_print("kernels", __doc__, 9, measure, summary)

@@ -24,14 +24,16 @@ import numpy as np
 import minitorch
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "project"))
 
 from decision_boundary import Picture  # noqa: E402
 from run_fast_tensor import FastTrain  # noqa: E402
 
+from benchmarks.report import put_between_markers  # noqa: E402
+
 POINTS = 50
 WIDTHS = (100, 200)
-BEGIN, END = "<!-- points:begin -->", "<!-- points:end -->"
 
 
 @dataclass
@@ -108,26 +110,13 @@ def table(results: Sequence[Result], seed: int) -> str:
     return "\n".join(lines)
 
 
-def put_between_markers(path: Path, text: str) -> bool:
-    """Replace what a file has between the two markers, and tell whether it has them."""
-    if not path.exists():
-        return False
-    page = path.read_text(encoding="utf-8")
-    before, found, rest = page.partition(BEGIN)
-    _, closed, after = rest.partition(END)
-    if not (found and closed):
-        return False
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-    return True
-
-
-PAGE = f"""# The point sets
+PAGE = """# The point sets
 
 Every point set of the course, learned by three layers on compiled kernels. `python benchmarks/points.py` writes this
 page and the picture.
 
-{BEGIN}
-{END}
+<!-- points:begin -->
+<!-- points:end -->
 
 ![The points, and the sides that the networks gave to each class](images/points.png)
 """
@@ -152,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     picture.save(docs / "images" / "points.png")
     (docs / "points.md").write_text(PAGE, encoding="utf-8")
     for page in (docs / "points.md", ROOT / "README.md"):
-        if put_between_markers(page, table(results, args.seed)):
+        if put_between_markers(page, "points", table(results, args.seed)):
             print(f"The table is in {page.relative_to(ROOT)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -19,6 +20,9 @@ from minitorch.doctor import processor_model, usable_cores
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("numpy", "numba", "scipy", "torch")
+
+Measure = Callable[[int], dict[str, Any]]
+Summary = Callable[[dict[str, Any]], str]
 
 
 def machine() -> dict[str, Any]:
@@ -118,3 +122,20 @@ def put_between_markers(path: Path, name: str, text: str) -> bool:
         return False
     path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
     return True
+
+
+def measure_and_print(name: str, about: str | None, rounds: int, measure: Measure, summary: Summary) -> None:
+    """Be the command line of one benchmark: measure, keep the results and print them.
+
+    Args:
+        name: which file in ``results/`` they are kept in.
+        about: what ``--help`` says.
+        rounds: how often each measurement is made unless ``--rounds`` says otherwise.
+        measure: gives the results of so many rounds.
+        summary: puts them in words and tables.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    results = measure(parser.parse_args().rounds)
+    save(name, results)
+    print(summary(results), in_words(results["machine"]), sep="\n\n")

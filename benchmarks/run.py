@@ -13,17 +13,12 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import kernels, lenet, startup
-from benchmarks.report import ROOT, in_words, load, put_between_markers, save
-
-Measure = Callable[[int], dict[str, Any]]
-Summary = Callable[[dict[str, Any]], str]
+from benchmarks.report import ROOT, Measure, Summary, in_words, load, put_between_markers, save
 
 PARTS: dict[str, tuple[str, Measure, Summary]] = {
     "lenet": ("LeNet, an epoch", lenet.measure, lenet.summary),

@@ -9,7 +9,6 @@ a second run loads what the first one kept.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -23,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.digits import find_digits
-from benchmarks.report import ROOT, in_words, machine, save, table
+from benchmarks.report import ROOT, machine, measure_and_print, table
 
 # What `import minitorch` leaves alone: slow, optional, or needed by few.
 HEAVY = ("scipy.linalg", "matplotlib", "torch", "PIL", "pandas", "mlxtend", "safetensors", "threadpoolctl", "ssl")
@@ -112,14 +111,5 @@ def summary(results: dict[str, Any]) -> str:
     )
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    results = measure(parser.parse_args().rounds)
-    save("startup", results)
-    print(summary(results), in_words(results["machine"]), sep="\n\n")
-
-
 if __name__ == "__main__":
-    main()
+    measure_and_print("startup", __doc__, 5, measure, summary)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.report import put_between_markers
+
 ROOT = Path(__file__).parents[2]
+BEGIN, END = "<!-- points:begin -->", "<!-- points:end -->"
 
 
 @pytest.fixture
@@ -29,24 +32,24 @@ def test_a_row_for_each_result(points):
     assert "seed 3" in rows[-1]
 
 
-def test_only_what_is_between_the_markers_changes(points, tmp_path):
+def test_only_what_is_between_the_markers_changes(tmp_path):
     page = tmp_path / "README.md"
-    assert not points.put_between_markers(page, "table")
+    assert not put_between_markers(page, "points", "table")
     assert not page.exists()
     page.write_text("no markers")
-    assert not points.put_between_markers(page, "table")
+    assert not put_between_markers(page, "points", "table")
     assert page.read_text() == "no markers"
-    page.write_text(f"before\n{points.BEGIN}\nold\n{points.END}\nafter\n")
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     for _ in range(2):
-        assert points.put_between_markers(page, "| new |")
-        assert page.read_text() == f"before\n{points.BEGIN}\n| new |\n{points.END}\nafter\n"
+        assert put_between_markers(page, "points", "| new |")
+        assert page.read_text() == f"before\n{BEGIN}\n| new |\n{END}\nafter\n"
 
 
 def test_every_point_set_is_trained_drawn_and_written(points, tmp_path, monkeypatch):
     monkeypatch.setattr(points, "ROOT", tmp_path)
     monkeypatch.setattr(points, "WIDTHS", (1, 2))
     monkeypatch.setattr(points, "SETTINGS", dict.fromkeys(points.SETTINGS, points.Setting(0.1, 2)))
-    (tmp_path / "README.md").write_text(f"# Title\n{points.BEGIN}{points.END}\n")
+    (tmp_path / "README.md").write_text(f"# Title\n{BEGIN}{END}\n")
     points.main(["--seed", "1"])
     for page in ("docs/points.md", "README.md"):
         rows = [line for line in (tmp_path / page).read_text().splitlines() if line.startswith("| ")][1:]
