@@ -7,8 +7,9 @@ beside the current one, as the course writes them (``module-3-ada module-4-ada``
 ``files_to_sync.txt``, one path a line, beside this script.
 
 A file that DEST lacks is copied. A file that DEST has with other contents is kept, because it may be work of your
-own; ``--force`` overwrites it. The exit status is 0 when DEST now holds every listed file as SOURCE has it, 1 when a
-file was kept or SOURCE lacks it, and 2 when nothing could be done at all.
+own; ``--force`` overwrites it. A file that only DEST has stays as it is. The exit status is 0 when DEST now holds every
+listed file, as SOURCE has it if SOURCE has it; 1 when a file was kept or both lack it; 2 when nothing could be done at
+all.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ OUTCOMES = {
     "overwritten": "overwritten",
     "same": "already the same",
     "kept": "kept: the destination's file differs (--force overwrites it)",
-    "missing": "missing: the source has no such file",
+    "own": "not in the source: the destination's stays",
+    "missing": "missing: neither the source nor the destination has it",
 }
 
 
@@ -64,7 +66,7 @@ def read_list(path: Path) -> list[str]:
 def sync_file(source: Path, dest: Path, *, force: bool = False) -> str:
     """Carry one file over and name what became of it: one of the keys of ``OUTCOMES``."""
     if not source.is_file():
-        return "missing"
+        return "own" if dest.is_file() else "missing"
     if not dest.exists():
         dest.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, dest)

@@ -44,7 +44,7 @@ def test_copies_what_is_new_and_keeps_what_differs(modules, arguments):
         "minitorch/changed.py: kept: the destination's file differs (--force overwrites it)",
         "minitorch/equal.py: already the same",
         "tests/new.py: copied",
-        "3 files: 1 copied, 0 overwritten, 1 same, 1 kept, 0 missing",
+        "3 files: 1 copied, 0 overwritten, 1 same, 1 kept, 0 own, 0 missing",
     ]
 
 
@@ -56,16 +56,26 @@ def test_force_overwrites_and_a_second_run_finds_nothing_to_do(modules):
     assert (dest / "minitorch/changed.py").read_text() == "from_source = 1\n"
     second = run(dest, source, dest)
     assert second.returncode == 0
-    assert second.stdout.endswith("3 files: 0 copied, 0 overwritten, 3 same, 0 kept, 0 missing\n")
+    assert second.stdout.endswith("3 files: 0 copied, 0 overwritten, 3 same, 0 kept, 0 own, 0 missing\n")
 
 
-def test_names_a_file_that_the_source_lacks(modules):
+def test_names_a_file_that_both_lack(modules):
     source, dest = modules
     (source / "tests/new.py").unlink()
     result = run(dest, source, dest, "--force")
     assert result.returncode == 1
-    assert "tests/new.py: missing: the source has no such file" in result.stdout
+    assert "tests/new.py: missing: neither the source nor the destination has it" in result.stdout
     assert not (dest / "tests").exists()
+
+
+def test_a_file_that_only_the_destination_has_stays(modules):
+    """A finished repository has files that a learner's earlier module never had."""
+    source, dest = modules
+    (source / "minitorch/changed.py").unlink()
+    result = run(dest, source, dest, "--force")
+    assert result.returncode == 0
+    assert "minitorch/changed.py: not in the source: the destination's stays" in result.stdout
+    assert (dest / "minitorch/changed.py").read_text() == "my_own_work = 1\n"
 
 
 def test_equal_size_and_time_are_not_equal_contents(modules):
@@ -106,6 +116,22 @@ def test_a_list_cannot_lead_out_of_the_module(modules, outside):
 def test_the_list_names_files_that_exist_each_once():
     listed = (ROOT / "files_to_sync.txt").read_text().splitlines()
     assert sorted(set(listed)) == listed
-    # A learner's module 3 has two files to carry over that this repository may not have.
-    course_only = {"minitorch/cuda_ops.py", "tests/test_tensor_general.py"}
-    assert {file for file in listed if not (ROOT / file).is_file()} <= course_only
+    assert [file for file in listed if not (ROOT / file).is_file()] == []
+
+
+def test_a_module_of_the_courses_kind_is_carried_into_this_repository(tmp_path):
+    """What a learner brings from module 3: what is missing here is added, and nothing here is lost."""
+    source, dest = tmp_path / "Module-3", tmp_path / "Module-4"
+    for file in ("minitorch/operators.py", "minitorch/tensor.py", "project/run_manual.py"):
+        (source / file).parent.mkdir(parents=True, exist_ok=True)
+        (source / file).write_text("learned = 1\n")
+    for file in ("files_to_sync.txt", "sync_previous_module.py", *(ROOT / "files_to_sync.txt").read_text().split()):
+        (dest / file).parent.mkdir(parents=True, exist_ok=True)
+        (dest / file).write_bytes((ROOT / file).read_bytes())
+    (dest / "project/run_manual.py").unlink()
+    result = run(dest, "Module-3", "Module-4")
+    assert result.returncode == 1
+    assert (dest / "project/run_manual.py").read_text() == "learned = 1\n"
+    assert (dest / "minitorch/tensor.py").read_bytes() == (ROOT / "minitorch/tensor.py").read_bytes()
+    assert "1 copied, 0 overwritten, 0 same, 2 kept," in result.stdout
+    assert result.stdout.endswith(" 0 missing\n")
