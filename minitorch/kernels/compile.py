@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Collection
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -38,7 +38,9 @@ if "OMP_WAIT_POLICY" not in os.environ:
 import numba
 from numba.core import config
 from numba.core.caching import FunctionCache
+from numba.core.registry import CPUDispatcher
 
+from ..errors import BackendError
 from ..paths import cache_folder
 
 __all__ = ["PARALLEL_WORK", "Kernel", "bind", "is_ours", "jit", "jit_element", "kernel"]
@@ -180,9 +182,12 @@ def _disk_cache(fn: FunctionType, folder: Path) -> FunctionCache:
 def jit(fn: FunctionType, *, keep: bool = True, **options: Any) -> Any:
     """Make a Numba dispatcher that compiles lazily and, with ``keep``, keeps its machine code on disk.
 
-    Division follows IEEE 754 (``error_model="numpy"``): ``1 / 0`` is infinity, as in every array library.
+    Division follows IEEE 754 (``error_model="numpy"``): ``1 / 0`` is infinity, as in every array library. With
+    ``parallel=True`` the dispatcher minds threads and forks, as :class:`_ParallelDispatcher` says.
     """
     dispatcher: Any = numba.njit(error_model="numpy", **options)(fn)
+    if options.get("parallel") and hasattr(dispatcher, "enable_caching"):
+        dispatcher.__class__ = _ParallelDispatcher
     # NUMBA_DISABLE_JIT hands back the plain function, which has nothing to keep.
     if keep and hasattr(dispatcher, "enable_caching") and (folder := kernel_folder()) is not None:
         dispatcher._cache = _disk_cache(fn, folder)
@@ -259,6 +264,23 @@ def _threading_layer() -> str:
 threads = _Threads()
 
 
+class _ParallelDispatcher(CPUDispatcher):
+    """A Numba dispatcher whose parallel regions neither meet in the workqueue layer nor run where they would be killed.
+
+    The course's kernels (``tensor_map`` and its relatives) are such objects, called from anywhere.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if threads.forked:
+            raise BackendError(
+                f"{self.__name__}: a parallel kernel cannot run in a forked child of a process whose worker threads "
+                'were running. Start the child with multiprocessing.get_context("spawn"), or compute with tensors on '
+                "FastBackend, which use one core here."
+            )
+        run = super().__call__
+        return threads.call(partial(run, **kwargs) if kwargs else run, args)
+
+
 class Kernel:
     """A function over arrays, compiled on first use: once for one core, once for all of them.
 
@@ -300,7 +322,7 @@ class Kernel:
         """Run on one core when ``work``, counted in element operations, is small, and on all of them otherwise."""
         if work < PARALLEL_WORK or threads.forked:
             return self.serial(*args)
-        return threads.call(self.parallel, args)
+        return self.parallel(*args)
 
     def __repr__(self) -> str:
         return f"Kernel({self.fn.__module__}.{self.fn.__qualname__})"

@@ -310,6 +310,50 @@ def test_a_forked_child_of_a_process_that_ran_a_public_dispatcher():
 
 
 @needs_fork
+def test_a_public_dispatcher_says_what_to_do_in_a_forked_child():
+    """OpenMP would end the child without a word."""
+    code = """
+        from minitorch.fast_ops import tensor_map
+        negate, out, x = tensor_map(minitorch.operators.neg), minitorch.zeros((3,)), minitorch.ones((3,))
+        negate(*out.tuple(), *x.tuple())
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            try:
+                negate(*out.tuple(), *x.tuple())
+            except minitorch.BackendError as error:
+                print('get_context("spawn")' in str(error), "_tensor_map_neg" in str(error), flush=True)
+            os._exit(0)
+        print(os.waitpid(child, 0)[1], out.tolist() == [-1.0] * 3)
+    """
+    assert run(code) == ["True", "True", "0", "True"]
+
+
+def test_two_threads_call_public_dispatchers_on_workqueue():
+    code = """
+        from minitorch.fast_conv import tensor_conv1d
+        from minitorch.fast_ops import tensor_matrix_multiply
+        right = []
+        def work(kernel, out_shape, a_shape, b_shape, more):
+            out, a, b = minitorch.zeros(out_shape), minitorch.ones(a_shape), minitorch.ones(b_shape)
+            for _ in range(300):
+                kernel(*out.tuple(), *more[:1], *a.tuple(), *b.tuple(), *more[1:])
+            right.append(len(set(out.to_numpy().reshape(-1).tolist())))
+        shapes = [
+            (tensor_matrix_multiply, (1, 40, 40), (1, 40, 40), (1, 40, 40), ()),
+            (tensor_conv1d, (8, 8, 20), (8, 4, 20), (8, 4, 1), (1280, False)),
+        ]
+        workers = [threading.Thread(target=work, args=arguments) for arguments in shapes]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        print(threads.layer, right)
+    """
+    assert run(code, NUMBA_NUM_THREADS="2", NUMBA_THREADING_LAYER="workqueue") == ["workqueue", "[1,", "1]"]
+
+
+@needs_fork
 def test_a_forked_child_of_a_process_without_workers_starts_its_own():
     code = """
         sys.stdout.flush()
