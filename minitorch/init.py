@@ -143,6 +143,9 @@ def xavier_normal(
 
     The standard deviation is $\mathrm{gain} \sqrt{2 / (n_\mathrm{in} + n_\mathrm{out})}$; arguments, errors and source
     are the same.
+
+    >>> xavier_normal((4, 2)).shape
+    (4, 2)
     """
     return normal(shape, 0.0, gain * math.sqrt(2.0 / sum(_fans(shape))), dtype, backend)
 
@@ -189,7 +192,10 @@ def kaiming_normal(
 ) -> Tensor:
     r"""Draw a weight from the normal distribution of deviation $\mathrm{gain} / \sqrt{n}$.
 
-    Arguments and source are those of :func:`kaiming_uniform`.
+    Arguments, errors and source are those of :func:`kaiming_uniform`.
+
+    >>> kaiming_normal((4, 2, 3), nonlinearity="relu").shape
+    (4, 2, 3)
     """
     return normal(shape, 0.0, _kaiming_deviation(shape, a, mode, nonlinearity), dtype, backend)
 

@@ -348,6 +348,15 @@ class Adam(Optimizer):
 
     Raises:
         ArgumentError: an argument is out of range, or there are no parameters.
+
+    The first step is of the size $\eta$, whatever the gradient:
+
+    >>> weight = Parameter(Scalar(3.0))
+    >>> optimiser = Adam([weight], lr=0.5)
+    >>> (weight.value * 1000.0).backward()
+    >>> optimiser.step()
+    >>> round(weight.value.data, 6)
+    2.5
     """
 
     def __init__(
@@ -414,6 +423,15 @@ class AdamW(Adam):
 
     Raises:
         ArgumentError: an argument is out of range, or there are no parameters.
+
+    Where there is no slope, the decay alone is left:
+
+    >>> weight = Parameter(Scalar(3.0))
+    >>> optimiser = AdamW([weight], lr=0.5, weight_decay=0.5)
+    >>> (weight.value * 0.0).backward()
+    >>> optimiser.step()
+    >>> weight.value.data
+    2.25
     """
 
     def __init__(
@@ -450,6 +468,13 @@ class RMSprop(Optimizer):
 
     Raises:
         ArgumentError: an argument is out of range, or there are no parameters.
+
+    >>> weight = Parameter(Scalar(3.0))
+    >>> optimiser = RMSprop([weight], lr=0.5, alpha=0.75)
+    >>> (weight.value * 1000.0).backward()
+    >>> optimiser.step()
+    >>> round(weight.value.data, 6)
+    2.0
     """
 
     def __init__(
@@ -513,6 +538,13 @@ class Adadelta(Optimizer):
 
     Raises:
         ArgumentError: an argument is out of range, or there are no parameters.
+
+    >>> weight = Parameter(Scalar(3.0))
+    >>> optimiser = Adadelta([weight], rho=0.75, eps=0.25)
+    >>> (weight.value * 1000.0).backward()
+    >>> optimiser.step()
+    >>> round(weight.value.data, 6)
+    2.0
     """
 
     def __init__(

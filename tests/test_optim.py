@@ -547,6 +547,7 @@ def test_a_traced_step_looks_at_nothing_and_reads_everything_as_cells(make_optim
     settings = set(optimiser.param_groups[0]) - {"params"}
     unused = {key for key in settings if not optimiser.param_groups[0][key]}
     assert settings - unused <= watcher.was_read | watcher.was_asked
+    assert watcher.was_written <= watcher.was_read
     assert watcher.was_written == {"_value", *(name for entries in optimiser.state.values() for name in entries)}
 
 
