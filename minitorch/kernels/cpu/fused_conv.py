@@ -30,32 +30,48 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .conv import LANES, PLACES, _add_1x4, _add_4x4, _clear, _compiled, _parts
+from ..compile import jit
+from .conv import PLACES
+from .vectors import (
+    LANES,
+    add,
+    at_least,
+    broadcast,
+    choose,
+    counting,
+    element,
+    fill,
+    goes_before,
+    larger,
+    load,
+    load_part,
+    multiply_add,
+    store,
+    store_element,
+    store_part,
+    total,
+    where_positive,
+)
 
-__all__ = ["Plan", "conv_forward", "conv_pool_forward", "plan_conv"]
+__all__ = ["Plan", "conv_grad_weight", "convolve", "plan_conv"]
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
+# Sums over places may be regrouped; NaN and infinity keep their meaning.
+FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+
+
+def _compiled(fn: Any) -> Any:
+    # Called from compiled code alone, so without the ways in for Python, which take a quarter of the compile time.
+    return jit(fn, keep=False, fastmath=FASTMATH, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
 # The order of the numbers in a plan; the distances of the taps follow them.
-(
-    GROUP,
-    PHASES,
-    IMAGES,
-    BANDS,
-    ALL_BANDS,
-    STRIDE,
-    PLANE,
-    TOP,
-    LEFT,
-    PLACES_ROUNDED,
-    RESULTS,
-    ROWS,
-    WIDTH,
-    POOL_WIDTH,
-    RELU,
-) = range(15)
-TAPS = 15
+GROUP, PHASES, IMAGES, BANDS, ALL_BANDS, STRIDE, PLANE, TOP, LEFT, PLACES_ROUNDED, RESULTS = range(11)
+ROWS, PACKED, END, CHANNELS, WIDTH, POOL_WIDTH, WINDOWS, RELU, GRADIENT, MASK_INPUT, MASK_GRADIENT, TRANSPOSED, TAPS = (
+    range(11, 24)
+)
 
 
 class Plan(NamedTuple):
@@ -69,212 +85,318 @@ class Plan(NamedTuple):
 
 
 @_compiled
-def _lay_out(rows, x, plan, b0, b1, band):
-    """Write the input rows that a tile sees, ``channel x phase x image x band x column``, and zeros around them."""
-    phases, images, bands, stride, plane = plan[PHASES], plan[IMAGES], plan[BANDS], plan[STRIDE], plan[PLANE]
-    group, left = plan[GROUP], plan[LEFT]
-    _, channels, height, width = x.shape
-    flat = x.reshape(-1)
-    start = max(left, 0)
-    n = min(width, left + stride) - start
-    _clear(rows, 0, rows.size)
-    for c in range(channels):
-        for b in range(b0, b1):
-            image = (b * channels + c) * height
-            for i in range(bands):
-                first = (band + i) * group + plan[TOP]
-                to = c * plane + ((b - b0) * bands + i) * stride + start - left
-                for u in range(max(0, -first), min(phases, height - first)):
-                    at = to + u * images * bands * stride
-                    source = (image + first + u) * width + start
-                    target, origin = rows[at : at + n], flat[source : source + n]
-                    for p in range(n):
-                        target[p] = origin[p]
+def _clear(a, start, end):
+    """Set elements ``start`` to ``end``, a multiple of ``LANES``, to zero."""
+    zero = fill(a.dtype.type(0))
+    for p in range(start, end, LANES):
+        store(a, p, zero)
 
 
 @_compiled
-def _pack(packed, w):
-    """Write the weight as rows of taps, filled up with zeros to whole blocks of four by four."""
-    rows, taps = w.shape[0], w[0].size
-    flat = w.reshape(-1)
-    for o in range(packed.shape[0]):
-        for k in range(packed.shape[1]):
-            packed[o, k] = flat[o * taps + k] if o < rows and k < taps else 0
+def _copy(to, at, source, start, n):
+    for p in range(0, n, LANES):
+        store_part(to, at + p, load_part(source, start + p, n - p), n - p)
+
+
+@_compiled
+def _copy_where(to, at, source, start, n, y):
+    """Copy ``n`` elements, and zeros in the place of those where ``y`` is not positive."""
+    for p in range(0, n, LANES):
+        part = where_positive(load_part(y, start + p, n - p), load_part(source, start + p, n - p))
+        store_part(to, at + p, part, n - p)
+
+
+@_compiled
+def _lay_out(scratch, x, y, plan, b0, b1, band):
+    """Write the input rows that a tile sees, ``channel x phase x image x band x column``, and zeros around them."""
+    bands, stride, left = plan[BANDS], plan[STRIDE], plan[LEFT]
+    channels, height, width = x.shape[1], x.shape[2], x.shape[3]
+    line = plan[IMAGES] * bands * stride
+    start, masked = max(left, 0), plan[MASK_INPUT]
+    n = min(width, left + stride) - start
+    _clear(scratch, 0, plan[ROWS])
+    for c in range(channels):
+        for b in range(b0, b1):
+            for i in range(bands):
+                first = (band + i) * plan[GROUP] + plan[TOP]
+                to = c * plan[PLANE] + ((b - b0) * bands + i) * stride + start - left
+                at = ((b * channels + c) * height + first) * width + start
+                for u in range(max(0, -first), min(plan[PHASES], height - first)):
+                    if masked:
+                        _copy_where(scratch, to + u * line, x, at + u * width, n, y)
+                    else:
+                        _copy(scratch, to + u * line, x, at + u * width, n)
 
 
 # --- a tile's products ---------------------------------------------------------------------------------------
 
 
 @_compiled
-def _multiply(y, rows, taps, packed, bias, o, n):
-    """Compute output channels ``o`` to ``o + 4``, or as many as there are, for all places of a tile."""
-    count = min(4, bias.size - o)
-    for row in range(count):
-        y0, start = y[row, :n], bias[o + row]
-        for p in range(n):
-            y0[p] = start
-    for k in range(0, taps.size, 4):
-        if count == 1:
-            _add_1x4(y, 0, rows, taps, packed, o, k, n)
-        else:
-            # The rows of two or three channels are filled up to four.
-            _add_4x4(y, rows, taps, packed, o, k, n)
+def _pack(scratch, w, plan, out_channels):
+    """Write the weight tap by tap, four output channels side by side, with zeros in the place of missing ones."""
+    taps = plan.size - TAPS
+    area = w.shape[2] * w.shape[3]
+    # How far apart two output and two input channels of the weight are.
+    step_out, step_in = (area, area * out_channels) if plan[TRANSPOSED] else (taps, area)
+    for o in range((out_channels + 3) // 4 * 4):
+        to = plan[PACKED] + (o - o % 4) * taps + o % 4
+        for c in range(plan[CHANNELS]):
+            for k in range(area):
+                value = element(w, o * step_out + c * step_in + k) if o < out_channels else 0
+                store_element(scratch, to, value)
+                to += 4
+
+
+@_compiled
+def _multiply(scratch, bias, o, lowest, plan):
+    """Compute four output channels, from ``o`` on, for all places: sums over the taps, held in registers."""
+    last = bias.size - 1
+    taps = plan.size - TAPS
+    distance = plan[RESULTS]
+    low = fill(lowest)
+    for p in range(0, plan[PLACES_ROUNDED], 2 * LANES):
+        a0 = a1 = broadcast(bias, o)
+        b0 = b1 = broadcast(bias, min(o + 1, last))
+        c0 = c1 = broadcast(bias, min(o + 2, last))
+        d0 = d1 = broadcast(bias, min(o + 3, last))
+        at = plan[PACKED] + o * taps
+        for k in range(TAPS, plan.size):
+            tap = element(plan, k) + p
+            left, right = load(scratch, tap), load(scratch, tap + LANES)
+            w = broadcast(scratch, at)
+            a0, a1 = multiply_add(left, w, a0), multiply_add(right, w, a1)
+            w = broadcast(scratch, at + 1)
+            b0, b1 = multiply_add(left, w, b0), multiply_add(right, w, b1)
+            w = broadcast(scratch, at + 2)
+            c0, c1 = multiply_add(left, w, c0), multiply_add(right, w, c1)
+            w = broadcast(scratch, at + 3)
+            d0, d1 = multiply_add(left, w, d0), multiply_add(right, w, d1)
+            at += 4
+        to = plan[ROWS] + p
+        store(scratch, to, at_least(a0, low))
+        store(scratch, to + LANES, at_least(a1, low))
+        to += distance
+        store(scratch, to, at_least(b0, low))
+        store(scratch, to + LANES, at_least(b1, low))
+        to += distance
+        store(scratch, to, at_least(c0, low))
+        store(scratch, to + LANES, at_least(c1, low))
+        to += distance
+        store(scratch, to, at_least(d0, low))
+        store(scratch, to + LANES, at_least(d1, low))
+
+
+@_compiled
+def _lowest(scratch, relu):
+    """What results are raised to: zero for ReLU."""
+    return scratch.dtype.type(0) if relu else scratch.dtype.type(-np.inf)
 
 
 # --- what becomes of the results -----------------------------------------------------------------------------
 
 
 @_compiled
-def _write_rows(out, y, plan, b0, b1, band, o):
-    """Copy a tile's results to the output, through ReLU where it follows."""
-    group, images, bands, stride = plan[GROUP], plan[IMAGES], plan[BANDS], plan[STRIDE]
-    _, channels, height, width = out.shape
-    lowest = y.dtype.type(0) if plan[RELU] else y.dtype.type(-np.inf)
-    flat = out.reshape(-1)
+def _move_rows(scratch, out, y, plan, b0, b1, band, o):
+    """Copy four channels of a tile to the output; for the gradient of the weight, from there."""
+    bands, stride, gradient, masked = plan[BANDS], plan[STRIDE], plan[GRADIENT], plan[MASK_GRADIENT]
+    channels, height, width = out.shape[1], out.shape[2], out.shape[3]
+    line = plan[IMAGES] * bands * stride
     for row in range(min(4, channels - o)):
-        source = y[row]
         for b in range(b0, b1):
             for i in range(bands):
-                first = (band + i) * group
-                for a in range(min(group, height - first)):
-                    to = ((b * channels + o + row) * height + first + a) * width
-                    at = ((a * images + b - b0) * bands + i) * stride
-                    target, origin = flat[to : to + width], source[at : at + width]
-                    for p in range(width):
-                        target[p] = lowest if origin[p] < lowest else origin[p]
+                first = (band + i) * plan[GROUP]
+                there = ((b * channels + o + row) * height + first) * width
+                here = plan[ROWS] + row * plan[RESULTS] + ((b - b0) * bands + i) * stride
+                for _ in range(min(plan[GROUP], height - first)):
+                    if not gradient:
+                        _copy(out, there, scratch, here, width)
+                    elif masked:
+                        _copy_where(scratch, here, out, there, width, y)
+                    else:
+                        _copy(scratch, here, out, there, width)
+                    here += line
+                    there += width
 
 
 @_compiled
-def _compare_phases(best, place, y, line, group, width):
-    """Find the maximum of each column of a band, and its place: ``phase * width`` and the column's index in ``y``."""
-    for p in range(best.size):
-        best[p] = y[p]
-        place[p] = p
-    for a in range(1, group):
-        later, first = y[a * line : a * line + best.size], np.int32(a * width)
-        for p in range(best.size):
-            value, old = later[p], best[p]
-            larger = (not value <= old) & (old == old)  # true where only ``value`` is NaN
-            best[p] = value if larger else old
-            place[p] = first + np.int32(p) if larger else place[p]
+def _compare_phases(best, place, scratch, at, line, group, width):
+    """Find the maximum of each column of a band, and its place: ``phase * width`` and the column's index."""
+    for p in range(0, line, LANES):
+        most, where = load(scratch, at + p), counting(p)
+        for a in range(1, group):
+            value = load(scratch, at + a * line + p)
+            found = larger(value, most)
+            most, where = choose(found, value, most), choose(found, counting(a * width + p), where)
+        store(best, p, most)
+        store(place, p, where)
 
 
 @_compiled
-def _compare_columns(best, place, old_best, old_place, step):
+def _compare_columns(best, place, to, start, step, n):
     """Put together what begins at each column and what begins ``step`` columns further on."""
-    n = best.size
-    a, b = old_best[:n], old_best[step : step + n]
-    place_a, place_b = old_place[:n], old_place[step : step + n]
-    for p in range(n):
-        larger = (not b[p] <= a[p]) & (a[p] == a[p])
-        equal = (b[p] == a[p]) | ((b[p] != b[p]) & (a[p] != a[p]))
-        later = larger | (equal & (place_b[p] < place_a[p]))
-        best[p] = b[p] if later else a[p]
-        place[p] = place_b[p] if later else place_a[p]
+    for p in range(start, start + n, LANES):
+        here, place_here = load(best, p), load(place, p)
+        there, place_there = load(best, p + step), load(place, p + step)
+        found = goes_before(there, place_there, here, place_here)
+        store(best, to + p - start, choose(found, there, here))
+        store(place, to + p - start, choose(found, place_there, place_here))
 
 
 @_compiled
-def _pool(values, places, y, best, place, plan, b0, b1, band, o):
-    """Find the maxima of a tile's windows and their places in the image, through ReLU where it follows."""
-    group, images, bands, stride = plan[GROUP], plan[IMAGES], plan[BANDS], plan[STRIDE]
-    pool_width, relu, width = plan[POOL_WIDTH], plan[RELU], plan[WIDTH]
-    line = images * bands * stride
-    _, channels, windows_high, windows_wide = values.shape
-    n = (line + LANES - 1) // LANES * LANES
+def _pool(values, places, scratch, best, place, plan, b0, b1, band, o):
+    """Find the maxima of a tile's windows and their places in the image."""
+    bands, stride, pool_width, width = plan[BANDS], plan[STRIDE], plan[POOL_WIDTH], plan[WIDTH]
+    line = plan[IMAGES] * bands * stride
+    channels, windows_high, windows_wide = values.shape[1], values.shape[2], values.shape[3]
     for row in range(min(4, channels - o)):
-        now = 0
-        _compare_phases(best[now, :n], place[now, :n], y[row], line, group, width)
-        # Maxima of 1, 2, 4, ... columns, in as many steps as the width has bits.
+        _compare_phases(best, place, scratch, plan[ROWS] + row * plan[RESULTS], line, plan[GROUP], width)
+        # Maxima of 1, 2, 4, ... columns, in as many steps as the width has bits, in one half and the other.
+        now, other = 0, best.size // 2
         covered = 1
         while covered < pool_width:
             step = min(covered, pool_width - covered)
-            _compare_columns(best[1 - now, :n], place[1 - now, :n], best[now], place[now], step)
-            now = 1 - now
+            _compare_columns(best, place, other, now, step, line)
+            now, other = other, now
             covered += step
         for b in range(b0, b1):
             for i in range(min(bands, windows_high - band)):
                 start = ((b - b0) * bands + i) * stride
-                corner = (band + i) * group * width
+                to_place = (band + i) * plan[GROUP] * width - start
+                to = ((b * channels + o + row) * windows_high + band + i) * windows_wide
                 for j in range(windows_wide):
-                    left = j * pool_width
-                    value, where = best[now, start + left], place[now, start + left] - start
-                    # Behind ReLU all numbers of such a window are zero, and the first of them counts.
-                    empty = (relu != 0) & (value <= 0)
-                    values[b, o + row, band + i, j] = 0 if empty else value
-                    places[b, o + row, band + i, j] = corner + (left if empty else where)
+                    at = start + j * pool_width + now
+                    store_element(values, to + j, element(best, at))
+                    store_element(places, to + j, element(place, at) + to_place)
 
 
-# --- forward -------------------------------------------------------------------------------------------------
+# --- forward and back to the input ---------------------------------------------------------------------------
 
 
 @_compiled
-def _parts_of_scratch(scratch, plan, out_channels):
-    """Divide the scratch array: a tile's input rows, results of four channels, and the weight as rows of taps."""
-    taps = plan.size - TAPS
-    channels = (out_channels + 3) // 4 * 4
-    results = 4 * plan[RESULTS]
-    end = plan[ROWS] + results
-    y = scratch[plan[ROWS] : end].reshape(4, plan[RESULTS])
-    packed = scratch[end : end + channels * taps].reshape(channels, taps)
-    return scratch[: plan[ROWS]], y, packed
-
-
-@_compiled
-def conv_forward(out, x, w, bias, plan, scratch, b0, b1):
-    """Convolve images ``b0`` to ``b1``, add the bias, and apply ReLU where the plan says so.
+def convolve(out, places, x, y, w, bias, plan, scratch, b0, b1) -> None:
+    """Convolve images ``b0`` to ``b1``, with all that the plan says.
 
     Args:
-        out: ``batch x out_channels x out_height x out_width``.
+        out: ``batch x out_channels x out_height x out_width``; of windows, where the plan has them.
+        places: flat, the position of each maximum in row-major order of its image's output; unused without windows.
         x: ``batch x in_channels x height x width``.
-        w: ``out_channels x in_channels x kernel_height x kernel_width``.
+        y: of the shape of ``x``. Where the plan is ``masked``, elements of ``x`` count as zero if ``y`` is zero or
+            less; unused otherwise.
+        w: ``out_channels x in_channels x kernel_height x kernel_width``, the first two exchanged where the plan is
+            ``transposed``.
         bias: one number for each output channel; zeros where there is none.
         plan: the numbers of :func:`plan_conv` for the same shapes.
         scratch: flat, as many elements as the plan says.
         b0: the first image.
         b1: the image behind the last.
     """
-    rows, y, packed = _parts_of_scratch(scratch, plan, bias.size)
-    _pack(packed, w)
+    lowest = scratch.dtype.type(0) if plan[RELU] else scratch.dtype.type(-np.inf)
+    half = plan[IMAGES] * plan[BANDS] * plan[STRIDE] + plan[POOL_WIDTH] + 2 * LANES
+    best, place = np.empty(2 * half, scratch.dtype), np.empty(2 * half, np.int32)
+    _pack(scratch, w, plan, bias.size)
     for b in range(b0, b1, plan[IMAGES]):
         end = min(b + plan[IMAGES], b1)
         for band in range(0, plan[ALL_BANDS], plan[BANDS]):
-            _lay_out(rows, x, plan, b, end, band)
+            _lay_out(scratch, x, y, plan, b, end, band)
             for o in range(0, bias.size, 4):
-                _multiply(y, rows, plan[TAPS:], packed, bias, o, plan[PLACES_ROUNDED])
-                _write_rows(out, y, plan, b, end, band, o)
+                _multiply(scratch, bias, o, lowest, plan)
+                if plan[WINDOWS]:
+                    _pool(out, places, scratch, best, place, plan, b, end, band, o)
+                else:
+                    _move_rows(scratch, out, out, plan, b, end, band, o)
+
+
+# --- back to the weight --------------------------------------------------------------------------------------
 
 
 @_compiled
-def conv_pool_forward(values, places, x, w, bias, plan, scratch, b0, b1):
-    """Do as :func:`conv_forward` does, and keep only the maximum of each window and the first place that has it.
+def _dot(scratch, plan, o, k):
+    """Add the scalar products of four channels' gradients with what four taps see, held in registers."""
+    last = plan.size - 1
+    y0 = plan[ROWS]
+    y1, y2, y3 = y0 + plan[RESULTS], y0 + 2 * plan[RESULTS], y0 + 3 * plan[RESULTS]
+    x0, x1 = element(plan, TAPS + k), element(plan, min(TAPS + k + 1, last))
+    x2, x3 = element(plan, min(TAPS + k + 2, last)), element(plan, min(TAPS + k + 3, last))
+    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = fill(scratch.dtype.type(0))
+    c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = a0
+    for p in range(0, plan[PLACES_ROUNDED], LANES):
+        x = load(scratch, x0 + p)
+        r, s, t, u = load(scratch, y0 + p), load(scratch, y1 + p), load(scratch, y2 + p), load(scratch, y3 + p)
+        a0, b0, c0, d0 = multiply_add(x, r, a0), multiply_add(x, s, b0), multiply_add(x, t, c0), multiply_add(x, u, d0)
+        x = load(scratch, x1 + p)
+        a1, b1, c1, d1 = multiply_add(x, r, a1), multiply_add(x, s, b1), multiply_add(x, t, c1), multiply_add(x, u, d1)
+        x = load(scratch, x2 + p)
+        a2, b2, c2, d2 = multiply_add(x, r, a2), multiply_add(x, s, b2), multiply_add(x, t, c2), multiply_add(x, u, d2)
+        x = load(scratch, x3 + p)
+        a3, b3, c3, d3 = multiply_add(x, r, a3), multiply_add(x, s, b3), multiply_add(x, t, c3), multiply_add(x, u, d3)
+    taps = (plan.size - TAPS + 3) // 4 * 4
+    at = plan[PACKED] + o * taps + k
+    _add_totals(scratch, at, a0, a1, a2, a3)
+    _add_totals(scratch, at + taps, b0, b1, b2, b3)
+    _add_totals(scratch, at + 2 * taps, c0, c1, c2, c3)
+    _add_totals(scratch, at + 3 * taps, d0, d1, d2, d3)
 
-    NaN is larger than every number. Behind ReLU, the first place of a window without positive numbers is its corner.
+
+@_compiled
+def _add_totals(scratch, at, v0, v1, v2, v3):
+    store_element(scratch, at, element(scratch, at) + total(v0))
+    store_element(scratch, at + 1, element(scratch, at + 1) + total(v1))
+    store_element(scratch, at + 2, element(scratch, at + 2) + total(v2))
+    store_element(scratch, at + 3, element(scratch, at + 3) + total(v3))
+
+
+@_compiled
+def _sum_of(scratch, at, n):
+    sums = fill(scratch.dtype.type(0))
+    for p in range(at, at + n, LANES):
+        sums = add(sums, load(scratch, p))
+    return total(sums)
+
+
+@_compiled
+def conv_grad_weight(dw, dbias, x, dy, y, plan, scratch, b0, b1) -> None:
+    """Compute what images ``b0`` to ``b1`` give to the gradients of the weight and of the bias.
 
     Args:
-        values: ``batch x out_channels x windows_high x windows_wide``.
-        places: of the same shape, the position of each maximum in row-major order of its image's output.
-        x: ``batch x in_channels x height x width``.
-        w: ``out_channels x in_channels x kernel_height x kernel_width``.
-        bias: one number for each output channel; zeros where there is none.
-        plan: the numbers of :func:`plan_conv` for the same shapes and window.
+        dw: ``out_channels x in_channels x kernel_height x kernel_width``; every element is written.
+        dbias: one number for each output channel; every element is written.
+        x: the input, ``batch x in_channels x height x width``.
+        dy: the gradient of the output, ``batch x out_channels x out_height x out_width``.
+        y: of the shape of ``dy``. Where the plan is ``masked``, elements of ``dy`` count as zero if ``y`` is zero
+            or less; unused otherwise.
+        plan: the numbers of :func:`plan_conv` for the shapes of the forward call, with ``gradient``.
         scratch: flat, as many elements as the plan says.
         b0: the first image.
         b1: the image behind the last.
     """
-    rows, y, packed = _parts_of_scratch(scratch, plan, bias.size)
-    line = plan[IMAGES] * plan[BANDS] * plan[STRIDE] + plan[POOL_WIDTH] + LANES
-    best, place = np.empty((2, line), scratch.dtype), np.empty((2, line), np.int32)
-    _pack(packed, w)
+    taps = plan.size - TAPS
+    padded = (taps + 3) // 4 * 4
+    for o in range(dbias.size):
+        dbias[o] = 0
+    for k in range(plan[PACKED], plan[END]):
+        store_element(scratch, k, 0)
     for b in range(b0, b1, plan[IMAGES]):
         end = min(b + plan[IMAGES], b1)
         for band in range(0, plan[ALL_BANDS], plan[BANDS]):
-            _lay_out(rows, x, plan, b, end, band)
-            for o in range(0, bias.size, 4):
-                _multiply(y, rows, plan[TAPS:], packed, bias, o, plan[PLACES_ROUNDED])
-                _pool(values, places, y, best, place, plan, b, end, band, o)
+            _lay_out(scratch, x, x, plan, b, end, band)
+            for o in range(0, dbias.size, 4):
+                _clear(scratch, plan[ROWS], plan[PACKED])
+                _move_rows(scratch, dy, y, plan, b, end, band, o)
+                for row in range(min(4, dbias.size - o)):
+                    dbias[o + row] += _sum_of(scratch, plan[ROWS] + row * plan[RESULTS], plan[PLACES_ROUNDED])
+                for k in range(0, taps, 4):
+                    _dot(scratch, plan, o, k)
+    for o in range(dbias.size):
+        for k in range(taps):
+            store_element(dw, o * taps + k, element(scratch, plan[PACKED] + o * padded + k))
 
 
 # --- in Python -----------------------------------------------------------------------------------------------
+
+
+def _parts(n: int, size: int) -> int:
+    """Count the parts of ``n`` that are no larger than ``size``."""
+    return -(-n // size)
 
 
 def plan_conv(
@@ -287,6 +409,9 @@ def plan_conv(
     dilation: tuple[int, int] = (1, 1),
     window: tuple[int, int] | None = None,
     relu: bool = False,
+    masked: bool = False,
+    transposed: bool = False,
+    gradient: bool = False,
 ) -> Plan:
     """Divide a convolution into tiles.
 
@@ -300,12 +425,13 @@ def plan_conv(
         dilation: the distance between two taps; negative where the kernel is reversed.
         window: the height and width of the windows whose maximum is taken, or None.
         relu: whether ReLU follows.
+        masked: whether what goes in (:func:`convolve`) or comes back (:func:`conv_grad_weight`) first goes back
+            through a ReLU, whose output is given.
+        transposed: whether the weight has input and output channels exchanged.
+        gradient: whether the plan is for :func:`conv_grad_weight` and not for :func:`convolve`.
 
-    >>> plan = plan_conv(1, 1, 1, (2, 2), (1, 2), relu=True)
-    >>> out, x = np.empty((1, 1, 2, 2)), np.array([[[[1.0, 2.0], [3.0, -4.0]]]])
-    >>> conv_forward(out, x, np.ones((1, 1, 1, 2)), np.zeros(1), plan.numbers, np.empty(plan.scratch), 0, 1)
-    >>> out.tolist()
-    [[[[3.0, 2.0], [0.0, 0.0]]]]
+    The gradient with respect to the input is a convolution of the output's gradient, with ``out_size`` the input's
+    size, ``start`` and ``dilation`` of opposite sign, channels exchanged, and ``transposed``.
     """
     (height, width), (kh, kw) = out_size, kernel
     top, left = (s + min(0, d * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True))
@@ -324,19 +450,21 @@ def plan_conv(
     together = _parts(images, _parts(images, together)) if images else 1
 
     line = together * bands * stride
-    places = _parts(group * line, LANES) * LANES
+    places = _parts(group * line, 2 * LANES) * 2 * LANES
     plane = (_parts((group + below) * line, LANES) | 1) * LANES
     results = (places // LANES + 1 | 1) * LANES
-    rows = channels * plane + places + LANES + right
-    count = channels * kh * kw
-    taps = np.full(_parts(count, 4) * 4, channels * plane)
+    # Loads of the last places reach beyond the last plane.
+    rows = channels * plane + (2 + _parts(right, LANES)) * LANES
     c, k, m = np.ogrid[:channels, :kh, :kw]
     down = dilation[0] * k - min(0, dilation[0] * (kh - 1))
     across = dilation[1] * m - min(0, dilation[1] * (kw - 1))
-    taps[:count] = (c * plane + down * line + across).reshape(-1)
+    taps = (c * plane + down * line + across).reshape(-1)
+    packed = rows + 4 * results
+    end = packed + _parts(out_channels, 4) * 4 * _parts(taps.size, 4) * 4
     header = np.zeros(TAPS, np.int64)
     header[[GROUP, PHASES, IMAGES, BANDS, ALL_BANDS, STRIDE]] = group, group + below, together, bands, all_bands, stride
-    header[[PLANE, TOP, LEFT, PLACES_ROUNDED, RESULTS, ROWS]] = plane, top, left, places, results, rows
-    header[[WIDTH, POOL_WIDTH, RELU]] = width, pool_width, relu
-    numbers = np.concatenate([header, taps])
-    return Plan(numbers, int(rows + 4 * results + _parts(out_channels, 4) * 4 * taps.size))
+    header[[PLANE, TOP, LEFT, PLACES_ROUNDED, RESULTS]] = plane, top, left, places, results
+    header[[ROWS, PACKED, END, CHANNELS, WIDTH, POOL_WIDTH]] = rows, packed, end, channels, width, pool_width
+    header[[WINDOWS, RELU, TRANSPOSED, GRADIENT]] = window is not None, relu, transposed, gradient
+    header[[MASK_INPUT, MASK_GRADIENT]] = masked and not gradient, masked and gradient
+    return Plan(np.concatenate([header, taps]), end)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch.kernels.cpu import fused_conv
+from minitorch.kernels.cpu.fused_conv import conv_grad_weight, convolve
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
@@ -52,7 +54,7 @@ class Case:
         y = np.einsum("bcijkl,ockl->boij", self.patches(), self.w) + self.bias[:, None, None]
         return np.where(y < 0, 0, y) if self.relu else y
 
-    def plan(self, images, window=None):
+    def plan(self, images, window=None, masked=False, gradient=False):
         return fused_conv.plan_conv(
             images,
             self.x.shape[1],
@@ -63,28 +65,79 @@ class Case:
             self.dilation,
             window,
             self.relu,
+            masked,
+            False,
+            gradient,
         )
 
-    def forward(self, chunk):
-        plan = self.plan(chunk)
+    def convolve(self, out, places, plan, chunk):
         batch = self.x.shape[0]
-        out = np.full((batch, self.w.shape[0], *self.out_size), np.nan, self.x.dtype)
         scratch = np.full(plan.scratch, np.nan, self.x.dtype)
-        for b in range(0, batch, chunk):
-            fused_conv.conv_forward(out, self.x, self.w, self.bias, plan.numbers, scratch, b, min(b + chunk, batch))
+        _convolve(out, places, self.x, self.x, self.w, self.bias, plan.numbers, scratch, chunk, batch)
+
+    def forward(self, chunk):
+        out = np.full((self.x.shape[0], self.w.shape[0], *self.out_size), np.nan, self.x.dtype)
+        self.convolve(out, np.empty(0, np.int64), self.plan(chunk), chunk)
         return out
 
     def pool_forward(self, chunk):
-        plan = self.plan(chunk, self.window)
-        batch = self.x.shape[0]
-        shape = (batch, self.w.shape[0], self.out_size[0] // self.window[0], self.out_size[1] // self.window[1])
+        (height, width), (kh, kw) = self.out_size, self.window or (1, 1)
+        shape = (self.x.shape[0], self.w.shape[0], height // kh, width // kw)
         values, places = np.full(shape, np.nan, self.x.dtype), np.full(shape, -1)
-        scratch = np.full(plan.scratch, np.nan, self.x.dtype)
-        for b in range(0, batch, chunk):
-            fused_conv.conv_pool_forward(
-                values, places, self.x, self.w, self.bias, plan.numbers, scratch, b, min(b + chunk, batch)
-            )
+        self.convolve(values, places.reshape(-1), self.plan(chunk, self.window), chunk)
         return values, places
+
+    def upstream(self):
+        """A gradient of the output, and a stored output of a ReLU in front of it with zeros and a NaN."""
+        shape = (self.x.shape[0], self.w.shape[0], *self.out_size)
+        rng = np.random.default_rng(1)
+        dy, y = rng.standard_normal(shape).astype(self.x.dtype), rng.integers(-1, 3, shape).astype(self.x.dtype)
+        y.reshape(-1)[:1] = np.nan
+        return dy, y
+
+    def grad_weight(self, dy, y, masked, chunk):
+        """The sums of all chunks."""
+        plan, batch = self.plan(chunk, masked=masked, gradient=True), self.x.shape[0]
+        chunks = -(-batch // chunk)
+        dw = np.full((chunks, *self.w.shape), np.nan, self.x.dtype)
+        dbias = np.full((chunks, self.bias.size), np.nan, self.x.dtype)
+        scratch = np.full(plan.scratch, np.nan, self.x.dtype)
+        _grad_weight(dw, dbias, self.x, dy, y, plan.numbers, scratch, chunk, batch)
+        return dw.sum(0), dbias.sum(0)
+
+    def grad_input(self, dy, y, masked, chunk):
+        (start, dilation), batch = ((tuple(-n for n in p)) for p in (self.start, self.dilation)), self.x.shape[0]
+        plan = fused_conv.plan_conv(
+            chunk,
+            self.w.shape[0],
+            self.w.shape[1],
+            self.x.shape[2:],
+            self.w.shape[2:],
+            start,
+            dilation,
+            masked=masked,
+            transposed=True,
+        )
+        dx, bias = np.full_like(self.x, np.nan), np.zeros(self.w.shape[1], self.x.dtype)
+        scratch = np.full(plan.scratch, np.nan, self.x.dtype)
+        _convolve(dx, np.empty(0, np.int64), dy, y, self.w, bias, plan.numbers, scratch, chunk, batch)
+        return dx
+
+
+# The kernels are called from compiled code alone.
+
+
+@numba.njit
+def _convolve(out, places, x, y, w, bias, plan, scratch, chunk, batch):
+    for b in range(0, batch, chunk):
+        convolve(out, places, x, y, w, bias, plan, scratch, b, min(b + chunk, batch))
+
+
+@numba.njit
+def _grad_weight(dw, dbias, x, dy, y, plan, scratch, chunk, batch):
+    for b in range(0, batch, chunk):
+        part = b // chunk
+        conv_grad_weight(dw[part], dbias[part], x, dy, y, plan, scratch, b, min(b + chunk, batch))
 
 
 def pooled(y, window):
@@ -169,6 +222,36 @@ def test_the_first_nan_is_the_maximum(relu):
     np.testing.assert_array_equal(places, wanted_places)
 
 
+def check_gradients(case, masked, chunk):
+    dy, y = case.upstream()
+    passed = np.where(y <= 0, 0, dy) if masked else dy
+    dw, dbias = case.grad_weight(dy, y, masked, chunk)
+    close(dw, np.einsum("bcijkl,boij->ockl", case.patches(), passed))
+    close(dbias, passed.sum((0, 2, 3)))
+    # The gradient of a linear map is its transpose: it is what dx there is with <dx, x> = <dy, y> for every x.
+    wanted = np.zeros_like(case.x)
+    spread = np.einsum("boij,ockl->bcijkl", passed, case.w)
+    for k in range(case.w.shape[2]):
+        for m in range(case.w.shape[3]):
+            for i in range(case.out_size[0]):
+                for j in range(case.out_size[1]):
+                    row = i + case.start[0] + case.dilation[0] * k
+                    column = j + case.start[1] + case.dilation[1] * m
+                    if 0 <= row < wanted.shape[2] and 0 <= column < wanted.shape[3]:
+                        wanted[:, :, row, column] += spread[:, :, i, j, k, m]
+    close(case.grad_input(dy, y, masked, chunk), wanted)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_gradients(case, masked, dtype):
+    sizes, out_size, start, dilation, _ = case
+    case = Case(sizes, out_size, start, dilation, None, False, dtype)
+    for chunk in (2, sizes[0]):
+        check_gradients(case, masked, chunk)
+
+
 def any_case(draw_window):
     size = st.integers
     return st.builds(
@@ -187,6 +270,12 @@ def any_case(draw_window):
 @given(any_case(st.none()), st.integers(1, 4))
 def test_any_small_forward(case, chunk):
     close(case.forward(chunk), case.convolved())
+
+
+@settings(deadline=None)
+@given(any_case(st.none()), st.booleans(), st.integers(1, 4))
+def test_any_small_gradients(case, masked, chunk):
+    check_gradients(case, masked, chunk)
 
 
 @settings(deadline=None)

@@ -1,0 +1,281 @@
+"""Short vectors as values in compiled code: 16 neighbouring elements of an array, held in registers.
+
+Numba's loops become vector instructions by LLVM's analysis, which costs compile time at every loop, guards against
+arrays that overlap, and a slow remainder. Where a loop is the whole point, it is written with these functions instead.
+They work in compiled functions only. No index is checked and none counts from the end; sixteen elements from it on
+must be there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models, register_default
+from numba.extending import intrinsic
+
+__all__ = [
+    "LANES",
+    "add",
+    "at_least",
+    "broadcast",
+    "choose",
+    "counting",
+    "element",
+    "fill",
+    "goes_before",
+    "larger",
+    "load",
+    "load_part",
+    "multiply_add",
+    "store",
+    "store_element",
+    "store_part",
+    "total",
+    "where_positive",
+]
+
+LANES = 16
+
+
+class VectorType(types.Type):
+    """The type, to Numba, of a vector of ``LANES`` elements."""
+
+    def __init__(self, dtype: types.Type) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Vector({dtype})")
+
+
+@register_default(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, vector: VectorType) -> None:
+        marks = vector.dtype == types.boolean
+        element_type = ir.IntType(1) if marks else manager.lookup(vector.dtype).get_value_type()
+        super().__init__(manager, vector, ir.VectorType(element_type, LANES))
+
+
+def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index], inbounds=True)
+
+
+def _splat(builder: Any, value: Any) -> Any:
+    vector = ir.VectorType(value.type, LANES)
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), zeros)
+
+
+@intrinsic
+def load(typingctx: Any, array: Any, index: Any) -> Any:
+    """Read the elements of a flat array from ``index`` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = _address(context, builder, signature.args[0], args[0], args[1])
+        vector = context.get_value_type(signature.return_type)
+        return builder.load(builder.bitcast(address, vector.as_pointer()), align=array.dtype.bitwidth // 8)
+
+    return VectorType(array.dtype)(array, types.intp), generate
+
+
+@intrinsic
+def store(typingctx: Any, array: Any, index: Any, vector: Any) -> Any:
+    """Write a vector to a flat array, from ``index`` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = _address(context, builder, signature.args[0], args[0], args[1])
+        pointer = builder.bitcast(address, args[2].type.as_pointer())
+        builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), generate
+
+
+@intrinsic
+def element(typingctx: Any, array: Any, index: Any) -> Any:
+    """Read one element of a flat array."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_address(context, builder, signature.args[0], args[0], args[1]))
+
+    return array.dtype(array, types.intp), generate
+
+
+@intrinsic
+def store_element(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write one element of a flat array."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], _address(context, builder, signature.args[0], args[0], args[1]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), generate
+
+
+@intrinsic
+def broadcast(typingctx: Any, array: Any, index: Any) -> Any:
+    """Read one element of a flat array into all places of a vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _splat(builder, builder.load(_address(context, builder, signature.args[0], args[0], args[1])))
+
+    return VectorType(array.dtype)(array, types.intp), generate
+
+
+@intrinsic
+def fill(typingctx: Any, value: Any) -> Any:
+    """Put one number into all places of a vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _splat(builder, args[0])
+
+    return VectorType(value)(value), generate
+
+
+@intrinsic
+def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """Compute ``a * b + c``, with one rounding where the processor can."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = args[0].type
+        name = f"llvm.fmuladd.v{LANES}f{a.dtype.bitwidth}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        return builder.call(function, args)
+
+    return a(a, a, a), generate
+
+
+@intrinsic
+def add(typingctx: Any, a: Any, b: Any) -> Any:
+    """Compute ``a + b``."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fadd(*args)
+
+    return a(a, a), generate
+
+
+@intrinsic
+def total(typingctx: Any, vector: Any) -> Any:
+    """Sum the elements of a vector, in pairs of pairs."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        scalar = args[0].type.element
+        name = f"llvm.vector.reduce.fadd.v{LANES}f{vector.dtype.bitwidth}"
+        kind = ir.FunctionType(scalar, [scalar, args[0].type])
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, [ir.Constant(scalar, 0.0), args[0]], fastmath=["reassoc"])
+
+    return vector.dtype(vector), generate
+
+
+def _mask(builder: Any, count: Any) -> Any:
+    """Mark the first ``count`` places."""
+    numbers = ir.Constant(ir.VectorType(count.type, LANES), list(range(LANES)))
+    return builder.icmp_signed("<", numbers, _splat(builder, count))
+
+
+@intrinsic
+def load_part(typingctx: Any, array: Any, index: Any, count: Any) -> Any:
+    """Read ``count`` elements of a flat array, or ``LANES`` if they are fewer, and zeros behind them."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = _address(context, builder, signature.args[0], args[0], args[1])
+        vector = context.get_value_type(signature.return_type)
+        mask = _mask(builder, args[2])
+        pointer = builder.bitcast(address, vector.as_pointer())
+        alignment = ir.Constant(ir.IntType(32), array.dtype.bitwidth // 8)
+        name = f"llvm.masked.load.v{LANES}f{array.dtype.bitwidth}.p0v{LANES}f{array.dtype.bitwidth}"
+        kind = ir.FunctionType(vector, [pointer.type, alignment.type, mask.type, vector])
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, [pointer, alignment, mask, ir.Constant(vector, None)])
+
+    return VectorType(array.dtype)(array, types.intp, types.intp), generate
+
+
+@intrinsic
+def store_part(typingctx: Any, array: Any, index: Any, vector: Any, count: Any) -> Any:
+    """Write the first ``count`` elements of a vector, or all if they are fewer, to a flat array."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = _address(context, builder, signature.args[0], args[0], args[1])
+        mask = _mask(builder, args[3])
+        pointer = builder.bitcast(address, args[2].type.as_pointer())
+        alignment = ir.Constant(ir.IntType(32), array.dtype.bitwidth // 8)
+        name = f"llvm.masked.store.v{LANES}f{array.dtype.bitwidth}.p0v{LANES}f{array.dtype.bitwidth}"
+        kind = ir.FunctionType(ir.VoidType(), [args[2].type, pointer.type, alignment.type, mask.type])
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        builder.call(function, [args[2], pointer, alignment, mask])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector, types.intp), generate
+
+
+@intrinsic
+def at_least(typingctx: Any, vector: Any, lowest: Any) -> Any:
+    """Replace what is less than ``lowest``. NaN stays."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[1], args[0])
+
+    return vector(vector, vector), generate
+
+
+@intrinsic
+def where_positive(typingctx: Any, y: Any, vector: Any) -> Any:
+    """Replace by zero what stands where ``y`` is zero or less: the derivative of ReLU."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        zero = ir.Constant(args[0].type, None)
+        return builder.select(builder.fcmp_ordered("<=", args[0], zero), zero, args[1])
+
+    return vector(y, vector), generate
+
+
+@intrinsic
+def counting(typingctx: Any, start: Any) -> Any:
+    """Count from ``start``, in 32 bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        numbers = ir.Constant(ir.VectorType(ir.IntType(32), LANES), list(range(LANES)))
+        return builder.add(numbers, _splat(builder, builder.trunc(args[0], ir.IntType(32))))
+
+    return VectorType(types.int32)(types.intp), generate
+
+
+def _larger(builder: Any, a: Any, b: Any) -> Any:
+    return builder.and_(builder.fcmp_unordered(">", a, b), builder.fcmp_ordered("ord", b, b))
+
+
+@intrinsic
+def larger(typingctx: Any, a: Any, b: Any) -> Any:
+    """Mark where ``a`` is larger than ``b``; NaN is larger than every number."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _larger(builder, *args)
+
+    return VectorType(types.boolean)(a, b), generate
+
+
+@intrinsic
+def goes_before(typingctx: Any, a: Any, place_a: Any, b: Any, place_b: Any) -> Any:
+    """Mark where ``a`` is larger than ``b``, or as large and of a smaller place."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, place_a, b, place_b = args
+        both_nan = builder.and_(builder.fcmp_unordered("uno", a, a), builder.fcmp_unordered("uno", b, b))
+        equal = builder.or_(builder.fcmp_ordered("==", a, b), both_nan)
+        first = builder.and_(equal, builder.icmp_signed("<", place_a, place_b))
+        return builder.or_(_larger(builder, a, b), first)
+
+    return VectorType(types.boolean)(a, place_a, b, place_b), generate
+
+
+@intrinsic
+def choose(typingctx: Any, mask: Any, a: Any, b: Any) -> Any:
+    """Take the elements of ``a`` where marked, and those of ``b`` elsewhere."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return a(mask, a, b), generate
