@@ -1,0 +1,272 @@
+r"""Gradients of a convolution behind a maximum over windows, for a part of the batch.
+
+Of all places in a window, only the one with the maximum has a gradient. One number $g$ of the upstream gradient, whose
+maximum stood in channel $o$ at place $p$, then gives
+
+$$\partial w_o \mathrel{+}= g\, x_{\mathrm{patch}(p)}, \qquad \partial x_{\mathrm{patch}(p)} \mathrel{+}= g\, w_o,$$
+
+a row of numbers as long as the kernel, added to another. Behind windows of four by four, that is a sixteenth of the
+work of the whole convolution.
+
+Images are laid out here ``row x column x channel`` with zeros around them, so that what one row of the kernel sees of
+a patch lies together, all channels of it. It is read in whole vectors; what they hold beyond the patch is multiplied
+by zeros, or left out at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .fused_conv import Plan, _clear, _compiled
+from .vectors import (
+    LANES,
+    add,
+    broadcast,
+    element,
+    fill,
+    load,
+    multiply_add,
+    store,
+    store_element,
+)
+
+__all__ = ["conv_pool_grad_input", "conv_pool_grad_weight", "plan_sparse"]
+
+Array = npt.NDArray[Any]
+
+# The order of the numbers in a plan. Behind them: where in the images the pieces of a patch begin, whole vectors, and
+# where in such a row of pieces each weight of an output channel is.
+IMAGES, IMAGE, ROWS, COLUMNS, TOP, LEFT, OUT_WIDTH, RELU, WEIGHTS, END, PIECES, TAPS, STARTS = range(13)
+
+# The pieces of a patch are added up so many at a time.
+BLOCK = 4
+
+# At least so many gradients are added up together, if the batch has them.
+TOGETHER = 32
+
+
+# --- layout --------------------------------------------------------------------------------------------------
+
+
+@_compiled
+def _lay_out(scratch, x, plan, b0, b1):
+    """Copy images, ``row x column x channel``, with zeros around them."""
+    channels, height, width = x.shape[1], x.shape[2], x.shape[3]
+    columns, rows = plan[COLUMNS], plan[ROWS]
+    first, last = max(plan[LEFT], 0), min(width, plan[LEFT] + columns)
+    _clear(scratch, 0, plan[WEIGHTS])
+    for b in range(b0, b1):
+        for c in range(channels):
+            for row in range(max(plan[TOP], 0), min(height, plan[TOP] + rows)):
+                to = (b - b0) * plan[IMAGE] + ((row - plan[TOP]) * columns + first - plan[LEFT]) * channels + c
+                at = ((b * channels + c) * height + row) * width
+                for column in range(first, last):
+                    store_element(scratch, to, element(x, at + column))
+                    to += channels
+
+
+@_compiled
+def _lay_back(dx, scratch, plan, b0, b1):
+    """Copy such images to ``batch x channel x row x column``; what the kernel never saw has a gradient of zero."""
+    channels, height, width = dx.shape[1], dx.shape[2], dx.shape[3]
+    columns, rows = plan[COLUMNS], plan[ROWS]
+    for b in range(b0, b1):
+        for c in range(channels):
+            for row in range(height):
+                to = ((b * channels + c) * height + row) * width
+                at = (b - b0) * plan[IMAGE] + ((row - plan[TOP]) * columns - plan[LEFT]) * channels + c
+                seen = 0 <= row - plan[TOP] < rows
+                for column in range(width):
+                    inside = seen and 0 <= column - plan[LEFT] < columns
+                    store_element(dx, to + column, element(scratch, at) if inside else 0)
+                    at += channels
+
+
+@_compiled
+def _collect(starts, gradients, dvalues, places, values, plan, channels_in, b0, b1, o):
+    """List what is not zero of the gradient in one channel, and where its patches begin; give their number."""
+    channels, windows = dvalues.shape[1], dvalues.shape[2] * dvalues.shape[3]
+    relu, columns, width = plan[RELU], plan[COLUMNS], plan[OUT_WIDTH]
+    # Faster than a division of integers, and exact: half a place is far from the next whole number.
+    rows = 1 / np.float64(width)
+    count = 0
+    for b in range(b0, b1):
+        for at in range((b * channels + o) * windows, (b * channels + o + 1) * windows):
+            place = element(places, at)
+            row = np.int64((place + 0.5) * rows)
+            gradient = element(dvalues, at)
+            store_element(starts, count, (b - b0) * plan[IMAGE] + (row * columns + place - row * width) * channels_in)
+            store_element(gradients, count, gradient)
+            count += (gradient != 0) & ((relu == 0) | (not element(values, at) <= 0))
+    return count
+
+
+# --- to the weight -------------------------------------------------------------------------------------------
+
+
+@_compiled
+def _add_patches(scratch, starts, gradients, count, plan, at, piece):
+    """Add four pieces of the patches, times the gradients, to a row of the weight's gradient."""
+    s0, s1 = element(plan, STARTS + piece), element(plan, STARTS + piece + 1)
+    s2, s3 = element(plan, STARTS + piece + 2), element(plan, STARTS + piece + 3)
+    a = b = c = d = fill(scratch.dtype.type(0))
+    for i in range(count):
+        start, gradient = element(starts, i), broadcast(gradients, i)
+        a = multiply_add(load(scratch, start + s0), gradient, a)
+        b = multiply_add(load(scratch, start + s1), gradient, b)
+        c = multiply_add(load(scratch, start + s2), gradient, c)
+        d = multiply_add(load(scratch, start + s3), gradient, d)
+    to = at + piece * LANES
+    store(scratch, to, add(load(scratch, to), a))
+    store(scratch, to + LANES, add(load(scratch, to + LANES), b))
+    store(scratch, to + 2 * LANES, add(load(scratch, to + 2 * LANES), c))
+    store(scratch, to + 3 * LANES, add(load(scratch, to + 3 * LANES), d))
+
+
+@_compiled
+def conv_pool_grad_weight(dw, dbias, x, dvalues, places, values, plan, scratch, b0, b1) -> None:
+    """Compute what images ``b0`` to ``b1`` give to the gradients of the weight and of the bias.
+
+    Args:
+        dw: ``out_channels x in_channels x kernel_height x kernel_width``; every element is written.
+        dbias: one number for each output channel; every element is written.
+        x: the input, ``batch x in_channels x height x width``.
+        dvalues: the gradient of the maxima, ``batch x out_channels x windows_high x windows_wide``.
+        places: flat, the position of each maximum in row-major order of its image's output.
+        values: the maxima, of the shape of ``dvalues``; unused without ReLU.
+        plan: the numbers of :func:`plan_sparse`.
+        scratch: flat, as many elements as the plan says.
+        b0: the first image.
+        b1: the image behind the last.
+    """
+    channels, windows = x.shape[1], dvalues.shape[2] * dvalues.shape[3]
+    starts, gradients = np.empty(plan[IMAGES] * windows + 1, np.int64), np.empty(plan[IMAGES] * windows + 1, x.dtype)
+    row, taps = plan[PIECES] * LANES, plan[TAPS]
+    _clear(scratch, plan[WEIGHTS], plan[END])
+    for o in range(dbias.size):
+        dbias[o] = 0
+    for b in range(b0, b1, plan[IMAGES]):
+        end = min(b + plan[IMAGES], b1)
+        _lay_out(scratch, x, plan, b, end)
+        for o in range(dbias.size):
+            count = _collect(starts, gradients, dvalues, places, values, plan, channels, b, end, o)
+            for i in range(count):
+                dbias[o] += gradients[i]
+            for piece in range(0, plan[PIECES], BLOCK):
+                _add_patches(scratch, starts, gradients, count, plan, plan[WEIGHTS] + o * row, piece)
+    for o in range(dbias.size):
+        for k in range(taps):
+            at = plan[WEIGHTS] + o * row + element(plan, STARTS + plan[PIECES] + k)
+            store_element(dw, o * taps + k, element(scratch, at))
+
+
+# --- to the input --------------------------------------------------------------------------------------------
+
+
+@_compiled
+def _add_weights(scratch, starts, gradients, count, plan, at):
+    """Add the weight of one output channel, times the gradients, to the patches."""
+    for i in range(count):
+        start, gradient = element(starts, i), broadcast(gradients, i)
+        for piece in range(plan[PIECES]):
+            to = start + element(plan, STARTS + piece)
+            sums = multiply_add(load(scratch, at + piece * LANES), gradient, load(scratch, to))
+            store(scratch, to, sums)
+
+
+@_compiled
+def conv_pool_grad_input(dx, w, dvalues, places, values, plan, scratch, b0, b1) -> None:
+    """Compute the gradient with respect to images ``b0`` to ``b1`` of the input.
+
+    Args:
+        dx: ``batch x in_channels x height x width``; every element of these images is written.
+        w: ``out_channels x in_channels x kernel_height x kernel_width``.
+        dvalues: the gradient of the maxima, ``batch x out_channels x windows_high x windows_wide``.
+        places: flat, the position of each maximum in row-major order of its image's output.
+        values: the maxima, of the shape of ``dvalues``; unused without ReLU.
+        plan: the numbers of :func:`plan_sparse`.
+        scratch: flat, as many elements as the plan says.
+        b0: the first image.
+        b1: the image behind the last.
+    """
+    channels, windows = dx.shape[1], dvalues.shape[2] * dvalues.shape[3]
+    starts, gradients = np.empty(plan[IMAGES] * windows + 1, np.int64), np.empty(plan[IMAGES] * windows + 1, dx.dtype)
+    row, taps = plan[PIECES] * LANES, plan[TAPS]
+    _clear(scratch, plan[WEIGHTS], plan[END])
+    for o in range(w.shape[0]):
+        for k in range(taps):
+            at = plan[WEIGHTS] + o * row + element(plan, STARTS + plan[PIECES] + k)
+            store_element(scratch, at, element(w, o * taps + k))
+    for b in range(b0, b1, plan[IMAGES]):
+        end = min(b + plan[IMAGES], b1)
+        _clear(scratch, 0, plan[WEIGHTS])
+        for o in range(w.shape[0]):
+            count = _collect(starts, gradients, dvalues, places, values, plan, channels, b, end, o)
+            _add_weights(scratch, starts, gradients, count, plan, plan[WEIGHTS] + o * row)
+        _lay_back(dx, scratch, plan, b, end)
+
+
+# --- in Python -----------------------------------------------------------------------------------------------
+
+
+def plan_sparse(
+    images: int,
+    channels: int,
+    out_channels: int,
+    out_size: tuple[int, int],
+    kernel: tuple[int, int],
+    start: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    window: tuple[int, int] = (1, 1),
+    relu: bool = False,
+) -> Plan:
+    """Lay out a convolution whose output goes through a maximum over windows.
+
+    Args:
+        images: the most images that one call is given.
+        channels: of the input.
+        out_channels: of the output.
+        out_size: the height and width of the output, before pooling.
+        kernel: the height and width of the kernel.
+        start: what the first tap of the first output sees, ``(row, column)`` of the input; may be outside.
+        dilation: the distance between two taps; negative where the kernel is reversed.
+        window: the height and width of the windows.
+        relu: whether ReLU stands between convolution and maximum.
+
+    >>> plan_sparse(16, 4, 8, (28, 28), (3, 3), window=(4, 4)).scratch
+    7664
+    """
+    (height, width), (kh, kw) = out_size, kernel
+    top, left = (s + min(0, d * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True))
+    below, right = (abs(d) * (k - 1) for d, k in zip(dilation, kernel, strict=True))
+    rows, columns = height + below, width + right
+    windows = max(1, height // window[0] * (width // window[1]))
+    together = max(1, min(images, _parts(TOGETHER, windows)))
+
+    # A row of the kernel in whole vectors, from its leftmost tap to its rightmost.
+    vectors = _parts((right + 1) * channels, LANES)
+    down = dilation[0] * np.arange(kh) - min(0, dilation[0] * (kh - 1))
+    across = dilation[1] * np.arange(kw) - min(0, dilation[1] * (kw - 1))
+    starts = (down[:, None] * columns * channels + np.arange(vectors) * LANES).reshape(-1)
+    pieces = _parts(starts.size, BLOCK) * BLOCK
+    starts = np.pad(starts, (0, pieces - starts.size))
+    c, k, m = np.ogrid[:channels, :kh, :kw]
+    weights = (k * vectors * LANES + across[m] * channels + c).reshape(-1)
+
+    # The last vector of the last patch reaches beyond the image.
+    image = rows * columns * channels
+    end_of_images = _parts(together * image + vectors * LANES, LANES) * LANES
+    end = end_of_images + out_channels * pieces * LANES
+    header = np.zeros(STARTS, np.int64)
+    header[[IMAGES, IMAGE, ROWS, COLUMNS, TOP, LEFT]] = together, image, rows, columns, top, left
+    header[[OUT_WIDTH, RELU, WEIGHTS, END]] = width, relu, end_of_images, end
+    header[[PIECES, TAPS]] = pieces, weights.size
+    return Plan(np.concatenate([header, starts, weights]), end)
+
+
+def _parts(n: int, size: int) -> int:
+    """Count the parts of ``n`` that are no larger than ``size``."""
+    return -(-n // size)

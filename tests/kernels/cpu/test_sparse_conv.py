@@ -1,0 +1,139 @@
+"""The gradients of a convolution behind a maximum, against a plain definition in NumPy."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minitorch.kernels.cpu.sparse_conv import conv_pool_grad_input, conv_pool_grad_weight, plan_sparse
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+
+@numba.njit
+def _grad_weight(dw, dbias, x, dvalues, places, values, plan, scratch, chunk, batch):
+    for b in range(0, batch, chunk):
+        end = min(b + chunk, batch)
+        conv_pool_grad_weight(dw[b // chunk], dbias[b // chunk], x, dvalues, places, values, plan, scratch, b, end)
+
+
+@numba.njit
+def _grad_input(dx, w, dvalues, places, values, plan, scratch, chunk, batch):
+    for b in range(0, batch, chunk):
+        conv_pool_grad_input(dx, w, dvalues, places, values, plan, scratch, b, min(b + chunk, batch))
+
+
+class Case:
+    """Random operands, and maxima at random places of their windows."""
+
+    def __init__(self, sizes, out_size, start=(0, 0), dilation=(1, 1), window=(1, 1), relu=False, dtype="float32"):
+        batch, channels, out_channels, height, width, kh, kw = sizes
+        rng = np.random.default_rng(sum(sizes))
+        self.x = rng.standard_normal((batch, channels, height, width)).astype(dtype)
+        self.w = rng.standard_normal((out_channels, channels, kh, kw)).astype(dtype)
+        rows, columns = (n // k for n, k in zip(out_size, window, strict=True))
+        shape = (batch, out_channels, rows, columns)
+        self.values = rng.integers(-1, 3, shape).astype(dtype)
+        self.dvalues = rng.standard_normal(shape).astype(dtype) * rng.integers(0, 2, shape).astype(dtype)
+        row = np.arange(rows)[:, None] * window[0] + rng.integers(0, window[0], shape)
+        column = np.arange(columns) * window[1] + rng.integers(0, window[1], shape)
+        self.places = (row * out_size[1] + column).reshape(-1)
+        self.row, self.column, self.start, self.dilation, self.relu = row, column, start, dilation, relu
+        self.args = channels, out_channels, out_size, (kh, kw), start, dilation, window, relu
+
+    def kernels(self, chunk):
+        batch, dtype = self.x.shape[0], self.x.dtype
+        plan = plan_sparse(chunk, *self.args)
+        parts = -(-batch // chunk)
+        dw, dbias = np.full((parts, *self.w.shape), np.nan, dtype), np.full((parts, self.w.shape[0]), np.nan, dtype)
+        dx = np.full_like(self.x, np.nan)
+        upstream = self.dvalues, self.places, self.values, plan.numbers
+        _grad_weight(dw, dbias, self.x, *upstream, np.full(plan.scratch, np.nan, dtype), chunk, batch)
+        _grad_input(dx, self.w, *upstream, np.full(plan.scratch, np.nan, dtype), chunk, batch)
+        return dw.sum(0), dbias.sum(0), dx
+
+    def definition(self):
+        passed = np.where(self.values <= 0, 0, self.dvalues) if self.relu else self.dvalues
+        dw, dx = np.zeros_like(self.w), np.zeros_like(self.x)
+        for k in range(self.w.shape[2]):
+            for m in range(self.w.shape[3]):
+                row = self.row + self.start[0] + self.dilation[0] * k
+                column = self.column + self.start[1] + self.dilation[1] * m
+                inside = (row >= 0) & (row < self.x.shape[2]) & (column >= 0) & (column < self.x.shape[3])
+                for b, o, i, j in zip(*np.nonzero(inside & (passed != 0)), strict=True):
+                    at = b, slice(None), row[b, o, i, j], column[b, o, i, j]
+                    dw[o, :, k, m] += passed[b, o, i, j] * self.x[at]
+                    dx[at] += passed[b, o, i, j] * self.w[o, :, k, m]
+        return dw, passed.sum((0, 2, 3)), dx
+
+
+def check(case, chunk):
+    for found, wanted in zip(case.kernels(chunk), case.definition(), strict=True):
+        scale = max(1.0, np.abs(wanted).max(initial=0))
+        np.testing.assert_allclose(found, wanted, atol=TOLERANCE[found.dtype.name] * scale, rtol=0)
+
+
+CASES = [
+    # (batch, in, out, height, width, kernel height, kernel width), output, start, dilation, window
+    ((3, 4, 8, 28, 28, 3, 3), (28, 28), (0, 0), (1, 1), (4, 4)),
+    ((3, 5, 7, 27, 27, 3, 3), (27, 27), (0, 0), (-1, -1), (3, 3)),
+    ((7, 6, 9, 1, 52, 1, 3), (1, 52), (0, 0), (1, 1), (1, 52)),
+    ((40, 2, 5, 1, 16, 1, 5), (1, 16), (0, 0), (1, 1), (1, 16)),  # many images at a time
+    ((2, 16, 6, 16, 16, 3, 3), (16, 16), (-1, -1), (1, 1), (2, 2)),
+    ((2, 2, 3, 20, 21, 3, 2), (20, 21), (-1, 0), (1, 1), (6, 4)),  # rows and columns that no window has
+    ((2, 2, 5, 9, 8, 3, 4), (7, 5), (0, 0), (1, 1), (7, 5)),  # no padding at all
+    ((2, 2, 2, 3, 4, 5, 6), (3, 4), (0, 0), (-1, -1), (1, 1)),  # a kernel larger than the image
+    ((3, 2, 1, 8, 8, 2, 3), (9, 12), (-3, -2), (2, 3), (3, 4)),  # dilated
+    ((2, 1, 1, 5, 5, 1, 1), (3, 3), (1, 2), (1, 1), (1, 2)),  # a part of the image
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("case", CASES, ids=["-".join(map(str, case[0])) for case in CASES])
+def test_gradients(case, relu, dtype):
+    case = Case(*case, relu, dtype)
+    for chunk in (2, case.x.shape[0]):
+        check(case, chunk)
+
+
+size = st.integers
+
+
+@settings(deadline=None)
+@given(
+    st.builds(
+        Case,
+        st.tuples(size(1, 4), size(1, 6), size(1, 5), size(1, 9), size(1, 9), size(1, 4), size(1, 4)),
+        st.tuples(size(4, 9), size(4, 9)),
+        st.tuples(size(-4, 3), size(-4, 3)),
+        st.tuples(*(st.sampled_from([-2, -1, 1, 2]),) * 2),
+        st.tuples(size(1, 4), size(1, 4)),
+        st.booleans(),
+        st.sampled_from(["float32", "float64"]),
+    ),
+    size(1, 4),
+)
+def test_any_small_case(case, chunk):
+    check(case, chunk)
+
+
+def test_a_gradient_of_nan_counts_and_a_maximum_of_nan_lets_it_through():
+    case = Case((2, 2, 3, 6, 6, 3, 3), (6, 6), window=(2, 2), relu=True, dtype="float64")
+    case.dvalues[...] = 1
+    case.values[...] = -1
+    case.values[1, 2, 0, 1] = np.nan
+    dw, dbias, dx = case.kernels(2)
+    assert dbias.tolist() == [0, 0, 1]
+    assert dx[1].any()
+    assert not dx[0].any()
+    case.dvalues[1, 2, 0, 1] = np.nan
+    dw, dbias, dx = case.kernels(2)
+    assert np.isnan(dbias[2])
+    assert np.isnan(dw[2]).any()
+    assert not np.isnan(dw[:2]).any()
+    assert np.isnan(dx[1]).any()
+    assert not np.isnan(dx[0]).any()
