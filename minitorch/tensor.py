@@ -33,9 +33,9 @@ from .tensor_functions import (
     Add,
     All,
     Copy,
+    Div,
     Exp,
     History,
-    Inv,
     IsClose,
     Log,
     MatMul,
@@ -398,10 +398,10 @@ class Tensor:
         return Mul.apply(self._ensure_tensor(b), self)
 
     def __truediv__(self, b: TensorLike) -> Tensor:
-        return Mul.apply(self, Inv.apply(self._ensure_tensor(b)))
+        return Div.apply(self, self._ensure_tensor(b))
 
     def __rtruediv__(self, b: TensorLike) -> Tensor:
-        return Mul.apply(self._ensure_tensor(b), Inv.apply(self))
+        return Div.apply(self._ensure_tensor(b), self)
 
     def __matmul__(self, b: Tensor) -> Tensor:
         """Multiply matrices ``... x m x k`` and ``... x k x n`` (course module 3)."""

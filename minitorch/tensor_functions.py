@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .autodiff import Context, grad_mode
 from .cells import tracing
 from .errors import BackendError, DTypeError, IndexingError, ShapeError
+from .kernels import elements
 from .tensor_data import shape_broadcast
 from .tensor_ops import matmul_shape
 
@@ -32,6 +33,7 @@ __all__ = [
     "All",
     "Cat",
     "Copy",
+    "Div",
     "Exp",
     "Expand",
     "Function",
@@ -220,7 +222,7 @@ class Log(Function):
     def backward(ctx: Context, d: Tensor) -> Tensor:
         r"""$\partial y / \partial x = 1 / x$."""
         (x,) = ctx.saved_values
-        return Mul.apply(d, Inv.apply(x))
+        return Div.apply(d, x)
 
 
 class Sqrt(Function):
@@ -235,7 +237,7 @@ class Sqrt(Function):
     def backward(ctx: Context, d: Tensor) -> Tensor:
         r"""$\partial y / \partial x = 1 / (2 y)$."""
         y = ctx.output
-        return Mul.apply(d, Inv.apply(Add.apply(y, y)))
+        return Div.apply(d, Add.apply(y, y))
 
 
 class Sigmoid(Function):
@@ -314,6 +316,24 @@ class Mul(Function):
         a, b = ctx.saved_values
         for_a, for_b = ctx.needs_input_grad
         return Mul.apply(d, b) if for_a else None, Mul.apply(d, a) if for_b else None
+
+
+class Div(Function):
+    """$y = a / b$, rounded once: the inverse of a tiny $b$ may overflow where the quotient does not."""
+
+    @staticmethod
+    def forward(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
+        """Divide, broadcasting; infinity or NaN where $b$ is zero."""
+        ctx.save_for_backward(b)
+        return a.backend.ops.zip(elements.div)(a, b)
+
+    @staticmethod
+    def backward(ctx: Context, d: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        r"""$\partial y / \partial a = 1 / b$ and $\partial y / \partial b = -a / b^2 = -y / b$."""
+        (b,) = ctx.saved_values
+        for_a, for_b = ctx.needs_input_grad
+        share = Div.apply(d, b)
+        return share if for_a else None, Neg.apply(Mul.apply(share, ctx.output)) if for_b else None
 
 
 class _Step(Function):

@@ -226,6 +226,7 @@ TABLE: list[Case] = [
     *two_operands(tf.ReLUGrad, lambda x, d: np.where(x > 0, d, 0), draw=away_from_zero),
     *two_operands(tf.Add, np.add),
     *two_operands(tf.Mul, np.multiply),
+    *two_operands(tf.Div, np.divide, draw=away_from_zero),
     *two_operands(tf.LT, lambda a, b: 1.0 * (a < b), draw=distinct, draw_values=integers, flat=True),
     *two_operands(tf.EQ, lambda a, b: 1.0 * (a == b), draw=distinct, draw_values=integers, flat=True),
     *two_operands(

@@ -151,6 +151,8 @@ def test_a_contiguous_tensor_is_not_copied():
 def test_numbers_take_the_tensors_type(backend, dtype, value, number):
     x = make([value], backend, dtype)
     u, v = np.dtype(dtype).type(value), np.dtype(dtype).type(number)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        quotients = u / v, v / u
     for ours, theirs in [
         (x + number, u + v),
         (number + x, v + u),
@@ -158,17 +160,25 @@ def test_numbers_take_the_tensors_type(backend, dtype, value, number):
         (number - x, v - u),
         (x * number, u * v),
         (number * x, v * u),
+        (x / number, quotients[0]),
+        (number / x, quotients[1]),
         (x < number, u < v),
         (x > number, u > v),
         (x == number, u == v),
     ]:
         assert ours.dtype == np.dtype(dtype)
-        assert ours[0] == theirs
-    # Division multiplies by the inverse, which must be finite.
-    if abs(v) > 1e-3:
-        assert_close((x / number).to_numpy(), np.array([u / v]), dtype)
-    if abs(u) > 1e-3:
-        assert_close((number / x).to_numpy(), np.array([v / u]), dtype)
+        np.testing.assert_equal(ours[0], theirs.item())
+
+
+@both_backends
+def test_a_quotient_is_exact(backend):
+    """Times the inverse it would be NaN, infinite, and not quite one."""
+    x = make([0.0, 1e-310, 49.0], backend, requires_grad=True)
+    y = make([1e-310, 2e-310, 49.0], backend)
+    quotient = x / y
+    assert quotient.tolist() == [0.0, 0.5, 1.0]
+    quotient.backward(y)
+    assert x.grad.tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("number", [np.float64(2), np.float32(2), np.int64(2), np.bool_(True), True, 2])

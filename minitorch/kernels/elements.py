@@ -12,7 +12,21 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["add", "exp", "identity", "inv", "log", "maximum", "mul", "neg", "relu", "relu_grad", "sigmoid", "sqrt"]
+__all__ = [
+    "add",
+    "div",
+    "exp",
+    "identity",
+    "inv",
+    "log",
+    "maximum",
+    "mul",
+    "neg",
+    "relu",
+    "relu_grad",
+    "sigmoid",
+    "sqrt",
+]
 
 
 def identity(x: Any) -> Any:
@@ -69,6 +83,11 @@ def add(x: Any, y: Any) -> Any:
 def mul(x: Any, y: Any) -> Any:
     """$x y$."""
     return x * y
+
+
+def div(x: Any, y: Any) -> Any:
+    """$x / y$, rounded once; an infinity or NaN where $y$ is zero."""
+    return x / y
 
 
 def maximum(x: Any, y: Any) -> Any:

@@ -36,6 +36,18 @@ def test_one_argument_at_the_ends(fn, dtype: str) -> None:
     np.testing.assert_allclose(compiled, expected, rtol=tolerance)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_quotient_is_rounded_once_at_the_ends(dtype: str) -> None:
+    """Where the inverse of a subnormal number overflows, too."""
+    ends = np.append(ENDS, [float(np.finfo(dtype).smallest_subnormal), 3.0, 49.0])
+    x, y = (np.ascontiguousarray(part.reshape(-1), dtype) for part in np.meshgrid(ends, ends))
+    compiled = np.empty_like(x)
+    zip_kernel(elements.div).run(x.size, compiled, x, y, 1, 1, x.size, 0, 0, 1, 0, 0, 1)
+    np.testing.assert_array_equal(np.array([elements.div(a, b) for a, b in zip(x, y, strict=True)], dtype), x / y)
+    np.testing.assert_array_equal(compiled, x / y)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_relu_grad_drops_even_an_infinite_gradient(dtype: str) -> None:
     x, d = (np.ascontiguousarray(part.reshape(-1), dtype) for part in np.meshgrid(ENDS, [1.0, -np.inf, np.nan]))

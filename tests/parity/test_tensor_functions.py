@@ -35,6 +35,7 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "ReLUGrad": lambda x, d: d * (x > 0),
     "Add": torch.add,
     "Mul": torch.mul,
+    "Div": torch.div,
     "LT": lambda a, b: (a < b).to(a.dtype),
     "EQ": lambda a, b: (a == b).to(a.dtype),
     "IsClose": lambda a, b: torch.isclose(a, b, rtol=0, atol=0.01).to(a.dtype),
