@@ -237,7 +237,7 @@ def plan_sparse(
         relu: whether ReLU stands between convolution and maximum.
 
     >>> plan_sparse(16, 4, 8, (28, 28), (3, 3), window=(4, 4)).scratch
-    7664
+    4128
     """
     (height, width), (kh, kw) = out_size, kernel
     top, left = (s + min(0, d * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True))
