@@ -18,9 +18,9 @@ import numpy as np
 from scipy import special
 
 import minitorch
-from minitorch import fast_conv, layers, nn
+from minitorch import convolution, fast_conv, layers, nn
 from minitorch import tensor_functions as tf
-from minitorch.kernels.geometry import same_size
+from minitorch.kernels.geometry import Geometry, Space, same_size
 from minitorch.random import Generator
 from minitorch.tensor import Tensor
 from minitorch.tensor_data import TensorData
@@ -29,6 +29,8 @@ from minitorch.tensor_functions import Function, Index
 from .cases import (
     Array,
     away_from_zero,
+    convolve,
+    convolve_weight,
     correlate,
     correlate_weight,
     distinct,
@@ -37,6 +39,7 @@ from .cases import (
     pool_windows,
     positive,
     truth,
+    windows_at,
 )
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -196,6 +199,50 @@ def convolutions() -> list[Case]:
     # A kernel as long as the input, and one that is longer.
     long = {"ordinary": ((1, 2, 3), (2, 2, 5)), "none": ((1, 2, 0), (2, 2, 5)), "one": ((1, 1, 1), (1, 1, 1))}
     rows.append(Case(fast_conv.Conv1dFun, fast_conv.Conv1dFun.apply, correlate, **long, note="long"))
+    return [*rows, *convolutions_in_other_geometries()]
+
+
+def strided(x: tuple[int, ...], kernel: tuple[int, ...]) -> Space:
+    """Every second window, with gaps between its taps, one place beyond the edge."""
+    return tuple(Geometry((n + 1 - 2 * (k - 1)) // 2 + 1, 2, 1, 2, -1) for n, k in zip(x[2:], kernel, strict=True))
+
+
+def spread(x: tuple[int, ...], kernel: tuple[int, ...]) -> Space:
+    """What leads back from there: a zero between any two inputs, read backwards."""
+    return tuple(Geometry(2 * (n - 1) + k, 1, 2, -1, 0) for n, k in zip(x[2:], kernel, strict=True))
+
+
+def convolutions_in_other_geometries() -> list[Case]:
+    one = {"ordinary": ((2, 2, 5), (3, 2, 2)), "none": ((0, 2, 5), (3, 2, 2)), "one": ((1, 1, 1), (1, 1, 1))}
+    two = {
+        "ordinary": ((2, 2, 4, 3), (3, 2, 2, 2)),
+        "none": ((0, 2, 4, 3), (3, 2, 2, 2)),
+        "one": ((1, 1, 1, 1), (1, 1, 1, 1)),
+    }
+    rows = []
+    for lay in (strided, spread):
+        for op, shapes in [(fast_conv.Conv1dFun, one), (fast_conv.Conv2dFun, two)]:
+            rows.append(
+                Case(
+                    op,
+                    lambda x, w, op=op, lay=lay: op.apply(x, w, lay(x.shape, w.shape[2:])),
+                    lambda x, w, lay=lay: convolve(x, w, lay(x.shape, w.shape[2:])),
+                    **shapes,
+                    note=lay.__name__,
+                )
+            )
+    weight_of, kernel = fast_conv._ConvWeight, (2,)
+    rows.append(
+        Case(
+            weight_of,
+            lambda x, d: weight_of.apply(x, d, kernel, strided(x.shape, kernel)),
+            lambda x, d: convolve_weight(x, d, kernel, strided(x.shape, kernel)),
+            ((2, 2, 5), (2, 3, 3)),
+            ((0, 2, 5), (0, 3, 3)),
+            ((1, 1, 1), (1, 1, 1)),
+            note="1d-strided",
+        )
+    )
     return rows
 
 
@@ -207,6 +254,13 @@ image: dict[str, Any] = {
     "draw_values": integers,
     "expand": 0,
 }
+
+
+def overlapping_maxima(x: Array) -> Array:
+    rows, columns = x.shape[2:]
+    geometry = (Geometry(rows // 2 + 1, 2, offset=-1), Geometry(columns, 1, offset=-1))
+    return windows_at(x, (2, 3), geometry, beyond=-np.inf).max((-2, -1))
+
 
 NO_VIEW = dict.fromkeys(
     ["permuted", "expanded", "sliced"],
@@ -328,6 +382,13 @@ TABLE: list[Case] = [
         note="last",
     ),
     Case(nn.MaxPool2d, lambda x: nn.maxpool2d(x, (2, 3)), lambda x: pool_windows(x, (2, 3)).max(-1), **image),
+    Case(
+        nn.MaxPool2d,
+        lambda x: convolution.max_pool2d(x, (2, 3), stride=(2, 1), padding=1),
+        overlapping_maxima,
+        **image,
+        note="overlapping",
+    ),
     Case(nn.Softmax, with_arguments(nn.Softmax, 1), partial(special.softmax, axis=1), **LINES),
     Case(nn.Softmax, with_arguments(nn.Softmax, 2), partial(special.softmax, axis=2), **LINES, note="last"),
     Case(

@@ -27,7 +27,7 @@ LAYERS = [
     ["tensor_functions"],
     ["tensor"],
     ["creation", "gradcheck", "fast_conv", "cuda_conv", "module", "init", "datasets"],
-    ["nn", "layers", "losses", "optim", "schedules", "testing"],
+    ["nn", "convolution", "layers", "losses", "optim", "schedules", "testing"],
     ["compiler", "data", "training", "io", "distributed"],
     ["torch"],
     [""],  # minitorch/__init__.py

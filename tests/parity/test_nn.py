@@ -35,6 +35,11 @@ def weight_gradient(x: torch.Tensor, d: torch.Tensor, kernel: tuple[int, ...], r
     return torch.einsum(formula, windows(x, kernel, reverse), d)
 
 
+def strided_weight_gradient(x: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+    shape = (d.shape[1], x.shape[1], 2)
+    return torch.nn.grad.conv1d_weight(x, shape, d, stride=2, padding=1, dilation=2)
+
+
 def dropout(x: torch.Tensor) -> torch.Tensor:
     """Apply our mask: theirs comes from another generator."""
     mask = nn.Dropout.apply(make(np.ones(x.shape), dtype=str(x.dtype).removeprefix("torch.")), *DROPOUT)
@@ -45,6 +50,7 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "Max": lambda x: x.max(1, keepdim=True).values,
     "Max-last": lambda x: x.max(2, keepdim=True).values,
     "MaxPool2d": lambda x: functional.max_pool2d(x, (2, 3)),
+    "MaxPool2d-overlapping": lambda x: functional.max_pool2d(x, (2, 3), stride=(2, 1), padding=1),
     "Softmax": partial(torch.softmax, dim=1),
     "Softmax-last": partial(torch.softmax, dim=2),
     "LogSoftmax": partial(torch.log_softmax, dim=0),
@@ -56,6 +62,11 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "Conv1dFun-long": convolve,
     "Conv2dFun-forward": convolve,
     "Conv2dFun-reverse": partial(convolve, reverse=True),
+    "Conv1dFun-strided": partial(functional.conv1d, stride=2, padding=1, dilation=2),
+    "Conv2dFun-strided": partial(functional.conv2d, stride=2, padding=1, dilation=2),
+    "Conv1dFun-spread": lambda x, w: functional.conv_transpose1d(x, w.transpose(0, 1), stride=2),
+    "Conv2dFun-spread": lambda x, w: functional.conv_transpose2d(x, w.transpose(0, 1), stride=2),
+    "_ConvWeight-1d-strided": strided_weight_gradient,
     "_ConvWeight-1d-forward": partial(weight_gradient, kernel=(2,), reverse=False),
     "_ConvWeight-1d-reverse": partial(weight_gradient, kernel=(2,), reverse=True),
     "_ConvWeight-2d-forward": partial(weight_gradient, kernel=(2, 3), reverse=False),
