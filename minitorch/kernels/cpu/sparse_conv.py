@@ -28,18 +28,22 @@ from .vectors import (
     element,
     fill,
     load,
+    load_columns,
     multiply_add,
     store,
+    store_columns,
     store_element,
 )
 
-__all__ = ["conv_pool_grad_input", "conv_pool_grad_weight", "plan_sparse"]
+__all__ = ["conv_pool_backward", "plan_sparse"]
 
 Array = npt.NDArray[Any]
 
 # The order of the numbers in a plan. Behind them: where in the images the pieces of a patch begin, whole vectors, and
 # where in such a row of pieces each weight of an output channel is.
-IMAGES, IMAGE, ROWS, COLUMNS, TOP, LEFT, OUT_WIDTH, RELU, WEIGHTS, END, PIECES, TAPS, STARTS = range(13)
+IMAGES, IMAGE, ROWS, COLUMNS, TOP, LEFT, OUT_WIDTH, RELU, TO_INPUT, TAPS, PIECES, ROW = range(12)
+# Where in the scratch array the images, their gradients, the sums for the weight, and the weight begin.
+NOTHING, GRADIENTS, SUMS, WEIGHTS, END, STARTS = range(12, 18)
 
 # The pieces of a patch are added up so many at a time.
 BLOCK = 4
@@ -55,34 +59,54 @@ TOGETHER = 32
 def _lay_out(scratch, x, plan, b0, b1):
     """Copy images, ``row x column x channel``, with zeros around them."""
     channels, height, width = x.shape[1], x.shape[2], x.shape[3]
-    columns, rows = plan[COLUMNS], plan[ROWS]
+    columns, area = plan[COLUMNS], height * width
     first, last = max(plan[LEFT], 0), min(width, plan[LEFT] + columns)
-    _clear(scratch, 0, plan[WEIGHTS])
+    # Four channels and 16 columns at a time, of which the last overlap; what is left, one by one.
+    fours = channels // 4 * 4 if last - first >= LANES else 0
+    _clear(scratch, plan[NOTHING], plan[GRADIENTS])
     for b in range(b0, b1):
-        for c in range(channels):
-            for row in range(max(plan[TOP], 0), min(height, plan[TOP] + rows)):
-                to = (b - b0) * plan[IMAGE] + ((row - plan[TOP]) * columns + first - plan[LEFT]) * channels + c
-                at = ((b * channels + c) * height + row) * width
-                for column in range(first, last):
-                    store_element(scratch, to, element(x, at + column))
-                    to += channels
+        for row in range(max(plan[TOP], 0), min(height, plan[TOP] + plan[ROWS])):
+            to = (b - b0) * plan[IMAGE] + ((row - plan[TOP]) * columns - plan[LEFT]) * channels
+            at = b * channels * area + row * width
+            for c in range(0, fours, 4):
+                for column in range(first, last, LANES):
+                    p = min(column, last - LANES)
+                    q = at + c * area + p
+                    r, s = load(x, q), load(x, q + area)
+                    t, u = load(x, q + 2 * area), load(x, q + 3 * area)
+                    store_columns(scratch, to + p * channels + c, channels, r, s, t, u)
+            for c in range(fours, channels):
+                for p in range(first, last):
+                    store_element(scratch, to + p * channels + c, element(x, at + c * area + p))
 
 
 @_compiled
 def _lay_back(dx, scratch, plan, b0, b1):
     """Copy such images to ``batch x channel x row x column``; what the kernel never saw has a gradient of zero."""
     channels, height, width = dx.shape[1], dx.shape[2], dx.shape[3]
-    columns, rows = plan[COLUMNS], plan[ROWS]
+    columns, area = plan[COLUMNS], height * width
+    first, last = max(plan[LEFT], 0), min(width, plan[LEFT] + columns)
+    top, bottom = max(plan[TOP], 0), min(height, plan[TOP] + plan[ROWS])
+    if first > 0 or last < width or top > 0 or bottom < height:
+        for p in range(b0 * channels * area, b1 * channels * area):
+            store_element(dx, p, 0)
+    fours = channels // 4 * 4 if last - first >= LANES else 0
     for b in range(b0, b1):
-        for c in range(channels):
-            for row in range(height):
-                to = ((b * channels + c) * height + row) * width
-                at = (b - b0) * plan[IMAGE] + ((row - plan[TOP]) * columns - plan[LEFT]) * channels + c
-                seen = 0 <= row - plan[TOP] < rows
-                for column in range(width):
-                    inside = seen and 0 <= column - plan[LEFT] < columns
-                    store_element(dx, to + column, element(scratch, at) if inside else 0)
-                    at += channels
+        for row in range(top, bottom):
+            to = b * channels * area + row * width
+            at = plan[GRADIENTS] + (b - b0) * plan[IMAGE] + ((row - plan[TOP]) * columns - plan[LEFT]) * channels
+            for c in range(0, fours, 4):
+                for column in range(first, last, LANES):
+                    p = min(column, last - LANES)
+                    q = to + c * area + p
+                    r, s, t, u = load_columns(scratch, at + p * channels + c, channels)
+                    store(dx, q, r)
+                    store(dx, q + area, s)
+                    store(dx, q + 2 * area, t)
+                    store(dx, q + 3 * area, u)
+            for c in range(fours, channels):
+                for p in range(first, last):
+                    store_element(dx, to + c * area + p, element(scratch, at + p * channels + c))
 
 
 @_compiled
@@ -104,7 +128,7 @@ def _collect(starts, gradients, dvalues, places, values, plan, channels_in, b0, 
     return count
 
 
-# --- to the weight -------------------------------------------------------------------------------------------
+# --- gradients -----------------------------------------------------------------------------------------------
 
 
 @_compiled
@@ -127,50 +151,10 @@ def _add_patches(scratch, starts, gradients, count, plan, at, piece):
 
 
 @_compiled
-def conv_pool_grad_weight(dw, dbias, x, dvalues, places, values, plan, scratch, b0, b1) -> None:
-    """Compute what images ``b0`` to ``b1`` give to the gradients of the weight and of the bias.
-
-    Args:
-        dw: ``out_channels x in_channels x kernel_height x kernel_width``; every element is written.
-        dbias: one number for each output channel; every element is written.
-        x: the input, ``batch x in_channels x height x width``.
-        dvalues: the gradient of the maxima, ``batch x out_channels x windows_high x windows_wide``.
-        places: flat, the position of each maximum in row-major order of its image's output.
-        values: the maxima, of the shape of ``dvalues``; unused without ReLU.
-        plan: the numbers of :func:`plan_sparse`.
-        scratch: flat, as many elements as the plan says.
-        b0: the first image.
-        b1: the image behind the last.
-    """
-    channels, windows = x.shape[1], dvalues.shape[2] * dvalues.shape[3]
-    starts, gradients = np.empty(plan[IMAGES] * windows + 1, np.int64), np.empty(plan[IMAGES] * windows + 1, x.dtype)
-    row, taps = plan[PIECES] * LANES, plan[TAPS]
-    _clear(scratch, plan[WEIGHTS], plan[END])
-    for o in range(dbias.size):
-        dbias[o] = 0
-    for b in range(b0, b1, plan[IMAGES]):
-        end = min(b + plan[IMAGES], b1)
-        _lay_out(scratch, x, plan, b, end)
-        for o in range(dbias.size):
-            count = _collect(starts, gradients, dvalues, places, values, plan, channels, b, end, o)
-            for i in range(count):
-                dbias[o] += gradients[i]
-            for piece in range(0, plan[PIECES], BLOCK):
-                _add_patches(scratch, starts, gradients, count, plan, plan[WEIGHTS] + o * row, piece)
-    for o in range(dbias.size):
-        for k in range(taps):
-            at = plan[WEIGHTS] + o * row + element(plan, STARTS + plan[PIECES] + k)
-            store_element(dw, o * taps + k, element(scratch, at))
-
-
-# --- to the input --------------------------------------------------------------------------------------------
-
-
-@_compiled
 def _add_weights(scratch, starts, gradients, count, plan, at):
-    """Add the weight of one output channel, times the gradients, to the patches."""
+    """Add the weight of one output channel, times the gradients, to the patches of the input's gradient."""
     for i in range(count):
-        start, gradient = element(starts, i), broadcast(gradients, i)
+        start, gradient = plan[GRADIENTS] + element(starts, i), broadcast(gradients, i)
         for piece in range(plan[PIECES]):
             to = start + element(plan, STARTS + piece)
             sums = multiply_add(load(scratch, at + piece * LANES), gradient, load(scratch, to))
@@ -178,12 +162,15 @@ def _add_weights(scratch, starts, gradients, count, plan, at):
 
 
 @_compiled
-def conv_pool_grad_input(dx, w, dvalues, places, values, plan, scratch, b0, b1) -> None:
-    """Compute the gradient with respect to images ``b0`` to ``b1`` of the input.
+def conv_pool_backward(dw, dbias, dx, x, w, dvalues, places, values, plan, scratch, b0, b1) -> None:
+    """Compute what images ``b0`` to ``b1`` give to the gradients of weight, bias and, if planned, the input.
 
     Args:
-        dx: ``batch x in_channels x height x width``; every element of these images is written.
-        w: ``out_channels x in_channels x kernel_height x kernel_width``.
+        dw: ``out_channels x in_channels x kernel_height x kernel_width``; every element is written.
+        dbias: one number for each output channel; every element is written.
+        dx: the gradient of the input, of which images ``b0`` to ``b1`` are written; unused where it is not planned.
+        x: the input, ``batch x in_channels x height x width``.
+        w: the weight, of the shape of ``dw``.
         dvalues: the gradient of the maxima, ``batch x out_channels x windows_high x windows_wide``.
         places: flat, the position of each maximum in row-major order of its image's output.
         values: the maxima, of the shape of ``dvalues``; unused without ReLU.
@@ -192,21 +179,34 @@ def conv_pool_grad_input(dx, w, dvalues, places, values, plan, scratch, b0, b1) 
         b0: the first image.
         b1: the image behind the last.
     """
-    channels, windows = dx.shape[1], dvalues.shape[2] * dvalues.shape[3]
-    starts, gradients = np.empty(plan[IMAGES] * windows + 1, np.int64), np.empty(plan[IMAGES] * windows + 1, dx.dtype)
-    row, taps = plan[PIECES] * LANES, plan[TAPS]
-    _clear(scratch, plan[WEIGHTS], plan[END])
-    for o in range(w.shape[0]):
+    channels, most = x.shape[1], plan[IMAGES] * dvalues.shape[2] * dvalues.shape[3] + 1
+    starts, gradients = np.empty(most, np.int64), np.empty(most, scratch.dtype)
+    row, taps, to_input = plan[ROW], plan[TAPS], plan[TO_INPUT]
+    _clear(scratch, plan[SUMS], plan[END])
+    for o in range(dbias.size):
+        dbias[o] = 0
         for k in range(taps):
-            at = plan[WEIGHTS] + o * row + element(plan, STARTS + plan[PIECES] + k)
+            at = plan[WEIGHTS] + o * row + element(plan, STARTS + row // LANES + k)
             store_element(scratch, at, element(w, o * taps + k))
     for b in range(b0, b1, plan[IMAGES]):
         end = min(b + plan[IMAGES], b1)
-        _clear(scratch, 0, plan[WEIGHTS])
-        for o in range(w.shape[0]):
+        _lay_out(scratch, x, plan, b, end)
+        if to_input:
+            _clear(scratch, plan[GRADIENTS], plan[SUMS])
+        for o in range(dbias.size):
             count = _collect(starts, gradients, dvalues, places, values, plan, channels, b, end, o)
-            _add_weights(scratch, starts, gradients, count, plan, plan[WEIGHTS] + o * row)
-        _lay_back(dx, scratch, plan, b, end)
+            for i in range(count):
+                dbias[o] += gradients[i]
+            for piece in range(0, row // LANES, BLOCK):
+                _add_patches(scratch, starts, gradients, count, plan, plan[SUMS] + o * row, piece)
+            if to_input:
+                _add_weights(scratch, starts, gradients, count, plan, plan[WEIGHTS] + o * row)
+        if to_input:
+            _lay_back(dx, scratch, plan, b, end)
+    for o in range(dbias.size):
+        for k in range(taps):
+            at = plan[SUMS] + o * row + element(plan, STARTS + row // LANES + k)
+            store_element(dw, o * taps + k, element(scratch, at))
 
 
 # --- in Python -----------------------------------------------------------------------------------------------
@@ -222,6 +222,7 @@ def plan_sparse(
     dilation: tuple[int, int] = (1, 1),
     window: tuple[int, int] = (1, 1),
     relu: bool = False,
+    to_input: bool = True,
 ) -> Plan:
     """Lay out a convolution whose output goes through a maximum over windows.
 
@@ -235,9 +236,10 @@ def plan_sparse(
         dilation: the distance between two taps; negative where the kernel is reversed.
         window: the height and width of the windows.
         relu: whether ReLU stands between convolution and maximum.
+        to_input: whether the gradient of the input is wanted.
 
-    >>> plan_sparse(16, 4, 8, (28, 28), (3, 3), window=(4, 4)).scratch
-    4128
+    >>> plan_sparse(16, 4, 8, (28, 28), (3, 3), window=(4, 4), to_input=False).scratch
+    4640
     """
     (height, width), (kh, kw) = out_size, kernel
     top, left = (s + min(0, d * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True))
@@ -251,20 +253,22 @@ def plan_sparse(
     down = dilation[0] * np.arange(kh) - min(0, dilation[0] * (kh - 1))
     across = dilation[1] * np.arange(kw) - min(0, dilation[1] * (kw - 1))
     starts = (down[:, None] * columns * channels + np.arange(vectors) * LANES).reshape(-1)
-    pieces = _parts(starts.size, BLOCK) * BLOCK
-    starts = np.pad(starts, (0, pieces - starts.size))
+    row = _parts(starts.size, BLOCK) * BLOCK * LANES
     c, k, m = np.ogrid[:channels, :kh, :kw]
     weights = (k * vectors * LANES + across[m] * channels + c).reshape(-1)
 
     # The last vector of the last patch reaches beyond the image.
     image = rows * columns * channels
-    end_of_images = _parts(together * image + vectors * LANES, LANES) * LANES
-    end = end_of_images + out_channels * pieces * LANES
+    gradients = _parts(together * image + vectors * LANES, LANES) * LANES
+    sums = gradients * (2 if to_input else 1)
+    end_of_sums = sums + out_channels * row
+    end = end_of_sums + out_channels * row
     header = np.zeros(STARTS, np.int64)
     header[[IMAGES, IMAGE, ROWS, COLUMNS, TOP, LEFT]] = together, image, rows, columns, top, left
-    header[[OUT_WIDTH, RELU, WEIGHTS, END]] = width, relu, end_of_images, end
-    header[[PIECES, TAPS]] = pieces, weights.size
-    return Plan(np.concatenate([header, starts, weights]), end)
+    header[[OUT_WIDTH, RELU, TO_INPUT, TAPS, PIECES, ROW]] = width, relu, to_input, weights.size, starts.size, row
+    header[[GRADIENTS, SUMS, WEIGHTS, END]] = gradients, sums, end_of_sums, end
+    blocks = np.pad(starts, (0, row // LANES - starts.size))
+    return Plan(np.concatenate([header, blocks, weights]), end)
 
 
 def _parts(n: int, size: int) -> int:

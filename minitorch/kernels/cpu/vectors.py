@@ -27,9 +27,11 @@ __all__ = [
     "goes_before",
     "larger",
     "load",
+    "load_columns",
     "load_part",
     "multiply_add",
     "store",
+    "store_columns",
     "store_element",
     "store_part",
     "total",
@@ -143,6 +145,57 @@ def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
         return builder.call(function, args)
 
     return a(a, a, a), generate
+
+
+def _shuffle(builder: Any, a: Any, b: Any, places: list[int]) -> Any:
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
+
+
+@intrinsic
+def store_columns(typingctx: Any, array: Any, index: Any, step: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Write the first elements of four vectors side by side, ``step`` elements further the second ones, and so on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values, index, step, *rows = args
+        halves = range(0, LANES, LANES // 2)
+        for start in halves:
+            pairs = [j for i in range(start, start + LANES // 2) for j in (i, LANES + i)]
+            ab, cd = _shuffle(builder, rows[0], rows[1], pairs), _shuffle(builder, rows[2], rows[3], pairs)
+            for i in range(LANES // 2):
+                column = _shuffle(builder, ab, cd, [2 * i, 2 * i + 1, LANES + 2 * i, LANES + 2 * i + 1])
+                at = builder.add(index, builder.mul(step, ir.Constant(step.type, start + i)))
+                address = _address(context, builder, signature.args[0], values, at)
+                pointer = builder.bitcast(address, column.type.as_pointer())
+                builder.store(column, pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, a, a, a, a), generate
+
+
+@intrinsic
+def load_columns(typingctx: Any, array: Any, index: Any, step: Any) -> Any:
+    """Read what :func:`store_columns` writes: four vectors."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values, index, step = args
+        vector = context.get_value_type(VectorType(array.dtype))
+        column = ir.VectorType(vector.element, 4)
+        pieces = []
+        for i in range(LANES):
+            at = builder.add(index, builder.mul(step, ir.Constant(step.type, i)))
+            address = _address(context, builder, signature.args[0], values, at)
+            pieces.append(builder.load(builder.bitcast(address, column.as_pointer()), align=array.dtype.bitwidth // 8))
+        while len(pieces) > 4:
+            every = list(range(2 * pieces[0].type.count))
+            pieces = [_shuffle(builder, a, b, every) for a, b in zip(pieces[::2], pieces[1::2], strict=True)]
+        rows = []
+        for row in range(4):
+            picked = list(range(row, 2 * LANES, 4))
+            low, high = _shuffle(builder, *pieces[:2], picked), _shuffle(builder, *pieces[2:], picked)
+            rows.append(_shuffle(builder, low, high, list(range(LANES))))
+        return context.make_tuple(builder, signature.return_type, rows)
+
+    return types.UniTuple(VectorType(array.dtype), 4)(array, types.intp, types.intp), generate
 
 
 @intrinsic

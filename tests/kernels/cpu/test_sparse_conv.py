@@ -8,22 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch.kernels.cpu.sparse_conv import conv_pool_grad_input, conv_pool_grad_weight, plan_sparse
+from minitorch.kernels.cpu.sparse_conv import conv_pool_backward, plan_sparse
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 
 @numba.njit
-def _grad_weight(dw, dbias, x, dvalues, places, values, plan, scratch, chunk, batch):
+def _backward(dw, dbias, dx, x, w, dvalues, places, values, plan, scratch, chunk, batch):
     for b in range(0, batch, chunk):
-        end = min(b + chunk, batch)
-        conv_pool_grad_weight(dw[b // chunk], dbias[b // chunk], x, dvalues, places, values, plan, scratch, b, end)
-
-
-@numba.njit
-def _grad_input(dx, w, dvalues, places, values, plan, scratch, chunk, batch):
-    for b in range(0, batch, chunk):
-        conv_pool_grad_input(dx, w, dvalues, places, values, plan, scratch, b, min(b + chunk, batch))
+        part, end = b // chunk, min(b + chunk, batch)
+        conv_pool_backward(dw[part], dbias[part], dx, x, w, dvalues, places, values, plan, scratch, b, end)
 
 
 class Case:
@@ -44,15 +38,14 @@ class Case:
         self.row, self.column, self.start, self.dilation, self.relu = row, column, start, dilation, relu
         self.args = channels, out_channels, out_size, (kh, kw), start, dilation, window, relu
 
-    def kernels(self, chunk):
+    def kernels(self, chunk, to_input=True):
         batch, dtype = self.x.shape[0], self.x.dtype
-        plan = plan_sparse(chunk, *self.args)
+        plan = plan_sparse(chunk, *self.args, to_input)
         parts = -(-batch // chunk)
         dw, dbias = np.full((parts, *self.w.shape), np.nan, dtype), np.full((parts, self.w.shape[0]), np.nan, dtype)
-        dx = np.full_like(self.x, np.nan)
-        upstream = self.dvalues, self.places, self.values, plan.numbers
-        _grad_weight(dw, dbias, self.x, *upstream, np.full(plan.scratch, np.nan, dtype), chunk, batch)
-        _grad_input(dx, self.w, *upstream, np.full(plan.scratch, np.nan, dtype), chunk, batch)
+        dx, scratch = np.full_like(self.x, np.nan), np.full(plan.scratch, np.nan, dtype)
+        upstream = self.dvalues, self.places, self.values
+        _backward(dw, dbias, dx, self.x, self.w, *upstream, plan.numbers, scratch, chunk, batch)
         return dw.sum(0), dbias.sum(0), dx
 
     def definition(self):
@@ -98,6 +91,14 @@ def test_gradients(case, relu, dtype):
     case = Case(*case, relu, dtype)
     for chunk in (2, case.x.shape[0]):
         check(case, chunk)
+
+
+@pytest.mark.parametrize("case", CASES, ids=["-".join(map(str, case[0])) for case in CASES])
+def test_without_the_gradient_of_the_input(case):
+    case = Case(*case)
+    for found, wanted in zip(case.kernels(2, False)[:2], case.kernels(2)[:2], strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert np.isnan(case.kernels(2, False)[2]).all()
 
 
 size = st.integers
