@@ -41,6 +41,7 @@ from .vectors import (
     counting,
     element,
     fill,
+    first_maximum,
     goes_before,
     larger,
     load,
@@ -243,16 +244,30 @@ def _compare_columns(best, place, to, start, step, n):
 
 
 @_compiled
+def _find(best, place, start, n):
+    """Find the first maximum of ``n`` neighbouring columns, one vector or more."""
+    most, where = load(best, start), load(place, start)
+    for p in range(LANES, n, LANES):
+        # The last vector overlaps the one before.
+        at = start + min(p, n - LANES)
+        value, there = load(best, at), load(place, at)
+        found = goes_before(value, there, most, where)
+        most, where = choose(found, value, most), choose(found, there, where)
+    return first_maximum(most, where)
+
+
+@_compiled
 def _pool(values, places, scratch, best, place, plan, b0, b1, band, o):
     """Find the maxima of a tile's windows and their places in the image."""
     bands, stride, pool_width, width = plan[BANDS], plan[STRIDE], plan[POOL_WIDTH], plan[WIDTH]
     line = plan[IMAGES] * bands * stride
     channels, windows_high, windows_wide = values.shape[1], values.shape[2], values.shape[3]
+    wide = pool_width >= LANES
     for row in range(min(4, channels - o)):
         _compare_phases(best, place, scratch, plan[ROWS] + row * plan[RESULTS], line, plan[GROUP], width)
         # Maxima of 1, 2, 4, ... columns, in as many steps as the width has bits, in one half and the other.
         now, other = 0, best.size // 2
-        covered = 1
+        covered = pool_width if wide else 1
         while covered < pool_width:
             step = min(covered, pool_width - covered)
             _compare_columns(best, place, other, now, step, line)
@@ -264,9 +279,13 @@ def _pool(values, places, scratch, best, place, plan, b0, b1, band, o):
                 to_place = (band + i) * plan[GROUP] * width - start
                 to = ((b * channels + o + row) * windows_high + band + i) * windows_wide
                 for j in range(windows_wide):
-                    at = start + j * pool_width + now
-                    store_element(values, to + j, element(best, at))
-                    store_element(places, to + j, element(place, at) + to_place)
+                    at = now + start + j * pool_width
+                    if wide:
+                        value, where = _find(best, place, at, pool_width)
+                    else:
+                        value, where = element(best, at), element(place, at)
+                    store_element(values, to + j, value)
+                    store_element(places, to + j, where + to_place)
 
 
 # --- forward and back to the input ---------------------------------------------------------------------------

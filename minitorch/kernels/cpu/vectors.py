@@ -24,6 +24,7 @@ __all__ = [
     "counting",
     "element",
     "fill",
+    "first_maximum",
     "goes_before",
     "larger",
     "load",
@@ -310,18 +311,42 @@ def larger(typingctx: Any, a: Any, b: Any) -> Any:
     return VectorType(types.boolean)(a, b), generate
 
 
+def _goes_before(builder: Any, a: Any, place_a: Any, b: Any, place_b: Any) -> Any:
+    both_nan = builder.and_(builder.fcmp_unordered("uno", a, a), builder.fcmp_unordered("uno", b, b))
+    equal = builder.or_(builder.fcmp_ordered("==", a, b), both_nan)
+    first = builder.and_(equal, builder.icmp_signed("<", place_a, place_b))
+    return builder.or_(_larger(builder, a, b), first)
+
+
 @intrinsic
 def goes_before(typingctx: Any, a: Any, place_a: Any, b: Any, place_b: Any) -> Any:
     """Mark where ``a`` is larger than ``b``, or as large and of a smaller place."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, place_a, b, place_b = args
-        both_nan = builder.and_(builder.fcmp_unordered("uno", a, a), builder.fcmp_unordered("uno", b, b))
-        equal = builder.or_(builder.fcmp_ordered("==", a, b), both_nan)
-        first = builder.and_(equal, builder.icmp_signed("<", place_a, place_b))
-        return builder.or_(_larger(builder, a, b), first)
+        return _goes_before(builder, *args)
 
     return VectorType(types.boolean)(a, place_a, b, place_b), generate
+
+
+@intrinsic
+def first_maximum(typingctx: Any, values: Any, places: Any) -> Any:
+    """Find the largest element and its place, of equal ones the smallest place: ``(value, place)``."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values, places = args
+        step = LANES // 2
+        while step:
+            moved = [(i + step) % LANES for i in range(LANES)]
+            others, other_places = _shuffle(builder, values, values, moved), _shuffle(builder, places, places, moved)
+            found = _goes_before(builder, others, other_places, values, places)
+            values = builder.select(found, others, values)
+            places = builder.select(found, other_places, places)
+            step //= 2
+        first = ir.Constant(ir.IntType(32), 0)
+        found = [builder.extract_element(values, first), builder.extract_element(places, first)]
+        return context.make_tuple(builder, signature.return_type, found)
+
+    return types.Tuple((values.dtype, places.dtype))(values, places), generate
 
 
 @intrinsic
