@@ -10,7 +10,7 @@ from typing import Any
 
 from .autodiff import Context, no_grad
 from .creation import ones
-from .errors import ArgumentError, ShapeError
+from .errors import ArgumentError, IndexingError, ShapeError
 from .fast_conv import conv1d, conv2d
 from .kernels.geometry import Space, side_by_side
 from .random import default_generator
@@ -165,7 +165,12 @@ class Max(Function):
 
 
 def _one_dim(x: Tensor, dim: Any) -> int:
-    (d,) = as_dims(dim, x.shape)
+    dims = as_dims(dim, x.shape)
+    if len(dims) != 1:
+        raise IndexingError(
+            f"expected one dimension of shape {x.shape}, got {dim}. Join several with view, or take each by itself."
+        )
+    (d,) = dims
     if x.shape[d] == 0:
         raise ShapeError(
             f"expected elements to compare, got none: shape {x.shape}, dimension {d}. Check that the batch is not "
@@ -254,7 +259,7 @@ def softmax(input: Tensor, dim: int | Tensor) -> Tensor:
     >>> softmax(tensor([10000.0, 10000.0]), 0).tolist()
     [0.5, 0.5]
     """
-    return Softmax.apply(input, _one_dim(input, dim))
+    return Softmax.apply(input._real("softmax"), _one_dim(input, dim))
 
 
 def logsoftmax(input: Tensor, dim: int | Tensor) -> Tensor:
@@ -264,7 +269,7 @@ def logsoftmax(input: Tensor, dim: int | Tensor) -> Tensor:
     >>> logsoftmax(tensor([0.0, -10000.0]), 0).tolist()
     [0.0, -10000.0]
     """
-    return LogSoftmax.apply(input, _one_dim(input, dim))
+    return LogSoftmax.apply(input._real("logsoftmax"), _one_dim(input, dim))
 
 
 # --- dropout -------------------------------------------------------------------------------------------------

@@ -295,7 +295,8 @@ class Tensor:
                     "with sum() or mean(), or pass the gradient."
                 )
             grad_output = self._new(TensorData(np.ones(1, self.dtype), self.shape))
-        elif grad_output.shape != self.shape:
+        grad_output = self._ensure_tensor(grad_output)
+        if grad_output.shape != self.shape:
             raise ShapeError(
                 f"expected a gradient of shape {self.shape}, got {grad_output.shape}. Give one number for each element."
             )
@@ -371,6 +372,11 @@ class Tensor:
         if isinstance(b, Tensor):
             return b
         if isinstance(b, (int, float, np.number, np.bool_)):
+            if self.dtype.kind != "f" and not float(b).is_integer():
+                raise DTypeError(
+                    f"{b} is no number of {self.dtype}, the type of the tensor that it meets: expected a whole one. "
+                    'Convert the tensor first: t.to("float32").'
+                )
             shape = (1,) if self.dims else ()
             return self._new(TensorData.of(np.array([b], self.dtype), shape, shape))
         if hasattr(b, "as_operand"):  # a number that stands for itself while a step is traced
@@ -378,6 +384,14 @@ class Tensor:
         raise DTypeError(
             f"expected a tensor or a number, got {type(b).__name__}. Make a tensor of it first: minitorch.tensor(...)."
         )
+
+    def _real(self, what: str) -> Tensor:
+        """Check that ``what`` this tensor is asked for, which is seldom a whole number, can be stored."""
+        if self.dtype.kind != "f":
+            raise DTypeError(
+                f'expected float32 or float64 for {what}, got {self.dtype}. Convert it first: t.to("float32").'
+            )
+        return self
 
     def __add__(self, b: TensorLike) -> Tensor:
         return Add.apply(self, self._ensure_tensor(b))
@@ -398,10 +412,10 @@ class Tensor:
         return Mul.apply(self._ensure_tensor(b), self)
 
     def __truediv__(self, b: TensorLike) -> Tensor:
-        return Div.apply(self, self._ensure_tensor(b))
+        return Div.apply(self._real("a quotient"), self._ensure_tensor(b))
 
     def __rtruediv__(self, b: TensorLike) -> Tensor:
-        return Div.apply(self._ensure_tensor(b), self)
+        return Div.apply(self._ensure_tensor(b), self._real("a quotient"))
 
     def __matmul__(self, b: Tensor) -> Tensor:
         """Multiply matrices ``... x m x k`` and ``... x k x n`` (course module 3)."""
@@ -425,15 +439,15 @@ class Tensor:
 
     def exp(self) -> Tensor:
         """$e^x$."""
-        return Exp.apply(self)
+        return Exp.apply(self._real("exp"))
 
     def log(self) -> Tensor:
         r"""$\ln(x + 10^{-6})$, as the course defines it."""
-        return Log.apply(Add.apply(self, self._ensure_tensor(LOG_EPS)))
+        return Log.apply(Add.apply(self._real("log"), self._ensure_tensor(LOG_EPS)))
 
     def sigmoid(self) -> Tensor:
         r"""$1 / (1 + e^{-x})$."""
-        return Sigmoid.apply(self)
+        return Sigmoid.apply(self._real("sigmoid"))
 
     def relu(self) -> Tensor:
         r"""$\max(x, 0)$."""

@@ -384,7 +384,10 @@ def as_dims(dim: Any, shape: UserShape) -> tuple[int, ...]:
     """
     if dim is None:
         return tuple(range(len(shape)))
-    given = dim if isinstance(dim, (tuple, list)) else (int(dim.item()) if hasattr(dim, "item") else dim,)
+    if hasattr(dim, "item"):
+        value = dim.item()
+        dim = int(value) if float(value).is_integer() else value
+    given = dim if isinstance(dim, (tuple, list)) else (dim,)
     dims = []
     for d in given:
         if not isinstance(d, int) or not -len(shape) <= d < len(shape):
@@ -460,9 +463,14 @@ class All(Function):
 
 
 def _integers(values: Any) -> tuple[int, ...]:
-    """Read a shape or an order: integers, or the course's tensor of them."""
+    """Read a shape or an order: integers, a list of them, or the course's tensor of them."""
     if hasattr(values, "_tensor"):
         values = values._tensor.flat().tolist()
+    elif len(values) == 1 and isinstance(values[0], (tuple, list)):
+        values = values[0]
+    for v in values:
+        if isinstance(v, str) or v != int(v):
+            raise DTypeError(f"expected whole numbers for a shape or an order, got {v!r}. Round it, or divide with //.")
     return tuple(int(v) for v in values)
 
 

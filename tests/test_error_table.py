@@ -71,6 +71,10 @@ def ones(*shape: int, **more: Any) -> Tensor:
     return make(np.ones(shape), **more)
 
 
+def integers(*numbers: int) -> Tensor:
+    return make(numbers, dtype="int64")
+
+
 def recorded(*shape: int) -> Tensor:
     return ones(*shape, requires_grad=True)
 
@@ -366,6 +370,16 @@ ROWS = [
         "(2,) and (3,)",
         "view",
     ),
+    Row(
+        "Tensor.__mul__", lambda: integers(1, 2) * 0.5, DTypeError, "expected a whole one", "0.5 is", 't.to("float32")'
+    ),
+    Row("Tensor.__lt__", lambda: integers(1, 2) < math.inf, DTypeError, "expected a whole one", "inf is", "t.to("),
+    Row("Tensor.mean", lambda: integers(1, 2).mean(), DTypeError, "expected a whole one", "0.5 is", 't.to("float32")'),
+    Row("Tensor.__truediv__", lambda: integers(1) / 2, DTypeError, "for a quotient", "got int64", 't.to("float32")'),
+    Row("Tensor.__rtruediv__", lambda: 2 / integers(1), DTypeError, "for a quotient", "got int64", 't.to("float32")'),
+    Row("Tensor.exp", lambda: integers(1).exp(), DTypeError, "float32 or float64 for exp", "int64", "t.to("),
+    Row("Tensor.log", lambda: integers(1).log(), DTypeError, "float32 or float64 for log", "int64", "t.to("),
+    Row("Tensor.sigmoid", lambda: integers(1).sigmoid(), DTypeError, "for sigmoid", "got int64", "t.to("),
     # --- reductions and layout
     Row("Tensor.sum", lambda: ones(2, 3).sum(2), IndexingError, "from -2 to 1", "dimension 2", "Add a dimension"),
     Row("Tensor.sum", lambda: ones(2, 3).sum(0.5), IndexingError, "an integer from", "dimension 0.5", "name one of"),
@@ -381,6 +395,9 @@ ROWS = [
         "(2, 3) (6 elements) as (4,)",
         "may be -1",
     ),
+    Row("Tensor.view", lambda: ones(2, 3).view(2.5), DTypeError, "whole numbers for a shape", "2.5", "divide with //"),
+    Row("Tensor.permute", lambda: ones(2).permute("a"), DTypeError, "whole numbers for", "'a'", "Round it"),
+    Row("Tensor.sum", lambda: ones(2).sum(make(0.5)), IndexingError, "an integer from", "dimension 0.5", "name one of"),
     Row("Tensor.view", lambda: ones(2, 3).view(-1, -1), ShapeError, "as many elements", "(-1, -1)", "at most one size"),
     Row(
         "Tensor.view",
@@ -445,6 +462,14 @@ ROWS = [
         "gradient would be wrong",
         "written after Mul",
         "a copy",
+    ),
+    Row(
+        "Tensor.backward",
+        lambda: recorded(2).exp().backward([1.0]),
+        DTypeError,
+        "a tensor or",
+        "got list",
+        "Make a tensor",
     ),
     Row(
         "Tensor.backward",
@@ -525,6 +550,10 @@ ROWS = [
         "maxpool2d", lambda: nn.maxpool2d(ones(1, 1, 4, 4), (0, 2)), ShapeError, "at least one row", "(0, 2)", "(2, 2)"
     ),
     Row("max", lambda: nn.max(ones(2, 3), 2), IndexingError, "from -2 to 1", "dimension 2", "name one of"),
+    Row("max", lambda: nn.max(ones(2, 3), (0, 1)), IndexingError, "expected one dimension", "(0, 1)", "with view"),
+    Row("argmax", lambda: nn.argmax(ones(2, 3), None), IndexingError, "expected one dimension", "None", "by itself"),
+    Row("softmax", lambda: nn.softmax(integers(1), 0), DTypeError, "for softmax", "got int64", 't.to("float32")'),
+    Row("logsoftmax", lambda: nn.logsoftmax(integers(1), 0), DTypeError, "for logsoftmax", "got int64", "t.to("),
     Row("max", lambda: nn.max(ones(0, 3), 0), ShapeError, "elements to compare", "got none", "batch is not empty"),
     Row("argmax", lambda: nn.argmax(ones(2, 0), 1), ShapeError, "elements to compare", "(2, 0)", "another dimension"),
     Row("softmax", lambda: nn.softmax(ones(2), 1), IndexingError, "from -1 to 0", "dimension 1", "name one of"),

@@ -170,6 +170,26 @@ def test_numbers_take_the_tensors_type(backend, dtype, value, number):
         np.testing.assert_equal(ours[0], theirs.item())
 
 
+def test_whole_numbers_stay_whole_and_nothing_is_rounded_silently():
+    x = make([1, 2], dtype="int64")
+    assert (x * 2.0 + 1).tolist() == [3, 5]
+    assert (x == 2.0).tolist() == [0, 1]
+    assert (x * 2).dtype == np.int64
+    assert x.sum().item() == 3
+
+
+def test_a_shape_and_an_order_may_be_lists():
+    x = make(np.arange(6.0).reshape(2, 3))
+    assert x.view([3, 2]).tolist() == x.view(3, 2).tolist()
+    assert x.permute((1, 0)).tolist() == x.permute(1, 0).tolist()
+
+
+def test_an_upstream_gradient_may_be_a_number():
+    x = make([3.0], requires_grad=True)
+    (x * x).backward(2.0)
+    assert x.grad.tolist() == [12.0]
+
+
 @both_backends
 def test_a_quotient_is_exact(backend):
     """Times the inverse it would be NaN, infinite, and not quite one."""
