@@ -298,9 +298,10 @@ class _Writer:
             return self.array(node)
         size = math.prod(self.shape)
         address = f"{self.emitter.address(node)} + chunk * {size * node.dtype.itemsize}"
-        self.arrays[f"{node.name}_part"] = f"{node.name}_part = {node.dtype.name}_at({address}, {size})"
-        self.parameters.append(f"{node.name}_part")
-        return f"{node.name}_part"
+        if self.result_name not in self.arrays:
+            self.arrays[self.result_name] = f"{self.result_name} = {node.dtype.name}_at({address}, {size})"
+            self.parameters.append(self.result_name)
+        return self.result_name
 
     # --- the head --------------------------------------------------------------------------------------------
 
@@ -465,8 +466,8 @@ class _Writer:
                 continue
             array = self.result_name if k == 0 else self.array(ref.node)
             if last and begin != "0" and stride:
-                start = f"{start} + {begin} * {stride}" if start != "0" else f"{begin} * {stride}"
-                start = start.replace(" * 1", "") if stride == 1 else start
+                offset = begin if stride == 1 else f"{begin} * {stride}"
+                start = f"{start} + {offset}" if start != "0" else offset
             if stride == 0 and k == 0:
                 lines.append(f"{pad}{local} = {start}")
                 elements_of[k] = f"{array}[{local}]"
@@ -656,8 +657,7 @@ class _Writer:
             self.arrays[name] = f"{name} = {dtype.name}_at(scratch + {start}, {size})"
             extra.append(name)
         self.flops = call.flops
-        for fn in call.functions:
-            self.emitter.function(fn)
+        self.emitter.program.functions.update(call.functions)
         b0, b1 = ("b0", "b1") if self.chunked else ("0", str(_images(node)))
         body = call.write(results, names, extra, b0, b1)
         self._define(node.op, body, math.prod(self.shape), extra)

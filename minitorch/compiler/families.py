@@ -33,14 +33,14 @@ class Call:
     Attributes:
         write: gives its lines, from the name of the result (two names for a maximum and its places), the operands, the
             extra arrays, and the first image and the one behind the last.
-        functions: what the lines call.
+        functions: what the lines call, by name.
         tables: arrays of constants that become parameters, in order.
         scratch: bytes of memory that the kernel works in; the last extra array, when there are any.
         flops: additions and multiplications.
     """
 
     write: Callable[[Sequence[str], list[str], list[str], str, str], list[str]]
-    functions: tuple[Any, ...]
+    functions: dict[str, Any]
     tables: list[npt.NDArray[Any]] = field(default_factory=list)
     scratch: int = 0
     flops: int = 0
@@ -80,7 +80,7 @@ def _lines_call(kernel: Any, name: str) -> Callable[[Node, int], Call]:
             part = f"[{b0} * {image} : {b1} * {image}]"
             return [f"{name}({out[0]}{part}, {names[0]}{part}, {n}, {inner})"]
 
-        return Call(write, (kernel,), flops=20 * ref.size)
+        return Call(write, {name: kernel}, flops=20 * ref.size)
 
     return family
 
@@ -102,7 +102,8 @@ def _max(node: Node, images: int) -> Call:
         call = f"max_of_lines({arguments})" if inner == 1 else f"max_of_rows({arguments}, {inner})"
         return [call, f"shift({out[1]}{part}, {b0} * {image})"]
 
-    return Call(write, (max_of_lines if inner == 1 else max_of_rows, shift), flops=ref.size)
+    functions = {"max_of_lines": max_of_lines, "max_of_rows": max_of_rows, "shift": shift}
+    return Call(write, functions, flops=ref.size)
 
 
 def _max_pool(node: Node, images: int) -> Call:
@@ -125,7 +126,8 @@ def _max_pool(node: Node, images: int) -> Call:
             call = f"max_pool_anywhere({arguments}, {kh}, {kw}, {rows}, {columns})"
         return [call, f"shift({out[1]}{part}, {b0} * {image})"]
 
-    return Call(write, (max_pool_beside if beside else max_pool_anywhere, shift), flops=ref.size)
+    functions = {"max_pool_beside": max_pool_beside, "max_pool_anywhere": max_pool_anywhere, "shift": shift}
+    return Call(write, functions, flops=ref.size)
 
 
 # --- places --------------------------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ def _put(node: Node, images: int) -> Call:
             f"put_places({out[0]}, {names[0]}, {names[1]}, {range_}, {windows}, {plane})",
         ]
 
-    return Call(write, (clear, put_places), flops=values.size)
+    return Call(write, {"clear": clear, "put_places": put_places}, flops=values.size)
 
 
 def _take(node: Node, images: int) -> Call:
@@ -192,7 +194,7 @@ def _take(node: Node, images: int) -> Call:
         range_ = f"0, {node.size}" if b0 == "0" else f"{b0} * {count}, {b1} * {count}"
         return [f"take_places({out[0]}, {names[0]}, {names[1]}, {range_}, {windows}, {plane})"]
 
-    return Call(write, (take_places,))
+    return Call(write, {"take_places": take_places})
 
 
 # --- convolution -----------------------------------------------------------------------------------------------------
@@ -246,7 +248,7 @@ def _conv_act(node: Node, images: int) -> Call:
         return [f"conv_forward({out_}, {x}, {w}, {bias}, {extra[0]}, {extra[-1]}, {b0}, {b1})"]
 
     itemsize = node.inputs[0].dtype.itemsize
-    return Call(write, (fused_conv.conv_forward,), tables, plan.scratch * itemsize, _conv_flops(node))
+    return Call(write, {"conv_forward": fused_conv.conv_forward}, tables, plan.scratch * itemsize, _conv_flops(node))
 
 
 def _conv_pool(node: Node, images: int) -> Call:
@@ -260,7 +262,7 @@ def _conv_pool(node: Node, images: int) -> Call:
         return [f"conv_pool_forward({values}, {places}, {x}, {w}, {bias}, {extra[0]}, {extra[-1]}, {b0}, {b1})"]
 
     itemsize = node.inputs[0].dtype.itemsize
-    return Call(write, (fused_conv.conv_pool_forward,), tables, plan.scratch * itemsize, _conv_flops(node))
+    return Call(write, {"conv_pool_forward": fused_conv.conv_pool_forward}, tables, plan.scratch * itemsize, _conv_flops(node))
 
 
 def _operands(node: Node, names: list[str], extra: list[str]) -> tuple[str, str, str]:
@@ -380,7 +382,7 @@ def _general(function: Any) -> Callable[[Node, int], Call]:
             operands = ", ".join(_shaped(n, r.shape) for n, r in zip(names, node.inputs, strict=True))
             return [f"{function.__name__}({_shaped(out[0], shape)}, {operands}{width}, {extra[0]}, {b0}, {b1})"]
 
-        return Call(write, (function,), [_numbers(geometry)], flops=_general_flops(node, shape))
+        return Call(write, {function.__name__: function}, [_numbers(geometry)], flops=_general_flops(node, shape))
 
     return family
 

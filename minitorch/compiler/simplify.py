@@ -46,12 +46,11 @@ def simplify(graph: Graph) -> Graph:
 
         if node.op in ("input", "number"):
             return new.add(node.op, inputs, node.args, node.shape, node.dtype)
+        if node.op == "zip" and node.args[0] is elements.relu_grad and inputs[0].key() in relus:
+            inputs = (relus[inputs[0].key()].ref(), inputs[1])
         simpler = _fold(make, node, inputs) or _neutral(node, inputs) or _sparse(make, node, inputs)
         if simpler is not None:
             return simpler
-        if node.op == "zip" and node.args[0] is elements.relu_grad and inputs[0].key() in relus:
-            inputs = (relus[inputs[0].key()].ref(), inputs[1])
-            return _sparse(make, node, inputs) or make(node.op, inputs, node.args, node.shape, node.dtype)
         made = make(node.op, inputs, node.args, node.shape, node.dtype)
         if node.op == "map" and node.args[0] is elements.relu:
             relus[inputs[0].key()] = made

@@ -1,0 +1,169 @@
+"""From the program's text to machine code, and the memory that it runs in (pass 7).
+
+A program is compiled by Numba as one unit and kept on disk under a hash of its text, so that a process that traces the
+same step again loads it. Its arrays come through a table of addresses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import threading
+from functools import cached_property
+from types import FunctionType
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba import carray, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ..kernels import blas
+from ..kernels.compile import jit, jit_element, threads
+from ..kernels.cpu import dropout
+from .emit import Program
+
+__all__ = ["Machine", "Memory"]
+
+FASTMATH = {"contract", "reassoc", "nsz"}
+
+
+@intrinsic
+def _pointer(typingctx: Any, address: Any) -> Any:
+    """Turn a number into a pointer."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), codegen
+
+
+def _float32_at(address, n):
+    return carray(_pointer(address), (n,), np.float32)
+
+
+def _float64_at(address, n):
+    return carray(_pointer(address), (n,), np.float64)
+
+
+def _int64_at(address, n):
+    return carray(_pointer(address), (n,), np.int64)
+
+
+def _int32_at(address, n):
+    return carray(_pointer(address), (n,), np.int32)
+
+
+def _bool_at(address, n):
+    return carray(_pointer(address), (n,), np.bool_)
+
+
+def _thread():
+    return numba.get_thread_id()  # type: ignore[attr-defined]
+
+
+def _dot(a, b, out):
+    np.dot(a, b, out)
+
+
+_LIBRARY: dict[str, Any] = {
+    "float32_at": jit(_float32_at, keep=False),
+    "float64_at": jit(_float64_at, keep=False),
+    "int64_at": jit(_int64_at, keep=False),
+    "int32_at": jit(_int32_at, keep=False),
+    "bool_at": jit(_bool_at, keep=False),
+    "thread": jit(_thread, keep=False),
+    "dot": jit(_dot, keep=False),
+    "uniform_32": dropout._uniform_32,
+    "uniform_64": dropout._uniform_64,
+    "prange": prange,
+    "float32": np.float32,
+    "float64": np.float64,
+    "int64": np.int64,
+    "uint64": np.uint64,
+    "np": np,
+}
+
+
+class Memory:
+    """What one call of a program works in: two calls at the same time have two."""
+
+    def __init__(self, program: Program) -> None:
+        self.numbers = np.zeros(len(program.numbers), np.float64)
+        self.streams = np.zeros(2 * len(program.streams), np.uint64)
+        self.arena = _aligned(program.memory.arena_bytes)
+        self.scratch = _aligned(program.memory.scratch_bytes * numba.config.NUMBA_NUM_THREADS)  # type: ignore
+        fixed = [self.arena, self.scratch, *program.constants]
+        bound = len(program.inputs) + len(program.outputs)
+        self.table = np.zeros(bound + len(fixed), np.int64)
+        self.table[bound:] = [array.ctypes.data for array in fixed]
+        self.seen: list[Any] = [None] * len(program.inputs)  # the storages whose addresses the table holds
+
+
+def _aligned(size: int) -> npt.NDArray[np.uint8]:
+    whole = np.empty(size + 64, np.uint8)
+    start = -whole.ctypes.data % 64
+    return whole[start : start + size]
+
+
+class Machine:
+    """A compiled program: call it with a :class:`Memory` whose table is filled in."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.uses_blas = "dot(" in program.source
+        self.lock = threading.Lock()
+        identity = [f"{fn.__module__}.{fn.__qualname__}" for fn in map(_python, program.functions.values())]
+        text = "\n".join([program.source, *identity])
+        self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _functions(self, parallel: bool) -> Any:
+        """Compile every function of the text, each seeing those before it."""
+        filename = f"<minitorch program {self.digest}>"
+        source = self.program.source
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        names: dict[str, Any] = {**_LIBRARY}
+        names.update({name: jit_element(fn) for name, fn in self.program.functions.items()})
+        names["__name__"] = __name__
+        exec(compile(source, filename, "exec"), names)
+        for name, fn in list(names.items()):
+            if isinstance(fn, FunctionType) and fn.__code__.co_filename == filename and name != "program":
+                names[name] = jit(fn, keep=False, fastmath=FASTMATH)
+        program = names["program"]
+        program.__qualname__ = f"program_{self.digest}{'_parallel' if parallel else ''}"
+        program.__module__ = __name__
+        return jit(program, keep=self.program.keep, parallel=parallel)
+
+    @cached_property
+    def serial(self) -> Any:
+        """The program for one core."""
+        return self._functions(parallel=False)
+
+    @cached_property
+    def parallel(self) -> Any:
+        """The program for all cores."""
+        return self._functions(parallel=True)
+
+    def run(self, memory: Memory) -> None:
+        """Run the program."""
+        args = memory.table, memory.numbers, memory.streams
+        if self.uses_blas:
+            blas.one_thread.load_scipy()
+            with blas.one_thread:
+                self._run(args)
+        else:
+            self._run(args)
+
+    def _run(self, args: tuple[Any, ...]) -> None:
+        if self.program.parallel and not threads.forked:
+            threads.call(self.parallel, args)
+        else:
+            self.serial(*args)
+
+
+def _python(fn: Any) -> Any:
+    return getattr(fn, "py_func", fn)
+
+
