@@ -35,6 +35,7 @@ from .conv import PLACES
 from .vectors import (
     LANES,
     add,
+    as_written,
     at_least,
     broadcast,
     choose,
@@ -90,20 +91,16 @@ def _clear(a, start, end):
     """Set elements ``start`` to ``end``, a multiple of ``LANES``, to zero."""
     zero = fill(a.dtype.type(0))
     for p in range(start, end, LANES):
+        as_written()
         store(a, p, zero)
 
 
 @_compiled
-def _copy(to, at, source, start, n):
+def _copy(to, at, source, start, n, y, masked):
+    """Copy ``n`` elements, if ``masked`` with zeros in the place of those where ``y`` is not positive."""
     for p in range(0, n, LANES):
-        store_part(to, at + p, load_part(source, start + p, n - p), n - p)
-
-
-@_compiled
-def _copy_where(to, at, source, start, n, y):
-    """Copy ``n`` elements, and zeros in the place of those where ``y`` is not positive."""
-    for p in range(0, n, LANES):
-        part = where_positive(load_part(y, start + p, n - p), load_part(source, start + p, n - p))
+        as_written()
+        part = where_positive(load_part(y, start + p, n - p), load_part(source, start + p, n - p), masked)
         store_part(to, at + p, part, n - p)
 
 
@@ -123,10 +120,8 @@ def _lay_out(scratch, x, y, plan, b0, b1, band):
                 to = c * plan[PLANE] + ((b - b0) * bands + i) * stride + start - left
                 at = ((b * channels + c) * height + first) * width + start
                 for u in range(max(0, -first), min(plan[PHASES], height - first)):
-                    if masked:
-                        _copy_where(scratch, to + u * line, x, at + u * width, n, y)
-                    else:
-                        _copy(scratch, to + u * line, x, at + u * width, n)
+                    as_written()
+                    _copy(scratch, to + u * line, x, at + u * width, n, y, masked)
 
 
 # --- a tile's products ---------------------------------------------------------------------------------------
@@ -143,6 +138,7 @@ def _pack(scratch, w, plan, out_channels):
         to = plan[PACKED] + (o - o % 4) * taps + o % 4
         for c in range(plan[CHANNELS]):
             for k in range(area):
+                as_written()
                 value = element(w, o * step_out + c * step_in + k) if o < out_channels else 0
                 store_element(scratch, to, value)
                 to += 4
@@ -197,10 +193,11 @@ def _lowest(scratch, relu):
 
 
 @_compiled
-def _move_rows(scratch, out, y, plan, b0, b1, band, o):
-    """Copy four channels of a tile to the output; for the gradient of the weight, from there."""
-    bands, stride, gradient, masked = plan[BANDS], plan[STRIDE], plan[GRADIENT], plan[MASK_GRADIENT]
+def _write_rows(out, scratch, plan, b0, b1, band, o):
+    """Copy four channels of a tile to the output."""
+    bands, stride = plan[BANDS], plan[STRIDE]
     channels, height, width = out.shape[1], out.shape[2], out.shape[3]
+    nothing = plan[MASK_GRADIENT]
     line = plan[IMAGES] * bands * stride
     for row in range(min(4, channels - o)):
         for b in range(b0, b1):
@@ -209,12 +206,28 @@ def _move_rows(scratch, out, y, plan, b0, b1, band, o):
                 there = ((b * channels + o + row) * height + first) * width
                 here = plan[ROWS] + row * plan[RESULTS] + ((b - b0) * bands + i) * stride
                 for _ in range(min(plan[GROUP], height - first)):
-                    if not gradient:
-                        _copy(out, there, scratch, here, width)
-                    elif masked:
-                        _copy_where(scratch, here, out, there, width, y)
-                    else:
-                        _copy(scratch, here, out, there, width)
+                    as_written()
+                    _copy(out, there, scratch, here, width, scratch, nothing)
+                    here += line
+                    there += width
+
+
+@_compiled
+def _read_rows(scratch, dy, y, plan, b0, b1, band, o):
+    """Copy four channels of the output's gradient to a tile."""
+    bands, stride = plan[BANDS], plan[STRIDE]
+    channels, height, width = dy.shape[1], dy.shape[2], dy.shape[3]
+    masked = plan[MASK_GRADIENT]
+    line = plan[IMAGES] * bands * stride
+    for row in range(min(4, channels - o)):
+        for b in range(b0, b1):
+            for i in range(bands):
+                first = (band + i) * plan[GROUP]
+                there = ((b * channels + o + row) * height + first) * width
+                here = plan[ROWS] + row * plan[RESULTS] + ((b - b0) * bands + i) * stride
+                for _ in range(min(plan[GROUP], height - first)):
+                    as_written()
+                    _copy(scratch, here, dy, there, width, y, masked)
                     here += line
                     there += width
 
@@ -279,6 +292,7 @@ def _pool(values, places, scratch, best, place, plan, b0, b1, band, o):
                 to_place = (band + i) * plan[GROUP] * width - start
                 to = ((b * channels + o + row) * windows_high + band + i) * windows_wide
                 for j in range(windows_wide):
+                    as_written()
                     at = now + start + j * pool_width
                     if wide:
                         value, where = _find(best, place, at, pool_width)
@@ -300,7 +314,7 @@ def convolve(out, places, x, y, w, bias, plan, scratch, b0, b1) -> None:
         places: flat, the position of each maximum in row-major order of its image's output; unused without windows.
         x: ``batch x in_channels x height x width``.
         y: of the shape of ``x``. Where the plan is ``masked``, elements of ``x`` count as zero if ``y`` is zero or
-            less; unused otherwise.
+            less; read but without effect otherwise.
         w: ``out_channels x in_channels x kernel_height x kernel_width``, the first two exchanged where the plan is
             ``transposed``.
         bias: one number for each output channel; zeros where there is none.
@@ -322,7 +336,7 @@ def convolve(out, places, x, y, w, bias, plan, scratch, b0, b1) -> None:
                 if plan[WINDOWS]:
                     _pool(out, places, scratch, best, place, plan, b, end, band, o)
                 else:
-                    _move_rows(scratch, out, out, plan, b, end, band, o)
+                    _write_rows(out, scratch, plan, b, end, band, o)
 
 
 # --- back to the weight --------------------------------------------------------------------------------------
@@ -382,7 +396,7 @@ def conv_grad_weight(dw, dbias, x, dy, y, plan, scratch, b0, b1) -> None:
         x: the input, ``batch x in_channels x height x width``.
         dy: the gradient of the output, ``batch x out_channels x out_height x out_width``.
         y: of the shape of ``dy``. Where the plan is ``masked``, elements of ``dy`` count as zero if ``y`` is zero
-            or less; unused otherwise.
+            or less; read but without effect otherwise.
         plan: the numbers of :func:`plan_conv` for the shapes of the forward call, with ``gradient``.
         scratch: flat, as many elements as the plan says.
         b0: the first image.
@@ -393,6 +407,7 @@ def conv_grad_weight(dw, dbias, x, dy, y, plan, scratch, b0, b1) -> None:
     for o in range(dbias.size):
         dbias[o] = 0
     for k in range(plan[PACKED], plan[END]):
+        as_written()
         store_element(scratch, k, 0)
     for b in range(b0, b1, plan[IMAGES]):
         end = min(b + plan[IMAGES], b1)
@@ -400,13 +415,14 @@ def conv_grad_weight(dw, dbias, x, dy, y, plan, scratch, b0, b1) -> None:
             _lay_out(scratch, x, x, plan, b, end, band)
             for o in range(0, dbias.size, 4):
                 _clear(scratch, plan[ROWS], plan[PACKED])
-                _move_rows(scratch, dy, y, plan, b, end, band, o)
+                _read_rows(scratch, dy, y, plan, b, end, band, o)
                 for row in range(min(4, dbias.size - o)):
                     dbias[o + row] += _sum_of(scratch, plan[ROWS] + row * plan[RESULTS], plan[PLACES_ROUNDED])
                 for k in range(0, taps, 4):
                     _dot(scratch, plan, o, k)
     for o in range(dbias.size):
         for k in range(taps):
+            as_written()
             store_element(dw, o * taps + k, element(scratch, plan[PACKED] + o * padded + k))
 
 
@@ -451,6 +467,10 @@ def plan_conv(
 
     The gradient with respect to the input is a convolution of the output's gradient, with ``out_size`` the input's
     size, ``start`` and ``dilation`` of opposite sign, channels exchanged, and ``transposed``.
+
+    >>> plan = plan_conv(16, 4, 8, (28, 28), (3, 3), window=(4, 4))
+    >>> plan.numbers[GROUP], plan.scratch == plan.numbers[END]  # four rows of the output make one of windows
+    (np.int64(4), np.True_)
     """
     (height, width), (kh, kw) = out_size, kernel
     top, left = (s + min(0, d * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True))

@@ -12,6 +12,7 @@ import numpy as np
 from .fused_conv import _compiled
 from .vectors import (
     LANES,
+    as_written,
     at_least,
     broadcast,
     element,
@@ -84,4 +85,5 @@ def transpose(to, a) -> None:
     for first in range(0, rows, LANES):
         for j in range(columns):
             for i in range(first, min(first + LANES, rows)):
+                as_written()
                 store_element(to, j * rows + i, element(a, i * columns + j))

@@ -24,6 +24,7 @@ from .fused_conv import Plan, _clear, _compiled
 from .vectors import (
     LANES,
     add,
+    as_written,
     broadcast,
     element,
     fill,
@@ -70,6 +71,7 @@ def _lay_out(scratch, x, plan, b0, b1):
             at = b * channels * area + row * width
             for c in range(0, fours, 4):
                 for column in range(first, last, LANES):
+                    as_written()
                     p = min(column, last - LANES)
                     q = at + c * area + p
                     r, s = load(x, q), load(x, q + area)
@@ -77,6 +79,7 @@ def _lay_out(scratch, x, plan, b0, b1):
                     store_columns(scratch, to + p * channels + c, channels, r, s, t, u)
             for c in range(fours, channels):
                 for p in range(first, last):
+                    as_written()
                     store_element(scratch, to + p * channels + c, element(x, at + c * area + p))
 
 
@@ -89,6 +92,7 @@ def _lay_back(dx, scratch, plan, b0, b1):
     top, bottom = max(plan[TOP], 0), min(height, plan[TOP] + plan[ROWS])
     if first > 0 or last < width or top > 0 or bottom < height:
         for p in range(b0 * channels * area, b1 * channels * area):
+            as_written()
             store_element(dx, p, 0)
     fours = channels // 4 * 4 if last - first >= LANES else 0
     for b in range(b0, b1):
@@ -97,6 +101,7 @@ def _lay_back(dx, scratch, plan, b0, b1):
             at = plan[GRADIENTS] + (b - b0) * plan[IMAGE] + ((row - plan[TOP]) * columns - plan[LEFT]) * channels
             for c in range(0, fours, 4):
                 for column in range(first, last, LANES):
+                    as_written()
                     p = min(column, last - LANES)
                     q = to + c * area + p
                     r, s, t, u = load_columns(scratch, at + p * channels + c, channels)
@@ -106,25 +111,30 @@ def _lay_back(dx, scratch, plan, b0, b1):
                     store(dx, q + 3 * area, u)
             for c in range(fours, channels):
                 for p in range(first, last):
+                    as_written()
                     store_element(dx, to + c * area + p, element(scratch, at + p * channels + c))
 
 
 @_compiled
-def _collect(starts, gradients, dvalues, places, values, plan, channels_in, b0, b1, o):
-    """List what is not zero of the gradient in one channel, and where its patches begin; give their number."""
+def _collect(starts, gradients, dbias, dvalues, places, values, plan, channels_in, b0, b1, o):
+    """List what is not zero of one channel's gradient and where the patches begin; count them, add up the bias."""
     channels, windows = dvalues.shape[1], dvalues.shape[2] * dvalues.shape[3]
     relu, columns, width = plan[RELU], plan[COLUMNS], plan[OUT_WIDTH]
     # Faster than a division of integers, and exact: half a place is far from the next whole number.
     rows = 1 / np.float64(width)
-    count = 0
+    count, total = 0, gradients.dtype.type(0)
     for b in range(b0, b1):
         for at in range((b * channels + o) * windows, (b * channels + o + 1) * windows):
+            as_written()
             place = element(places, at)
             row = np.int64((place + 0.5) * rows)
             gradient = element(dvalues, at)
             store_element(starts, count, (b - b0) * plan[IMAGE] + (row * columns + place - row * width) * channels_in)
             store_element(gradients, count, gradient)
-            count += (gradient != 0) & ((relu == 0) | (not element(values, at) <= 0))
+            passes = (gradient != 0) & ((relu == 0) | (not element(values, at) <= 0))
+            count += passes
+            total += gradient if passes else 0
+    dbias[o] += total
     return count
 
 
@@ -186,6 +196,7 @@ def conv_pool_backward(dw, dbias, dx, x, w, dvalues, places, values, plan, scrat
     for o in range(dbias.size):
         dbias[o] = 0
         for k in range(taps):
+            as_written()
             at = plan[WEIGHTS] + o * row + element(plan, STARTS + row // LANES + k)
             store_element(scratch, at, element(w, o * taps + k))
     for b in range(b0, b1, plan[IMAGES]):
@@ -194,9 +205,7 @@ def conv_pool_backward(dw, dbias, dx, x, w, dvalues, places, values, plan, scrat
         if to_input:
             _clear(scratch, plan[GRADIENTS], plan[SUMS])
         for o in range(dbias.size):
-            count = _collect(starts, gradients, dvalues, places, values, plan, channels, b, end, o)
-            for i in range(count):
-                dbias[o] += gradients[i]
+            count = _collect(starts, gradients, dbias, dvalues, places, values, plan, channels, b, end, o)
             for piece in range(0, row // LANES, BLOCK):
                 _add_patches(scratch, starts, gradients, count, plan, plan[SUMS] + o * row, piece)
             if to_input:
@@ -205,6 +214,7 @@ def conv_pool_backward(dw, dbias, dx, x, w, dvalues, places, values, plan, scrat
             _lay_back(dx, scratch, plan, b, end)
     for o in range(dbias.size):
         for k in range(taps):
+            as_written()
             at = plan[SUMS] + o * row + element(plan, STARTS + row // LANES + k)
             store_element(dw, o * taps + k, element(scratch, at))
 

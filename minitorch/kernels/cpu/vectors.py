@@ -12,12 +12,14 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.datamodel import models, register_default
-from numba.extending import intrinsic
+from numba.core.datamodel import models
+from numba.core.datamodel.registry import register_default
+from numba.extending import intrinsic as _intrinsic
 
 __all__ = [
     "LANES",
     "add",
+    "as_written",
     "at_least",
     "broadcast",
     "choose",
@@ -40,6 +42,9 @@ __all__ = [
 ]
 
 LANES = 16
+
+# A function decorated with it is called without the first argument, which type checkers do not know.
+intrinsic: Any = _intrinsic
 
 
 class VectorType(types.Type):
@@ -67,6 +72,22 @@ def _splat(builder: Any, value: Any) -> Any:
     first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), zeros)
+
+
+@intrinsic
+def as_written(typingctx: Any) -> Any:
+    """Keep LLVM from making copies of the loop in which this stands: no unrolling, no vectors, no special cases.
+
+    It is no instruction. Loops that move data around are bound by memory, and all those copies of them took half of
+    the time to compile.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
+        builder.call(nothing, [], attrs=("convergent", "nounwind", "readnone"))
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 @intrinsic
@@ -192,7 +213,8 @@ def load_columns(typingctx: Any, array: Any, index: Any, step: Any) -> Any:
         rows = []
         for row in range(4):
             picked = list(range(row, 2 * LANES, 4))
-            low, high = _shuffle(builder, *pieces[:2], picked), _shuffle(builder, *pieces[2:], picked)
+            low = _shuffle(builder, pieces[0], pieces[1], picked)
+            high = _shuffle(builder, pieces[2], pieces[3], picked)
             rows.append(_shuffle(builder, low, high, list(range(LANES))))
         return context.make_tuple(builder, signature.return_type, rows)
 
@@ -276,14 +298,15 @@ def at_least(typingctx: Any, vector: Any, lowest: Any) -> Any:
 
 
 @intrinsic
-def where_positive(typingctx: Any, y: Any, vector: Any) -> Any:
-    """Replace by zero what stands where ``y`` is zero or less: the derivative of ReLU."""
+def where_positive(typingctx: Any, y: Any, vector: Any, masked: Any) -> Any:
+    """Replace by zero what stands where ``y`` is zero or less, the derivative of ReLU; nothing if ``masked`` is 0."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         zero = ir.Constant(args[0].type, None)
-        return builder.select(builder.fcmp_ordered("<=", args[0], zero), zero, args[1])
+        every = _splat(builder, builder.icmp_signed("!=", args[2], ir.Constant(args[2].type, 0)))
+        return builder.select(builder.and_(builder.fcmp_ordered("<=", args[0], zero), every), zero, args[1])
 
-    return vector(y, vector), generate
+    return vector(y, vector, types.intp), generate
 
 
 @intrinsic

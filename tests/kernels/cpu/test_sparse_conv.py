@@ -88,7 +88,7 @@ CASES = [
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=["-".join(map(str, case[0])) for case in CASES])
 def test_gradients(case, relu, dtype):
-    case = Case(*case, relu, dtype)
+    case = Case(*case, relu=relu, dtype=dtype)
     for chunk in (2, case.x.shape[0]):
         check(case, chunk)
 
