@@ -28,6 +28,8 @@ __all__ = ["grad_central_difference", "grad_check"]
 # By dtype, the unit of the steps. Float32 carries seven digits, and a short step would leave few of them.
 SCALE = {np.dtype(np.float64): 1.0, np.dtype(np.float32): 8.0}
 TOLERANCE = 0.002
+# The one step that is tried first.
+STEP = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 2e-3}
 
 
 def grad_central_difference(
@@ -144,7 +146,25 @@ def _fits(
     dtype = vals[arg].dtype
     # Every output counts, moved or not: what it moved may have been rounded away.
     rounding = float(np.finfo(dtype).eps) * (float(np.abs(here).sum()) + 1.0)
-    low, high = derivative_range(rise, SCALE[dtype], rounding, TOLERANCE)
     slope = float((gradient * direction).sum())
+    if _is_clear(rise, slope, STEP[dtype], rounding):
+        return True, slope, slope
+    low, high = derivative_range(rise, SCALE[dtype], rounding, TOLERANCE)
     # An infinite slope has nothing to be compared with.
     return not np.isfinite(slope) or low <= slope <= high, low, high
+
+
+def _is_clear(rise: Callable[[float], float], slope: float, step: float, rounding: float) -> bool:
+    """Tell whether one step to either side confirms a slope, rounding included.
+
+    Where a function is smooth and its values are not lost in rounding, as nearly everywhere, two evaluations settle
+    what :func:`~minitorch.finite_differences.derivative_range` needs thirty-five for.
+    """
+    try:
+        ahead, behind = rise(step) / step, -rise(-step) / step
+    except (ArithmeticError, ValueError):  # undefined on one side
+        return False
+    if slope == ahead == behind == 0.0:
+        return True
+    farthest = max(abs(ahead - slope), abs(behind - slope)) + 4.0 * rounding / step
+    return farthest <= TOLERANCE * abs(slope)
