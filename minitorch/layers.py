@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from .autodiff import Context
 from .cells import tracing
+from .convolution import AvgPool2d, Conv1d, Conv2d, MaxPool1d, MaxPool2d
 from .errors import ArgumentError, DataError, DTypeError, IndexingError, ShapeError
 from .init import kaiming_uniform, uniform
 from .module import Module, Parameter
@@ -38,6 +39,9 @@ from .tensor_ops import TensorBackend
 
 __all__ = [
     "GELU",
+    "AvgPool2d",
+    "Conv1d",
+    "Conv2d",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -45,6 +49,8 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPool1d",
+    "MaxPool2d",
     "ReLU",
     "Sequential",
     "Sigmoid",

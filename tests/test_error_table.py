@@ -1105,7 +1105,8 @@ WITHOUT_ROW = {
 }
 WITHOUT_ROW_OF_MODULES = {
     convolution: {},
-    layers: {"Identity": ANY, "ReLU": ANY, "LeakyReLU": ANY, "Sigmoid": ANY, "Tanh": ANY},
+    layers: {"Identity": ANY, "ReLU": ANY, "LeakyReLU": ANY, "Sigmoid": ANY, "Tanh": ANY}
+    | dict.fromkeys(["AvgPool2d", "Conv1d", "Conv2d", "MaxPool1d", "MaxPool2d"], "its rows are under convolution"),
     init: {},
     losses: dict.fromkeys(
         ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "NLLLoss", "SmoothL1Loss"], LOSS
