@@ -222,6 +222,14 @@ def test_the_first_nan_is_the_maximum(relu):
     np.testing.assert_array_equal(places, wanted_places)
 
 
+@pytest.mark.parametrize("window", [(4, 3), (4, 24)])
+def test_of_two_nan_the_first_row_counts(window):
+    case = Case((1, 1, 1, 8, 24, 1, 1), (8, 24), window=window)
+    case.x[0, 0, 2, 0] = case.x[0, 0, 1, 2] = np.nan
+    places = case.pool_forward(1)[1]
+    assert places[0, 0, 0, 0] == 1 * 24 + 2
+
+
 def check_gradients(case, masked, chunk):
     dy, y = case.upstream()
     passed = np.where(y <= 0, 0, dy) if masked else dy
