@@ -164,7 +164,7 @@ def _is_clear(rise: Callable[[float], float], slope: float, step: float, roundin
         ahead, behind = rise(step) / step, -rise(-step) / step
     except (ArithmeticError, ValueError):  # undefined on one side
         return False
-    if slope == ahead == behind == 0.0:
-        return True
+    if abs(slope) <= rounding and abs(ahead) <= rounding and abs(behind) <= rounding:
+        return True  # flat, as far as numbers of this size can tell
     farthest = max(abs(ahead - slope), abs(behind - slope)) + 4.0 * rounding / step
     return farthest <= TOLERANCE * abs(slope)

@@ -303,3 +303,16 @@ def test_a_function_that_is_undefined_on_one_side_is_judged_by_the_other():
         return x * x
 
     grad_check(root, make([0.0]))
+
+
+@pytest.mark.parametrize("shift", [0.0, -300.0])
+def test_a_flat_function_is_settled_at_once(shift):
+    """``exp(x - 300)``, whose slope of 1e-130 no step could find, and a constant."""
+    calls = []
+
+    def flat(x):
+        calls.append(x)
+        return (x + shift).exp() if shift else x * 0.0
+
+    grad_check(flat, make([1.0, 2.0]))
+    assert len(calls) <= 2 + 2 * 3
