@@ -220,8 +220,12 @@ def _groups(nodes: list[Node]) -> list[list[Node]]:
     for node in nodes:
         before = groups[-1][0] if groups else None
         if before is not None and PAIRS.get(before.op) == node.op and len(groups[-1]) == 1:
-            same = [a.key() for a in before.inputs] == [a.key() for a in node.inputs] and before.args == node.args
-            if same:
+            if [a.key() for a in before.inputs] == [a.key() for a in node.inputs] and before.args == node.args:
+                groups[-1].append(node)
+                continue
+        # One pass over a list of values gives the gradients of input and weight.
+        if before is not None and (before.op, node.op) == ("conv_at", "conv_weight_at") and len(groups[-1]) == 1:
+            if [a.key() for a in before.inputs[:2]] == [a.key() for a in node.inputs[1:]] and before.args == node.args:
                 groups[-1].append(node)
                 continue
         groups.append([node])
@@ -240,8 +244,8 @@ def _images(node: Node) -> int:
 class _Writer:
     """Writes the function of one kernel."""
 
-    def __init__(self, emitter: _Emitter, node: Node, places: Node | None = None) -> None:
-        self.emitter, self.node, self.places = emitter, node, places
+    def __init__(self, emitter: _Emitter, node: Node, second: Node | None = None) -> None:
+        self.emitter, self.node, self.second = emitter, node, second
         self.schedule = emitter.schedule
         self.batched = self.schedule.is_batched(node)
         self.partial = emitter._is_partial(node)
@@ -291,17 +295,17 @@ class _Writer:
             self.parameters.append(name)
         return name
 
-    def result(self) -> str:
-        """Make the kernel's own result a parameter: for a partial sum, the part of the chunk."""
-        node = self.node
-        if not self.partial:
+    def result(self, node: Node | None = None) -> str:
+        """Make a result of the kernel a parameter: for a partial sum, the part of the chunk."""
+        node = node or self.node
+        if not self.emitter._is_partial(node):
             return self.array(node)
-        size = math.prod(self.shape)
+        name, size = f"{node.name}_part", math.prod(node.shape[1:])
         address = f"{self.emitter.address(node)} + chunk * {size * node.dtype.itemsize}"
-        if self.result_name not in self.arrays:
-            self.arrays[self.result_name] = f"{self.result_name} = {node.dtype.name}_at({address}, {size})"
-            self.parameters.append(self.result_name)
-        return self.result_name
+        if name not in self.arrays:
+            self.arrays[name] = f"{name} = {node.dtype.name}_at({address}, {size})"
+            self.parameters.append(name)
+        return name
 
     # --- the head --------------------------------------------------------------------------------------------
 
@@ -632,9 +636,11 @@ class _Writer:
         node = self.node
         call = self.emitter.calls[node.number]
         results = [self.result()]
-        if self.places is not None:
-            results.append(self.array(self.places))
         names = [self.array(ref.node) for ref in node.inputs]
+        if self.second is not None:
+            results.append(self.result(self.second))
+            known = {ref.node.number for ref in node.inputs}
+            names += [self.array(ref.node) for ref in self.second.inputs if ref.node.number not in known]
         extra = []
         for i, array in enumerate(call.tables):
             place = self.emitter.constant(array)
@@ -642,7 +648,7 @@ class _Writer:
             self.arrays[name] = f"{name} = {array.dtype.name}_at(table[{place}], {array.size})"
             extra.append(name)
         start = self.emitter.program.memory.scratch.get(-1 - node.number, 0)
-        if node.op in (*PAIRS, *PAIRS.values()) and self.places is None:
+        if node.op in (*PAIRS, *PAIRS.values()) and self.second is None:
             unread = f"unread_{node.number}"
             dtype = node.inputs[0].dtype.name if node.op.endswith("place") else "int64"
             # Addressed as if the chunk were part of the batch, like every result in the scratch.

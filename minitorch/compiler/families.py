@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..kernels.compile import jit
-from ..kernels.cpu import fused_conv, pool, softmax
+from ..kernels.cpu import fused_conv, pool, softmax, sparse_conv
 from ..kernels.geometry import Geometry
 from .graph import Node
 
@@ -219,55 +219,119 @@ def _conv_flops(node: Node) -> int:
     return 2 * x.shape[0] * space * w.size
 
 
-def _planned(node: Node, images: int, window: tuple[int, int] | None) -> tuple[fused_conv.Plan, list[Any]]:
+def _conv_act(node: Node, images: int) -> Call:
+    """Convolution with bias and ReLU; where its arguments name windows, only their maxima are kept."""
     x, w = node.inputs[:2]
-    down, right = _plane_geometry(node.args[0])
+    geometry, relu, transposed, *pooled = node.args
+    down, right = _plane_geometry(geometry)
+    out_channels = w.shape[1] if transposed else w.shape[0]
     plan = fused_conv.plan_conv(
         images,
         x.shape[1],
-        w.shape[0],
+        out_channels,
         (down.size, right.size),
         _four(w.shape)[2:],  # type: ignore[arg-type]
         (down.offset, right.offset),
         (down.dilation, right.dilation),
-        window,
-        node.args[1],
+        pooled[1] if pooled else None,
+        relu,
+        transposed=transposed,
     )
-    tables = [plan.numbers] if len(node.inputs) == 3 else [plan.numbers, np.zeros(w.shape[0], node.inputs[0].dtype)]
-    return plan, tables
-
-
-def _conv_act(node: Node, images: int) -> Call:
-    plan, tables = _planned(node, images, None)
+    tables = [plan.numbers] if len(node.inputs) == 3 else [plan.numbers, np.zeros(out_channels, x.dtype)]
 
     def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
         if not node.size:
             return ["pass"]
-        x, w, bias = _operands(node, names, extra)
-        out_ = _shaped(out[0], node.shape)
-        return [f"conv_forward({out_}, {x}, {w}, {bias}, {extra[0]}, {extra[-1]}, {b0}, {b1})"]
+        image, weight = _shaped(names[0], x.shape), _shaped(names[1], w.shape)
+        bias = names[2] if len(names) == 3 else extra[1]
+        result, places = _shaped(out[0], node.shape), out[1] if pooled else extra[0]
+        arguments = f"{result}, {places}, {image}, {image}, {weight}, {bias}, {extra[0]}, {extra[-1]}, {b0}, {b1}"
+        return [f"convolve({arguments})"]
 
-    itemsize = node.inputs[0].dtype.itemsize
-    return Call(write, {"conv_forward": fused_conv.conv_forward}, tables, plan.scratch * itemsize, _conv_flops(node))
+    return Call(write, {"convolve": fused_conv.convolve}, tables, plan.scratch * x.dtype.itemsize, _conv_flops(node))
 
 
-def _conv_pool(node: Node, images: int) -> Call:
-    plan, tables = _planned(node, images, node.args[3])
+def _conv_weight(node: Node, images: int) -> Call:
+    """The gradient of a weight, from a gradient without gaps."""
+    x, d = node.inputs
+    kernel, geometry = node.args
+    if any(g.stride != 1 or g.spread != 1 for g in geometry):
+        return _general(convolve_weight)(node, images)
+    down, right = _plane_geometry(geometry)
+    shape = node.shape[-len(x.shape) :]
+    plan = fused_conv.plan_conv(
+        images,
+        x.shape[1],
+        d.shape[1],
+        (down.size, right.size),
+        _four(shape)[2:],  # type: ignore[arg-type]
+        (down.offset, right.offset),
+        (down.dilation, right.dilation),
+        gradient=True,
+    )
 
     def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
-        if not node.size:
+        image, gradient = _shaped(names[0], x.shape), _shaped(names[1], d.shape)
+        # The gradient of the bias comes with it; it is written behind the kernel's own scratch and left there.
+        bias = f"{extra[-1]}[{plan.scratch}:]"
+        arguments = f"{image}, {gradient}, {gradient}, {extra[0]}, {extra[-1]}[:{plan.scratch}], {b0}, {b1}"
+        return [f"conv_grad_weight({_shaped(out[0], shape)}, {bias}, {arguments})"]
+
+    functions = {"conv_grad_weight": fused_conv.conv_grad_weight}
+    scratch = (plan.scratch + d.shape[1]) * x.dtype.itemsize
+    return Call(write, functions, [plan.numbers], scratch, 2 * d.size * math.prod(shape[1:]))
+
+
+def _conv_at(node: Node, images: int) -> Call:
+    """Gradients of weight or input, or of both at once, from a list of values and places."""
+    to_input = node.op == "conv_at"
+    if to_input:
+        values, _, w = node.inputs
+        x_shape, shape = node.shape, w.shape
+    else:
+        x, values, _ = node.inputs
+        x_shape, shape = x.shape, node.shape[-len(x.shape) :]
+    geometry, dense = node.args
+    down, right = _plane_geometry(geometry)
+    plan = sparse_conv.plan_sparse(
+        images,
+        x_shape[1],
+        shape[0],
+        (down.size, right.size),
+        _four(shape)[2:],  # type: ignore[arg-type]
+        (down.offset, right.offset),
+        (down.dilation, right.dilation),
+        _window(values.shape, dense),
+        to_input=to_input,
+    )
+    taps = math.prod(shape)
+
+    def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+        if not values.size:
             return ["pass"]
-        x, w, bias = _operands(node, names, extra)
-        values, places = (_shaped(name, node.shape) for name in out)
-        return [f"conv_pool_forward({values}, {places}, {x}, {w}, {bias}, {extra[0]}, {extra[-1]}, {b0}, {b1})"]
+        work = f"{extra[-1]}[:{plan.scratch}]"
+        bias = f"{extra[-1]}[{plan.scratch} : {plan.scratch + shape[0]}]"
+        unread = _shaped(f"{extra[-1]}[{plan.scratch + shape[0]} :]", shape)
+        if to_input:
+            v, p, weight = _shaped(names[0], values.shape), names[1], _shaped(names[2], shape)
+            dx, dw = _shaped(out[0], x_shape), _shaped(out[1], shape) if len(out) > 1 else unread
+            image = _shaped(names[3], x_shape) if len(names) > 3 else dx
+        else:
+            image, v, p = _shaped(names[0], x_shape), _shaped(names[1], values.shape), names[2]
+            dw, dx = _shaped(out[0], shape), image
+            weight = dw
+        arguments = f"{dw}, {bias}, {dx}, {image}, {weight}, {v}, {p}, {v}, {extra[0]}, {work}, {b0}, {b1}"
+        return [f"conv_pool_backward({arguments})"]
 
-    itemsize = node.inputs[0].dtype.itemsize
-    return Call(write, {"conv_pool_forward": fused_conv.conv_pool_forward}, tables, plan.scratch * itemsize, _conv_flops(node))
+    functions = {"conv_pool_backward": sparse_conv.conv_pool_backward}
+    scratch = (plan.scratch + shape[0] + taps) * values.dtype.itemsize
+    flops = 2 * values.size * math.prod(shape[1:]) * (2 if to_input else 1)
+    return Call(write, functions, [plan.numbers], scratch, flops)
 
 
-def _operands(node: Node, names: list[str], extra: list[str]) -> tuple[str, str, str]:
-    x, w = _shaped(names[0], node.inputs[0].shape), _shaped(names[1], node.inputs[1].shape)
-    return x, w, names[2] if len(names) == 3 else extra[1]
+def _window(values: Sequence[int], dense: Sequence[int]) -> tuple[int, int]:
+    (height, width), (rows, columns) = _four(dense)[2:], _four(values)[2:]
+    return height // max(1, rows), width // max(1, columns)
 
 
 def _numbers(geometry: Sequence[Geometry]) -> npt.NDArray[np.int64]:
@@ -275,7 +339,7 @@ def _numbers(geometry: Sequence[Geometry]) -> npt.NDArray[np.int64]:
 
 
 @_compiled
-def convolve(out, x, w, g, b0, b1):
+def convolve_any(out, x, w, g, b0, b1):
     """Convolve images ``b0`` to ``b1`` with any geometry."""
     for b in range(b0, b1):
         for o in range(out.shape[1]):
@@ -317,70 +381,19 @@ def convolve_weight(out, x, d, g, b0, b1):
                         out[o, c, k, l] += total
 
 
-@_compiled
-def convolve_weight_at(out, x, values, places, width, g, b0, b1):
-    """Compute the gradient of a weight where the gradient of the result is a list of values at places."""
-    out[...] = 0
-    for b in range(b0, b1):
-        for o in range(out.shape[0]):
-            for i in range(values.shape[2]):
-                for j in range(values.shape[3]):
-                    value, place = values[b, o, i, j], places[b, o, i, j]
-                    if value == 0:
-                        continue
-                    row, column = place // width + g[3], place % width + g[7]
-                    for c in range(out.shape[1]):
-                        for k in range(out.shape[2]):
-                            y = row + g[2] * k
-                            if y < 0 or y >= x.shape[2]:
-                                continue
-                            for l in range(out.shape[3]):
-                                z = column + g[6] * l
-                                if z >= 0 and z < x.shape[3]:
-                                    out[o, c, k, l] += value * x[b, c, y, z]
-
-
-@_compiled
-def convolve_at(out, values, places, w, width, g, b0, b1):
-    """Convolve what is zero but for values at places."""
-    for b in range(b0, b1):
-        out[b] = 0
-        for o in range(values.shape[1]):
-            for i in range(values.shape[2]):
-                for j in range(values.shape[3]):
-                    value, place = values[b, o, i, j], places[b, o, i, j]
-                    if value == 0:
-                        continue
-                    row, column = place // width - g[3], place % width - g[7]
-                    for c in range(out.shape[1]):
-                        for k in range(w.shape[2]):
-                            y = row - g[2] * k
-                            if y < 0 or y >= out.shape[2]:
-                                continue
-                            for l in range(w.shape[3]):
-                                z = column - g[6] * l
-                                if z >= 0 and z < out.shape[3]:
-                                    out[b, c, y, z] += value * w[c, o, k, l]
-
 
 def _general(function: Any) -> Callable[[Node, int], Call]:
     """A call of one of the loops above, whose operands are images, weights and places."""
 
     def family(node: Node, images: int) -> Call:
-        geometry = node.args[0] if node.op in ("conv", "conv_at") else node.args[-1]
-        if node.op == "conv_weight_at":
-            geometry = node.args[0]
-        width = ""
-        if node.op.endswith("_at"):
-            width = f", {_four(node.args[1])[3]}"
-        shape = node.inputs[-1].shape if node.op == "conv_at" else node.shape
+        geometry = node.args[-1]
         # A partial sum has a dimension of chunks in front.
         rank = len(node.inputs[0].shape)
         shape = node.shape[len(node.shape) - rank :]
 
         def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
             operands = ", ".join(_shaped(n, r.shape) for n, r in zip(names, node.inputs, strict=True))
-            return [f"{function.__name__}({_shaped(out[0], shape)}, {operands}{width}, {extra[0]}, {b0}, {b1})"]
+            return [f"{function.__name__}({_shaped(out[0], shape)}, {operands}, {extra[0]}, {b0}, {b1})"]
 
         return Call(write, {function.__name__: function}, [_numbers(geometry)], flops=_general_flops(node, shape))
 
@@ -390,11 +403,7 @@ def _general(function: Any) -> Callable[[Node, int], Call]:
 def _general_flops(node: Node, shape: Sequence[int]) -> int:
     if node.op == "conv":
         return _conv_flops(node)
-    if node.op == "conv_weight":
-        return 2 * node.inputs[1].size * math.prod(shape[1:])
-    values = node.inputs[1] if node.op == "conv_weight_at" else node.inputs[0]
-    taps = math.prod(shape[1:]) if node.op == "conv_weight_at" else node.inputs[2].size // node.inputs[2].shape[1]
-    return 2 * values.size * taps
+    return 2 * node.inputs[1].size * math.prod(shape[1:])
 
 
 FAMILIES: dict[str, Callable[[Node, int], Call]] = {
@@ -406,11 +415,11 @@ FAMILIES: dict[str, Callable[[Node, int], Call]] = {
     "max_pool_place": _max_pool,
     "put": _put,
     "take": _take,
-    "conv": _general(convolve),
-    "conv_weight": _general(convolve_weight),
+    "conv": _general(convolve_any),
+    "conv_weight": _conv_weight,
     "conv_act": _conv_act,
-    "conv_pool": _conv_pool,
-    "conv_pool_place": _conv_pool,
-    "conv_weight_at": _general(convolve_weight_at),
-    "conv_at": _general(convolve_at),
+    "conv_pool": _conv_act,
+    "conv_pool_place": _conv_act,
+    "conv_weight_at": _conv_at,
+    "conv_at": _conv_at,
 }

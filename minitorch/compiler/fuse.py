@@ -42,11 +42,12 @@ def fuse(graph: Graph) -> Graph:
                 if conv.node.op == "conv_act" and len(conv.node.inputs) == 2 and conv.shape == conv.node.shape:
                     if len(users[old.number]) == 1 and only(old, "zip") and _is_bias(bias, conv.node):
                         operands = (*conv.node.inputs, Ref(bias.node, (conv.shape[1],), (bias.strides[1],), bias.start))
-                        return new.add("conv_act", operands, (conv.node.args[0], False), node.shape, node.dtype)
+                        return new.add("conv_act", operands, conv.node.args, node.shape, node.dtype)
         if node.op == "map" and node.args[0] is elements.relu:
             conv, old = inputs[0], node.inputs[0].node
             if conv.node.op == "conv_act" and conv.is_whole() and len(users[old.number]) == 1 and only(old, "map"):
-                return new.add("conv_act", conv.node.inputs, (conv.node.args[0], True), conv.node.shape, node.dtype)
+                args = (conv.node.args[0], True, conv.node.args[2])
+                return new.add("conv_act", conv.node.inputs, args, conv.node.shape, node.dtype)
         if node.op in ("max_pool", "max_pool_place", "max", "max_place"):
             conv, old = inputs[0], node.inputs[0].node
             window = _window(node, inputs[0])
@@ -57,7 +58,7 @@ def fuse(graph: Graph) -> Graph:
                 return new.add(op, conv.node.inputs, (*conv.node.args, conv.shape, window), node.shape, node.dtype)
         if node.op in ("put", "take") and inputs[1].node.op == "conv_pool_place":
             # These places count from the corner of an image's channel.
-            shape = inputs[1].node.args[2]
+            shape = inputs[1].node.args[3]
             return new.add(node.op, inputs, (shape,), node.shape, node.dtype)
         if node.op == "conv_weight" and _is_plain(node.args[1]):
             if put := _sparse(inputs[1]):
@@ -65,9 +66,14 @@ def fuse(graph: Graph) -> Graph:
                 return new.add("conv_weight_at", (inputs[0], *put.inputs), args, node.shape, node.dtype)
         if node.op == "conv" and _is_plain(node.args[0]):
             if put := _sparse(inputs[0]):
-                args = (node.args[0], put.shape)
-                return new.add("conv_at", (*put.inputs, inputs[1]), args, node.shape, node.dtype)
-            return new.add("conv_act", inputs, (node.args[0], False), node.shape, node.dtype)
+                # The weight as the forward convolution has it, and its geometry.
+                w = _swapped(inputs[1])
+                forward = tuple(g._replace(size=n, dilation=-g.dilation, offset=-g.offset)
+                                for g, n in zip(node.args[0], put.shape[2:], strict=True))
+                return new.add("conv_at", (*put.inputs, w), (forward, put.shape), node.shape, node.dtype)
+            transposed = not inputs[1].is_whole() and _swapped(inputs[1]).is_whole()
+            operands = (inputs[0], _swapped(inputs[1])) if transposed else inputs
+            return new.add("conv_act", operands, (node.args[0], False, transposed), node.shape, node.dtype)
         return None
 
     return drop_dead(graph.rebuild(rule))
@@ -76,6 +82,12 @@ def fuse(graph: Graph) -> Graph:
 def _is_plain(geometry: Sequence[Geometry]) -> bool:
     """Tell whether the blocked kernels do this convolution: windows that move by one, inputs side by side."""
     return all(g.stride == 1 and g.spread == 1 for g in geometry)
+
+
+def _swapped(weight: Ref) -> Ref:
+    """Exchange the two channel dimensions of a weight."""
+    (a, b, *shape), (s, t, *strides) = weight.shape, weight.strides
+    return Ref(weight.node, (b, a, *shape), (t, s, *strides), weight.start)
 
 
 def _is_bias(ref: Ref, conv: Node) -> bool:
