@@ -20,6 +20,7 @@ from .errors import (
     ArgumentError,
     BackendError,
     BroadcastError,
+    CompileError,
     DataError,
     DTypeError,
     GradientError,
@@ -58,6 +59,8 @@ from .tensor_ops import SimpleBackend, SimpleOps, TensorBackend, TensorOps
 from .testing import MathTest, MathTestVariable
 from .version import __version__
 
+from .compiler import compile, debug
+
 # isort: split
 # Last, because `tensor` the function stands where the submodule of that name would be found.
 from .creation import ones, rand, set_default_backend, tensor, zeros
@@ -76,6 +79,7 @@ __all__ = [
     "ArgumentError",
     "BackendError",
     "BroadcastError",
+    "CompileError",
     "Context",
     "Conv1dFun",
     "Conv2dFun",
@@ -122,9 +126,11 @@ __all__ = [
     "backpropagate",
     "broadcast_index",
     "central_difference",
+    "compile",
     "conv1d",
     "conv2d",
     "datasets",
+    "debug",
     "default_generator",
     "derivative_check",
     "dropout",
