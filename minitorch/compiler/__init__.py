@@ -7,3 +7,57 @@ joins operations that one kernel does better; :mod:`~minitorch.compiler.split` d
 the calls of :mod:`~minitorch.compiler.families`; :mod:`~minitorch.compiler.machine` compiles and runs it. What a user
 sees is in :mod:`~minitorch.compiler.compiled`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .compiled import Compiled
+
+__all__ = ["compile", "debug"]
+
+
+def compile(fn: Callable[..., Any]) -> Compiled:
+    """Turn a function of tensors into one that is traced once and then runs as one program.
+
+    The function may be a training step with ``loss.backward()`` and ``optimizer.step()`` in it, a
+    :class:`~minitorch.module.Module`, or anything else that computes with tensors on
+    ``minitorch.FastBackend``. New shapes, dtypes, modes and choices are traced anew; the last sixteen are kept.
+
+    Args:
+        fn: the function. Its arguments are tensors, arrays, numbers, text, and lists, tuples and dictionaries of them.
+
+    Returns:
+        A function of the same arguments, with the attributes ``source``, ``graph`` and ``passes`` and the method
+        ``profile``.
+
+    Raises:
+        CompileError: while it is traced, if the step does something that a program could not repeat; the message
+            names the line.
+
+    >>> import minitorch
+    >>> step = compile(lambda x, y: (x * y).sum())
+    >>> x = minitorch.tensor([1.0, 2.0, 3.0], backend=minitorch.FastBackend)
+    >>> step(x, x).item()
+    14.0
+    """
+    from .compiled import Compiled  # on first use: it loads what writes and compiles programs
+
+    return Compiled(fn)
+
+
+def debug() -> AbstractContextManager[None]:
+    """Run compiled steps as ordinary Python inside a ``with`` block, operation by operation.
+
+    >>> import minitorch
+    >>> double = compile(lambda x: x * 2.0)
+    >>> with debug():
+    ...     double(minitorch.tensor([1.0]))
+    tensor([2.])
+    """
+    from .compiled import Debug
+
+    return Debug()

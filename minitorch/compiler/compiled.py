@@ -29,7 +29,7 @@ from .simplify import drop_dead, simplify
 from .split import split
 from .trace import Cell, Number, Source, TracedData, Tracer
 
-__all__ = ["Compiled", "compile", "debug"]
+__all__ = ["Compiled", "Debug"]
 
 # Programs that one compiled step keeps: shapes, dtypes, modes and choices that it has met.
 PROGRAMS = 16
@@ -42,14 +42,8 @@ class _Debug(local):
 _debug = _Debug()
 
 
-class debug(ContextDecorator):
-    """Run compiled steps as ordinary Python inside a ``with`` block, operation by operation.
-
-    >>> step = compile(lambda x: x * 2.0)
-    >>> with debug():
-    ...     step(minitorch.tensor([1.0], backend=minitorch.FastBackend))
-    tensor([2.])
-    """
+class Debug(ContextDecorator):
+    """What :func:`minitorch.debug` gives."""
 
     def __enter__(self) -> None:
         _debug.depth += 1
@@ -92,25 +86,8 @@ class Output:
     grad: str  # "", "leaf" or "made"
 
 
-def compile(fn: Callable[..., Any]) -> Compiled:
-    """Turn a function of tensors into one that is traced once and then runs as one program.
-
-    Args:
-        fn: a training step, a :class:`~minitorch.module.Module`, or any function of tensors.
-
-    Returns:
-        A function of the same arguments.
-
-    >>> step = compile(lambda x, y: (x * y).sum())
-    >>> x = minitorch.tensor([1.0, 2.0, 3.0], backend=minitorch.FastBackend)
-    >>> step(x, x).item()
-    14.0
-    """
-    return Compiled(fn)
-
-
 class Compiled:
-    """A compiled step; see :func:`compile`."""
+    """A compiled step; see :func:`minitorch.compile`."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
