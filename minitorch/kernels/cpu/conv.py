@@ -163,58 +163,6 @@ def _clear(a, start, end):
 
 
 @_compiled
-def _copies(x, plane, input, b0, b1, r0, rows, width, views, down, right, centre):
-    """Write into ``x``, for each channel and each of ``views``, a plane of what it sees of a tile's images.
-
-    A view is a pair of a row and a column of the image: row ``r`` and column ``j`` of it, from ``r0`` and 0 on, show
-    the element that lies ``r * down`` below that row and ``j * right`` to the right of that column; zero where the
-    image has none.
-    """
-    if centre >= 0:
-        _shifted_copies(x, plane, input, b0, b1, r0 + views[centre, 0], rows, views, centre)
-    else:
-        _collected_copies(x, plane, input, b0, b1, r0, rows, width, views, down, right)
-    # Taps that only fill up the last four see a plane of zeros.
-    _clear(x, input.shape[1] * views.shape[0] * plane, x.size)
-
-
-@_compiled
-def _collected_copies(x, plane, input, b0, b1, r0, rows, width, views, down, right):
-    """Copy row by row.
-
-    Rows are short: to slice them, to call a function, or to ask of each index whether it is negative takes longer than
-    to copy. A step that the compiler knows becomes vector instructions.
-    """
-    _, channels, in_height, in_width = input.shape
-    flat = input.reshape(-1)
-    for c in range(channels):
-        for v in range(views.shape[0]):
-            top, left = views[v, 0], views[v, 1]
-            # The rows and columns inside the image.
-            row = max((-top + down - 1) // down, r0)
-            last_row = min((in_height - top + down - 1) // down, r0 + rows)
-            column = max((-left + right - 1) // right, 0)
-            count = min((in_width - left + right - 1) // right, width) - column
-            start = (c * views.shape[0] + v) * plane
-            _clear(x, start, start + plane)
-            for b in range(b0, b1):
-                at = start + ((b - b0) * rows + row - r0) * width + column
-                source = ((b * channels + c) * in_height + row * down + top) * in_width + left + column * right
-                for _ in range(row, last_row):
-                    if right == 1:
-                        for p in range(count):
-                            x[np.uint64(at + p)] = flat[np.uint64(source + p)]
-                    elif right == 2:
-                        for p in range(count):
-                            x[np.uint64(at + p)] = flat[np.uint64(source + 2 * p)]
-                    else:
-                        for p in range(count):
-                            x[np.uint64(at + p)] = flat[np.uint64(source + right * p)]
-                    at += width
-                    source += down * in_width
-
-
-@_compiled
 def _shifted_copies(x, plane, input, b0, b1, first, rows, views, centre):
     """Copy whole images, from row ``first`` on, where all views see all columns of the same rows, and shift them.
 
@@ -254,6 +202,59 @@ def _shifted_copies(x, plane, input, b0, b1, first, rows, views, centre):
                 for row in range(start, end + shift, width):
                     for p in range(row, row - shift):
                         x[p] = 0
+
+
+@_compiled
+def _collect(to, at, down, source, start, source_down, right, rows, columns):
+    """Copy ``rows x columns`` elements that lie ``source_down`` and ``right`` apart, and will lie ``down`` and 1 apart.
+
+    Rows are short: to slice them, to call a function for each, or to ask of each index whether it is negative takes
+    longer than to copy. A step that the compiler knows becomes vector instructions.
+    """
+    for _ in range(rows):
+        if right == 1:
+            for p in range(columns):
+                to[np.uint64(at + p)] = source[np.uint64(start + p)]
+        elif right == 2:
+            for p in range(columns):
+                to[np.uint64(at + p)] = source[np.uint64(start + 2 * p)]
+        else:
+            for p in range(columns):
+                to[np.uint64(at + p)] = source[np.uint64(start + right * p)]
+        at += down
+        start += source_down
+
+
+@_compiled
+def _copies(x, plane, input, b0, b1, r0, rows, width, views, down, right, centre):
+    """Write into ``x``, for each channel and each of ``views``, a plane of what it sees of a tile's images.
+
+    A view is a pair of a row and a column of the image: row ``r`` and column ``j`` of it, from ``r0`` and 0 on, show
+    the element that lies ``r * down`` below that row and ``j * right`` to the right of that column; zero where the
+    image has none. Where the views are shifts of one of them, that is ``centre``.
+    """
+    _, channels, in_height, in_width = input.shape
+    count = views.shape[0]
+    # Taps that only fill up the last four see a plane of zeros.
+    _clear(x, channels * count * plane, x.size)
+    if centre >= 0:
+        _shifted_copies(x, plane, input, b0, b1, r0 + views[centre, 0], rows, views, centre)
+        return
+    flat = input.reshape(-1)
+    for c in range(channels):
+        for v in range(count):
+            top, left = views[v, 0], views[v, 1]
+            # The rows and columns inside the image.
+            row = max((-top + down - 1) // down, r0)
+            column = max((-left + right - 1) // right, 0)
+            height = min((in_height - top + down - 1) // down, r0 + rows) - row
+            columns = min((in_width - left + right - 1) // right, width) - column
+            start = (c * count + v) * plane
+            _clear(x, start, start + plane)
+            for b in range(b0, b1):
+                at = start + ((b - b0) * rows + row - r0) * width + column
+                source = ((b * channels + c) * in_height + row * down + top) * in_width + left + column * right
+                _collect(x, at, width, flat, source, down * in_width, right, height, columns)
 
 
 # --- one tile ------------------------------------------------------------------------------------------------
