@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..kernels import elements
 from ..kernels.compile import is_ours
+from .entries import Entry
 from .families import FAMILIES, Call
 from .graph import Node, Ref, compose, describe
 from .memory import Memory, plan_memory
@@ -46,7 +47,7 @@ class Program:
         streams: the streams that it reads, in the order of its array of seeds and streams.
         inputs: for each entry of the table that belongs to an input, the place of its source.
         outputs: the nodes that the outputs are.
-        constants: arrays that kernels read besides: the plans of convolutions.
+        constants: what the table holds besides: arrays, such as the plans of convolutions, and entries of kernels.
         memory: where results live.
         kernels: what each kernel does, for the profile.
         keep: whether its machine code may be kept on disk: nothing in it was defined by a user.
@@ -58,7 +59,7 @@ class Program:
     streams: list[Any] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[Node] = field(default_factory=list)
-    constants: list[npt.NDArray[Any]] = field(default_factory=list)
+    constants: list[npt.NDArray[Any] | Entry] = field(default_factory=list)
     memory: Memory = field(default_factory=lambda: Memory({}, {}, 0, 0))
     kernels: list[Kernel] = field(default_factory=list)
     keep: bool = True
@@ -201,12 +202,17 @@ class _Emitter:
             self.program.streams.append(stream)
         return self.program.streams.index(stream)
 
-    def constant(self, array: npt.NDArray[Any]) -> int:
-        """Find the place in the table of an array that stays the same."""
+    def constant(self, value: npt.NDArray[Any] | Entry) -> int:
+        """Find the place in the table of an array that stays the same, or of a kernel."""
         for i, known in enumerate(self.program.constants):
-            if known.dtype == array.dtype and np.array_equal(known, array):
+            if known is value or (
+                isinstance(known, np.ndarray)
+                and isinstance(value, np.ndarray)
+                and known.dtype == value.dtype
+                and np.array_equal(known, value)
+            ):
                 return self.base + 2 + i
-        self.program.constants.append(array)
+        self.program.constants.append(value)
         return self.base + 1 + len(self.program.constants)
 
 
@@ -290,7 +296,7 @@ class _Writer:
         name = node.name
         if name not in self.arrays:
             length = node.size
-            line = f"{name} = {node.dtype.name}_at({self.emitter.address(node)}, {length})"
+            line = f"{name} = {node.dtype.name}_at({self.emitter.address(node)}, int64({length}))"
             self.arrays[name] = line
             self.parameters.append(name)
         return name
@@ -303,13 +309,13 @@ class _Writer:
         name, size = f"{node.name}_part", math.prod(node.shape[1:])
         address = f"{self.emitter.address(node)} + chunk * {size * node.dtype.itemsize}"
         if name not in self.arrays:
-            self.arrays[name] = f"{name} = {node.dtype.name}_at({address}, {size})"
+            self.arrays[name] = f"{name} = {node.dtype.name}_at({address}, int64({size}))"
             self.parameters.append(name)
         return name
 
     # --- the head --------------------------------------------------------------------------------------------
 
-    def _define(self, name: str, body: list[str], size: int, extra: Sequence[str] = ()) -> None:
+    def _define(self, name: str, body: list[str], size: int) -> None:
         node = self.node
         self.name = f"{name}_{node.number}"
         self.bytes = sum(ref.node.size * ref.dtype.itemsize for ref in self._read()) + size * node.dtype.itemsize
@@ -317,7 +323,6 @@ class _Writer:
         what = ", ".join(dict.fromkeys(self.names)) or node.op
         self.title = f"{what}: {shape} {node.dtype.name}"
         cost = f"{_amount(self.bytes)}B" + (f", {_amount(self.flops)}flop" if self.flops else "")
-        self.parameters += [p for p in extra if p not in self.parameters]
         self.lines = [
             f"def {self.name}({', '.join([*self.parameters, *self.tail])}):",
             f"    # {self.title}; {cost}",
@@ -635,38 +640,55 @@ class _Writer:
         """Call a kernel of the library."""
         node = self.node
         call = self.emitter.calls[node.number]
-        results = [self.result()]
-        names = [self.array(ref.node) for ref in node.inputs]
+        place, place_result = (self.address, self.address) if call.entry else (self.array, self.result)
+        results = [place_result(node)]
+        names = [place(ref.node) for ref in node.inputs]
         if self.second is not None:
-            results.append(self.result(self.second))
+            results.append(place_result(self.second))
             known = {ref.node.number for ref in node.inputs}
-            names += [self.array(ref.node) for ref in self.second.inputs if ref.node.number not in known]
-        extra = []
-        for i, array in enumerate(call.tables):
-            place = self.emitter.constant(array)
-            name = f"plan_{node.number}_{i}"
-            self.arrays[name] = f"{name} = {array.dtype.name}_at(table[{place}], {array.size})"
-            extra.append(name)
+            names += [place(ref.node) for ref in self.second.inputs if ref.node.number not in known]
+        extra = [self._extra(f"table[{self.emitter.constant(array)}]", f"plan_{i}") for i, array in enumerate(call.tables)]
         start = self.emitter.program.memory.scratch.get(-1 - node.number, 0)
         if node.op in (*PAIRS, *PAIRS.values()) and self.second is None:
-            unread = f"unread_{node.number}"
-            dtype = node.inputs[0].dtype.name if node.op.endswith("place") else "int64"
-            # Addressed as if the chunk were part of the batch, like every result in the scratch.
-            first = f" - b0 * {8 * (node.size // self.schedule.batch)}" if self.chunked else ""
-            self.arrays[unread] = f"{unread} = {dtype}_at(scratch + {start + _aligned(call.scratch)}{first}, {node.size})"
-            self.parameters.append(unread)
+            unread = self._unread(start + _aligned(call.scratch), bool(call.entry))
             results = [unread, *results] if node.op.endswith("place") else [*results, unread]
         if call.scratch:
-            name = f"scratch_{node.number}"
-            dtype = node.inputs[0].dtype
-            size = call.scratch // dtype.itemsize
-            self.arrays[name] = f"{name} = {dtype.name}_at(scratch + {start}, {size})"
-            extra.append(name)
+            extra.append(self._extra(f"scratch + {start}", "work"))
         self.flops = call.flops
         self.emitter.program.functions.update(call.functions)
         b0, b1 = ("b0", "b1") if self.chunked else ("0", str(_images(node)))
         body = call.write(results, names, extra, b0, b1)
-        self._define(node.op, body, math.prod(self.shape), extra)
+        if call.entry:
+            at = self._extra(f"table[{self.emitter.constant(call.entry)}]", call.entry.name)
+            body = [f"call({at}, ({', '.join(body)}))"]
+        self._define(node.op, body, math.prod(self.shape))
+
+    def address(self, node: Node) -> str:
+        """Make the address of a result a parameter: of the chunk's part, for a partial sum."""
+        name = f"at_{node.number}"
+        if name not in self.arrays:
+            line = self.emitter.address(node)
+            if self.emitter._is_partial(node):
+                line += f" + chunk * {math.prod(node.shape[1:]) * node.dtype.itemsize}"
+            self.arrays[name] = f"{name} = {line}"
+            self.parameters.append(name)
+        return name
+
+    def _extra(self, value: str, name: str) -> str:
+        """Make an address that belongs to this kernel alone a parameter."""
+        name = f"{name}_{self.node.number}"
+        self.arrays[name] = f"{name} = {value}"
+        self.parameters.append(name)
+        return name
+
+    def _unread(self, start: int, address: bool) -> str:
+        """Find memory for the half of a kernel's results that nobody reads."""
+        node = self.node
+        dtype = node.inputs[0].dtype if node.op.endswith("place") else np.dtype(np.int64)
+        # Addressed as if the chunk were part of the batch, like every result in the scratch.
+        first = f" - b0 * {dtype.itemsize * (node.size // self.schedule.batch)}" if self.batched else ""
+        value = f"scratch + {start}{first}"
+        return self._extra(value if address else f"{dtype.name}_at({value}, int64({node.size}))", "unread")
 
 
 def _matrix(name: str, ref: Ref, by_batch: str = "") -> str:

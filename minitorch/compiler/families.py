@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ..kernels.compile import jit
 from ..kernels.cpu import fused_conv, pool, softmax, sparse_conv
 from ..kernels.geometry import Geometry
+from .entries import Entry, entry
 from .graph import Node
 
 __all__ = ["FAMILIES", "Call"]
@@ -37,6 +38,7 @@ class Call:
         tables: arrays of constants that become parameters, in order.
         scratch: bytes of memory that the kernel works in; the last extra array, when there are any.
         flops: additions and multiplications.
+        entry: a kernel that is called by its address; ``write`` then gives its arguments, from addresses.
     """
 
     write: Callable[[Sequence[str], list[str], list[str], str, str], list[str]]
@@ -44,6 +46,7 @@ class Call:
     tables: list[npt.NDArray[Any]] = field(default_factory=list)
     scratch: int = 0
     flops: int = 0
+    entry: Entry | None = None
 
 
 # --- lines: softmax and maxima -----------------------------------------------------------------------------------
@@ -78,7 +81,7 @@ def _lines_call(kernel: Any, name: str) -> Callable[[Node, int], Call]:
             if not ref.size:
                 return ["pass"]
             part = f"[{b0} * {image} : {b1} * {image}]"
-            return [f"{name}({out[0]}{part}, {names[0]}{part}, {n}, {inner})"]
+            return [f"{name}({out[0]}{part}, {names[0]}{part}, int64({n}), int64({inner}))"]
 
         return Call(write, {name: kernel}, flops=20 * ref.size)
 
@@ -98,9 +101,9 @@ def _max(node: Node, images: int) -> Call:
         if dim == 0:
             b0, b1 = "0", "1"
         part = f"[{b0} * {lines} : {b1} * {lines}]"
-        arguments = f"{out[0]}{part}, {out[1]}{part}, {names[0]}[{b0} * {image} : {b1} * {image}], {n}"
-        call = f"max_of_lines({arguments})" if inner == 1 else f"max_of_rows({arguments}, {inner})"
-        return [call, f"shift({out[1]}{part}, {b0} * {image})"]
+        arguments = f"{out[0]}{part}, {out[1]}{part}, {names[0]}[{b0} * {image} : {b1} * {image}], int64({n})"
+        call = f"max_of_lines({arguments})" if inner == 1 else f"max_of_rows({arguments}, int64({inner}))"
+        return [call, f"shift({out[1]}{part}, int64({b0}) * {image})"]
 
     functions = {"max_of_lines": max_of_lines, "max_of_rows": max_of_rows, "shift": shift}
     return Call(write, functions, flops=ref.size)
@@ -124,7 +127,7 @@ def _max_pool(node: Node, images: int) -> Call:
         else:
             rows, columns = (f"{g.size}, {g.stride}, {g.dilation}, {g.offset}" for g in geometry)
             call = f"max_pool_anywhere({arguments}, {kh}, {kw}, {rows}, {columns})"
-        return [call, f"shift({out[1]}{part}, {b0} * {image})"]
+        return [call, f"shift({out[1]}{part}, int64({b0}) * {image})"]
 
     functions = {"max_pool_beside": max_pool_beside, "max_pool_anywhere": max_pool_anywhere, "shift": shift}
     return Call(write, functions, flops=ref.size)
@@ -173,12 +176,12 @@ def _put(node: Node, images: int) -> Call:
 
     def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
         if b0 == "0":
-            cleared, range_ = f"0, {node.size}", f"0, {values.size}"
+            cleared, range_ = f"int64(0), int64({node.size})", f"int64(0), int64({values.size})"
         else:
             cleared, range_ = f"{b0} * {image}, {b1} * {image}", f"{b0} * {count}, {b1} * {count}"
         return [
             f"clear({out[0]}, {cleared})",
-            f"put_places({out[0]}, {names[0]}, {names[1]}, {range_}, {windows}, {plane})",
+            f"put_places({out[0]}, {names[0]}, {names[1]}, {range_}, int64({windows}), int64({plane}))",
         ]
 
     return Call(write, {"clear": clear, "put_places": put_places}, flops=values.size)
@@ -191,8 +194,8 @@ def _take(node: Node, images: int) -> Call:
     count = node.size // max(1, batch)
 
     def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
-        range_ = f"0, {node.size}" if b0 == "0" else f"{b0} * {count}, {b1} * {count}"
-        return [f"take_places({out[0]}, {names[0]}, {names[1]}, {range_}, {windows}, {plane})"]
+        range_ = f"int64(0), int64({node.size})" if b0 == "0" else f"{b0} * {count}, {b1} * {count}"
+        return [f"take_places({out[0]}, {names[0]}, {names[1]}, {range_}, int64({windows}), int64({plane}))"]
 
     return Call(write, {"take_places": take_places})
 
@@ -237,18 +240,19 @@ def _conv_act(node: Node, images: int) -> Call:
         relu,
         transposed=transposed,
     )
-    tables = [plan.numbers] if len(node.inputs) == 3 else [plan.numbers, np.zeros(out_channels, x.dtype)]
+    result = node.shape
+    sizes = [*_four(result), *_four(x.shape), *_four(w.shape), plan.numbers.size, plan.scratch, out_channels]
+    tables = [plan.numbers, np.array(sizes)]
+    if len(node.inputs) == 2:
+        tables.append(np.zeros(out_channels, x.dtype))
 
     def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
-        if not node.size:
-            return ["pass"]
-        image, weight = _shaped(names[0], x.shape), _shaped(names[1], w.shape)
-        bias = names[2] if len(names) == 3 else extra[1]
-        result, places = _shaped(out[0], node.shape), out[1] if pooled else extra[0]
-        arguments = f"{result}, {places}, {image}, {image}, {weight}, {bias}, {extra[0]}, {extra[-1]}, {b0}, {b1}"
-        return [f"convolve({arguments})"]
+        bias = names[2] if len(names) == 3 else extra[2]
+        places = out[1] if pooled else extra[1]
+        return [out[0], places, names[0], names[1], bias, extra[0], extra[1], extra[-1], b0, b1]
 
-    return Call(write, {"convolve": fused_conv.convolve}, tables, plan.scratch * x.dtype.itemsize, _conv_flops(node))
+    kernel = entry("convolve", x.dtype)
+    return Call(write, {}, tables, plan.scratch * x.dtype.itemsize, _conv_flops(node), kernel)
 
 
 def _conv_weight(node: Node, images: int) -> Call:
@@ -270,16 +274,17 @@ def _conv_weight(node: Node, images: int) -> Call:
         gradient=True,
     )
 
-    def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
-        image, gradient = _shaped(names[0], x.shape), _shaped(names[1], d.shape)
-        # The gradient of the bias comes with it; it is written behind the kernel's own scratch and left there.
-        bias = f"{extra[-1]}[{plan.scratch}:]"
-        arguments = f"{image}, {gradient}, {gradient}, {extra[0]}, {extra[-1]}[:{plan.scratch}], {b0}, {b1}"
-        return [f"conv_grad_weight({_shaped(out[0], shape)}, {bias}, {arguments})"]
+    sizes = [*_four(shape), *_four(x.shape), *_four(d.shape), plan.numbers.size, plan.scratch, d.shape[1]]
+    itemsize = x.dtype.itemsize
 
-    functions = {"conv_grad_weight": fused_conv.conv_grad_weight}
-    scratch = (plan.scratch + d.shape[1]) * x.dtype.itemsize
-    return Call(write, functions, [plan.numbers], scratch, 2 * d.size * math.prod(shape[1:]))
+    def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
+        # The gradient of the bias comes with it; it is written behind the kernel's own scratch and left there.
+        bias = f"{extra[-1]} + {plan.scratch * itemsize}"
+        return [out[0], bias, names[0], names[1], extra[0], extra[1], extra[-1], b0, b1]
+
+    scratch = (plan.scratch + d.shape[1]) * itemsize
+    flops = 2 * d.size * math.prod(shape[1:])
+    return Call(write, {}, [plan.numbers, np.array(sizes)], scratch, flops, entry("conv_grad_weight", x.dtype))
 
 
 def _conv_at(node: Node, images: int) -> Call:
@@ -304,29 +309,26 @@ def _conv_at(node: Node, images: int) -> Call:
         _window(values.shape, dense),
         to_input=to_input,
     )
-    taps = math.prod(shape)
+    sizes = [*_four(shape), *_four(x_shape), *_four(values.shape), plan.numbers.size, plan.scratch, shape[0]]
+    itemsize = values.dtype.itemsize
 
     def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
-        if not values.size:
-            return ["pass"]
-        work = f"{extra[-1]}[:{plan.scratch}]"
-        bias = f"{extra[-1]}[{plan.scratch} : {plan.scratch + shape[0]}]"
-        unread = _shaped(f"{extra[-1]}[{plan.scratch + shape[0]} :]", shape)
+        bias = f"{extra[-1]} + {plan.scratch * itemsize}"
+        unread = f"{extra[-1]} + {(plan.scratch + shape[0]) * itemsize}"
         if to_input:
-            v, p, weight = _shaped(names[0], values.shape), names[1], _shaped(names[2], shape)
-            dx, dw = _shaped(out[0], x_shape), _shaped(out[1], shape) if len(out) > 1 else unread
-            image = _shaped(names[3], x_shape) if len(names) > 3 else dx
+            v, p, weight = names[:3]
+            dx, dw = out[0], out[1] if len(out) > 1 else unread
+            image = names[3] if len(names) > 3 else dx
         else:
-            image, v, p = _shaped(names[0], x_shape), _shaped(names[1], values.shape), names[2]
-            dw, dx = _shaped(out[0], shape), image
-            weight = dw
-        arguments = f"{dw}, {bias}, {dx}, {image}, {weight}, {v}, {p}, {v}, {extra[0]}, {work}, {b0}, {b1}"
-        return [f"conv_pool_backward({arguments})"]
+            image, v, p = names
+            dw = weight = out[0]
+            dx = image
+        return [dw, bias, dx, image, weight, v, p, extra[0], extra[1], extra[-1], b0, b1]
 
-    functions = {"conv_pool_backward": sparse_conv.conv_pool_backward}
-    scratch = (plan.scratch + shape[0] + taps) * values.dtype.itemsize
+    scratch = (plan.scratch + shape[0] + math.prod(shape)) * itemsize
     flops = 2 * values.size * math.prod(shape[1:]) * (2 if to_input else 1)
-    return Call(write, functions, [plan.numbers], scratch, flops)
+    kernel = entry("conv_pool_backward", values.dtype)
+    return Call(write, {}, [plan.numbers, np.array(sizes)], scratch, flops, kernel)
 
 
 def _window(values: Sequence[int], dense: Sequence[int]) -> tuple[int, int]:

@@ -16,48 +16,37 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba import carray, prange, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import carray, prange
 
 from ..kernels import blas
 from ..kernels.compile import jit, jit_element, threads
 from ..kernels.cpu import dropout
 from .emit import Program
+from .entries import Entry, call, pointer
 
 __all__ = ["Machine", "Memory"]
 
 FASTMATH = {"contract", "reassoc", "nsz"}
 
 
-@intrinsic
-def _pointer(typingctx: Any, address: Any) -> Any:
-    """Turn a number into a pointer."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), codegen
-
-
 def _float32_at(address, n):
-    return carray(_pointer(address), (n,), np.float32)
+    return carray(pointer(address), (n,), np.float32)
 
 
 def _float64_at(address, n):
-    return carray(_pointer(address), (n,), np.float64)
+    return carray(pointer(address), (n,), np.float64)
 
 
 def _int64_at(address, n):
-    return carray(_pointer(address), (n,), np.int64)
+    return carray(pointer(address), (n,), np.int64)
 
 
 def _int32_at(address, n):
-    return carray(_pointer(address), (n,), np.int32)
+    return carray(pointer(address), (n,), np.int32)
 
 
 def _bool_at(address, n):
-    return carray(_pointer(address), (n,), np.bool_)
+    return carray(pointer(address), (n,), np.bool_)
 
 
 def _thread():
@@ -78,6 +67,7 @@ _LIBRARY: dict[str, Any] = {
     "dot": jit(_dot, keep=False),
     "uniform_32": dropout._uniform_32,
     "uniform_64": dropout._uniform_64,
+    "call": call,
     "prange": prange,
     "float32": np.float32,
     "float64": np.float64,
@@ -95,10 +85,10 @@ class Memory:
         self.streams = np.zeros(2 * len(program.streams), np.uint64)
         self.arena = _aligned(program.memory.arena_bytes)
         self.scratch = _aligned(program.memory.scratch_bytes * numba.config.NUMBA_NUM_THREADS)  # type: ignore
-        fixed = [self.arena, self.scratch, *program.constants]
+        fixed = [self.arena, self.scratch, *program.constants]  # arrays, and entries of kernels
         bound = len(program.inputs) + len(program.outputs)
         self.table = np.zeros(bound + len(fixed), np.int64)
-        self.table[bound:] = [array.ctypes.data for array in fixed]
+        self.table[bound:] = [x.address if isinstance(x, Entry) else x.ctypes.data for x in fixed]
         self.seen: list[Any] = [None] * len(program.inputs)  # the storages whose addresses the table holds
 
 
