@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable
 from contextlib import ContextDecorator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import local
 from typing import Any
 
@@ -19,15 +19,15 @@ from ..fast_ops import FastBackend
 from ..kernels import elements
 from ..tensor import Tensor
 from ..tensor_data import TensorData
-from ..tensor_functions import History
 from .emit import Program, emit
 from .fuse import fuse, inlined, lay_out
 from .graph import Graph, Ref
 from .guards import Guards
-from .machine import Machine, Memory
+from .machine import Machine
+from .runtime import Argument, HostNumber, Output, Runtime
 from .simplify import drop_dead, simplify
 from .split import split
-from .trace import Cell, Number, Source, TracedData, Tracer
+from .trace import Number, Source, TracedData, Tracer
 
 __all__ = ["Compiled", "Debug"]
 
@@ -52,38 +52,14 @@ class Debug(ContextDecorator):
         _debug.depth -= 1
 
 
-class _Step:
-    """Stands as the function that made a result of a compiled step: its history stayed in the program."""
-
-    __name__ = "a compiled step"
-
-
 @dataclass
 class Trace:
-    """One traced run, as a program, and how its values get in and out."""
+    """One traced run of a step: the graph after each pass, its program, and what runs it."""
 
-    tracer: Tracer
     passes: dict[str, Graph]
-    program: Program
     machine: Machine
     guards: Guards
-    result: Any  # what the step returned, with places of outputs in it
-    writes: list[tuple[Cell, Any]]
-    gradients: list[tuple[Source | None, Any, Any]]
-    numbers: Callable[..., Any]
-    arguments: list[Any]
-    memories: list[Memory] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Output:
-    """Stands for output ``index`` of the program in what a step returns and writes."""
-
-    index: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    grad: str  # "", "leaf" or "made"
+    runtime: Runtime
 
 
 class Compiled:
@@ -97,23 +73,24 @@ class Compiled:
         functools.update_wrapper(self, fn, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program that fits the arguments; trace the step first where none does."""
         if tracing.tracer is not None or _debug.depth:
             return self.fn(*args, **kwargs)
         tensors: list[Tensor] = []
-        numbers: list[float] = []
-        key = (_flatten((args, kwargs), tensors, numbers), grad_mode.enabled)
-        trace = self._find(key)
-        if trace is None:
-            with self._lock:
-                trace = self._find(key) or self._trace(key, args, kwargs)
-        return _run(trace, tensors, numbers)
-
-    def _find(self, key: Any) -> Trace | None:
-        for trace in self.traces.get(key, ()):
-            if trace.guards.hold():
-                self._last = trace
-                return trace
-        return None
+        floats: list[float] = []
+        key = (*[_flatten(arg, tensors, floats) for arg in args], grad_mode.enabled)
+        if kwargs:
+            key = (*key, _flatten(kwargs, tensors, floats))
+        with self._lock:  # a step changes its parameters: one call at a time
+            for trace in self.traces.get(key, ()):
+                if trace.guards.hold():
+                    ran, result = trace.runtime.call(tensors, floats)
+                    if ran:
+                        self._last = trace
+                        return result
+            ran, result = self._trace(key, args, kwargs).runtime.call(tensors, floats)
+        assert ran, "a program fits the call that it was traced for"
+        return result
 
     def _trace(self, key: Any, args: Any, kwargs: Any) -> Trace:
         trace = _make(self.fn, args, kwargs)
@@ -135,7 +112,7 @@ class Compiled:
     @property
     def source(self) -> str:
         """The Python text of the program that ran last."""
-        return self._newest().program.source
+        return self._newest().machine.program.source
 
     @property
     def graph(self) -> Graph:
@@ -157,9 +134,11 @@ class Compiled:
 def _flatten(value: Any, tensors: list[Tensor], numbers: list[float]) -> Any:
     """Take the tensors and floats out of nested arguments, and give what is left: the key of a program."""
     if isinstance(value, Tensor):
+        # Its place among the arguments tells x * y from x * x.
+        same = next((i for i, t in enumerate(tensors) if t is value), -1)
         tensors.append(value)
-        same = next(i for i, t in enumerate(tensors) if t is value)
-        return Tensor, value.shape, value.dtype.str, value.history is not None, value.grad is None, value.backend, same
+        data = value._tensor
+        return data.shape, data._storage.dtype.num, same, value.history is None, value.grad is None
     if isinstance(value, np.ndarray):
         made = Tensor(TensorData.from_array(np.ascontiguousarray(value)), backend=FastBackend)
         tensors.append(made)
@@ -205,8 +184,8 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
     before = grad_mode.enabled
     try:
         stand_ins = [tracer.adopt(t, Source("argument", t, i)) for i, t in enumerate(tensors)]
-        numbers = [tracer.number_argument(x, i) for i, x in enumerate(floats)]
-        new_args, new_kwargs = _rebuild((args, kwargs), list(stand_ins), list(numbers))
+        symbols = [tracer.number_argument(x, i) for i, x in enumerate(floats)]
+        new_args, new_kwargs = _rebuild((args, kwargs), list(stand_ins), list(symbols))
         result = fn(*new_args, **new_kwargs)
         guards.after(tracer)
         collected = _Collected(tracer)
@@ -218,10 +197,9 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
         tracer.open = False
         grad_mode.enabled = before
     passes, program = _passes(tracer.graph, collected.refs, _batch(tensors))
-    return Trace(
-        tracer, passes, program, Machine(program), guards, returned, writes, gradients,
-        _host(tracer, program, collected), tensors,
-    )
+    machine = Machine(program)
+    numbers = _host(tracer, program, collected)
+    return Trace(passes, machine, guards, Runtime(tracer, machine, returned, writes, gradients, numbers))
 
 
 class _Collected:
@@ -245,7 +223,7 @@ class _Collected:
             if ref.key() not in self.known:
                 self.known[ref.key()] = len(self.refs)
                 self.refs.append(ref)
-            grad = "" if value.history is None else "leaf" if value.history.last_fn is None else "made"
+            grad = "constant" if value.history is None else "leaf" if value.history.last_fn is None else "made"
             return Output(self.known[ref.key()], value.shape, value.dtype, grad)
         if isinstance(value, Number):
             if value.name not in self.numbers:
@@ -264,21 +242,7 @@ class _Collected:
         return next(s.index for s in self.tracer.sources if s.kind == "argument" and s.like is tensor)
 
 
-@dataclass(frozen=True)
-class Argument:
-    """Stands for an argument that is handed back."""
-
-    index: int
-
-
-@dataclass(frozen=True)
-class HostNumber:
-    """Stands for a number that is computed from numbers."""
-
-    index: int
-
-
-def _gradients(tracer: Tracer, collected: _Collected) -> list[tuple[Source | None, Any, Any]]:
+def _gradients(tracer: Tracer, collected: _Collected) -> list[tuple[Source, Any]]:
     """List the tensors from outside whose gradient the step sets: where they are, and what they receive."""
     changed = []
     for leaf in tracer.leaves:
@@ -286,8 +250,7 @@ def _gradients(tracer: Tracer, collected: _Collected) -> list[tuple[Source | Non
             continue  # replaced: nobody looks at the old value's gradient
         if leaf.traced.grad is not leaf.gradient:
             source = next(s for s in tracer.sources if s.like is leaf.tensor)
-            value = None if leaf.traced.grad is None else collected.take(leaf.traced.grad)
-            changed.append((source, leaf.tensor, value))
+            changed.append((source, None if leaf.traced.grad is None else collected.take(leaf.traced.grad)))
     return changed
 
 
@@ -344,86 +307,3 @@ def _host(tracer: Tracer, program: Program, collected: _Collected) -> Callable[.
     lines.append(f"    return ({''.join(name + ', ' for name in collected.numbers)})")
     exec("\n".join(lines), names)
     return names["numbers"]
-
-
-# --- running ----------------------------------------------------------------------------------------------------------
-
-
-def _current(source: Source, tensors: list[Tensor]) -> Tensor:
-    if source.kind == "argument":
-        return tensors[source.index]
-    if source.kind == "cell":
-        holder = source.holder
-        return holder[source.key] if isinstance(holder, dict) else getattr(holder, source.key)
-    if source.kind == "gradient":
-        return _current(source.holder, tensors).grad  # type: ignore[return-value]
-    return source.holder
-
-
-def _run(trace: Trace, tensors: list[Tensor], floats: list[float]) -> Any:
-    program = trace.program
-    memory = trace.memories.pop() if trace.memories else Memory(program)
-    table, seen = memory.table, memory.seen
-    kept = []  # copies that must live until the program has run
-    for place, number in enumerate(program.inputs):
-        source = trace.tracer.sources[number]
-        tensor = _current(source, tensors)
-        data = tensor._tensor
-        storage = data._storage
-        if storage is not seen[place] or not data.is_contiguous():
-            flat = data.flat()
-            if flat is not storage:
-                kept.append(flat)
-                seen[place] = None
-            else:
-                seen[place] = storage
-            table[place] = flat.ctypes.data
-    results = trace.numbers(memory.numbers, floats)
-    if results is None:
-        raise CompileError("a number that the step compared has changed")
-    for k, stream in enumerate(program.streams):
-        draws = trace.tracer.draws[stream.generator]
-        if stream.index == 0 or k == 0:
-            pass
-        memory.streams[2 * k] = draws.generator.seed
-        memory.streams[2 * k + 1] = draws.generator.stream + stream.index
-    for draws in trace.tracer.draws:
-        draws.generator.stream += draws.count
-    outputs = []
-    base = len(program.inputs)
-    for i, node in enumerate(program.outputs):
-        data = TensorData.empty(node.shape, node.dtype)
-        outputs.append(data)
-        table[base + i] = data._storage.ctypes.data
-    trace.machine.run(memory)
-    trace.memories.append(memory)
-
-    def give(value: Any) -> Any:
-        if isinstance(value, Output):
-            data = outputs[value.index]
-            made = Tensor(data if data.shape == value.shape else data.view(value.shape), backend=FastBackend)
-            if value.grad:
-                made.history = History() if value.grad == "leaf" else History(_Step)  # type: ignore[arg-type]
-            return made
-        if isinstance(value, HostNumber):
-            return results[value.index]
-        if isinstance(value, Argument):
-            return tensors[value.index]
-        if isinstance(value, (list, tuple)):
-            return type(value)(give(v) for v in value)
-        if isinstance(value, dict):
-            return {k: give(v) for k, v in value.items()}
-        return value
-
-    targets = [(_current(source, tensors), value) for source, _, value in trace.gradients if source is not None]
-    for tensor, value in targets:
-        tensor.grad = give(value)
-    for cell, value in trace.writes:
-        new = give(value)
-        if isinstance(cell.holder, dict):
-            cell.holder[cell.key] = new
-        else:
-            setattr(cell.holder, cell.key, new)
-    return give(trace.result)
-
-

@@ -32,6 +32,7 @@ OPERATORS: dict[Any, str] = {
     elements.mul: "{0} * {1}",
     elements.neg: "-{0}",
     elements.inv: "{real}(1) / {0}",
+    elements.div: "{0} / {1}",
     elements.identity: "{0}",
 }
 
@@ -224,18 +225,21 @@ def _groups(nodes: list[Node]) -> list[list[Node]]:
     """Put the nodes that one kernel computes together."""
     groups: list[list[Node]] = []
     for node in nodes:
-        before = groups[-1][0] if groups else None
-        if before is not None and PAIRS.get(before.op) == node.op and len(groups[-1]) == 1:
-            if [a.key() for a in before.inputs] == [a.key() for a in node.inputs] and before.args == node.args:
-                groups[-1].append(node)
-                continue
-        # One pass over a list of values gives the gradients of input and weight.
-        if before is not None and (before.op, node.op) == ("conv_at", "conv_weight_at") and len(groups[-1]) == 1:
-            if [a.key() for a in before.inputs[:2]] == [a.key() for a in node.inputs[1:]] and before.args == node.args:
-                groups[-1].append(node)
-                continue
-        groups.append([node])
+        if groups and len(groups[-1]) == 1 and _together(groups[-1][0], node):
+            groups[-1].append(node)
+        else:
+            groups.append([node])
     return groups
+
+
+def _together(first: Node, second: Node) -> bool:
+    """Tell whether one kernel computes two results."""
+    one, other = [ref.key() for ref in first.inputs], [ref.key() for ref in second.inputs]
+    if PAIRS.get(first.op) == second.op:
+        return one == other and first.args == second.args
+    # One pass over a list of values gives the gradients of input and weight.
+    ops = first.op, second.op
+    return ops == ("conv_at", "conv_weight_at") and one[:2] == other[1:] and first.args == second.args
 
 
 def _aligned(size: int) -> int:
@@ -436,7 +440,10 @@ class _Writer:
     # --- loops -------------------------------------------------------------------------------------------------
 
     def _loops(
-        self, out: Ref, finish: Callable[[Any], list[str]], accumulate: Callable[[Any], tuple[str, str, str]] | None = None
+        self,
+        out: Ref,
+        finish: Callable[[Any], list[str]],
+        accumulate: Callable[[Any], tuple[str, str, str]] | None = None,
     ) -> list[str]:
         """Write nested loops over the shape of ``out``.
 
@@ -647,7 +654,9 @@ class _Writer:
             results.append(place_result(self.second))
             known = {ref.node.number for ref in node.inputs}
             names += [place(ref.node) for ref in self.second.inputs if ref.node.number not in known]
-        extra = [self._extra(f"table[{self.emitter.constant(array)}]", f"plan_{i}") for i, array in enumerate(call.tables)]
+        extra = [
+            self._extra(f"table[{self.emitter.constant(array)}]", f"plan_{i}") for i, array in enumerate(call.tables)
+        ]
         start = self.emitter.program.memory.scratch.get(-1 - node.number, 0)
         if node.op in (*PAIRS, *PAIRS.values()) and self.second is None:
             unread = self._unread(start + _aligned(call.scratch), bool(call.entry))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, types
+from numba import carray, types  # type: ignore[attr-defined]
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
@@ -25,8 +25,7 @@ from ..kernels.cpu import fused_conv, sparse_conv
 __all__ = ["Entry", "call", "entry", "pointer"]
 
 
-@intrinsic
-def pointer(typingctx: Any, address: Any) -> Any:
+def _pointer(typingctx: Any, address: Any) -> Any:
     """Turn a number into a pointer."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -35,8 +34,7 @@ def pointer(typingctx: Any, address: Any) -> Any:
     return types.voidptr(types.int64), codegen
 
 
-@intrinsic
-def call(typingctx: Any, address: Any, arguments: Any) -> Any:
+def _call(typingctx: Any, address: Any, arguments: Any) -> Any:
     """Call the function at an address with a tuple of integers."""
     count = len(arguments)
 
@@ -51,6 +49,11 @@ def call(typingctx: Any, address: Any, arguments: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, arguments), codegen
+
+
+# Compiled code calls them without the first parameter.
+pointer: Any = intrinsic(_pointer)
+call: Any = intrinsic(_call)
 
 
 # --- what an entry does ------------------------------------------------------------------------------------------
@@ -98,9 +101,7 @@ def _pool_backward(dw, dbias, dx, x, w, values, places, plan, sizes, scratch, b0
     d_weight, weight = _images(dw, s, 0, real), _images(w, s, 0, real)
     d_image, image = _images(dx, s, 4, real), _images(x, s, 4, real)
     work = _flat(scratch, s[13], real)
-    conv_pool_backward(
-        d_weight, _flat(dbias, s[14], real), d_image, image, weight, v, where, v, numbers, work, b0, b1
-    )
+    conv_pool_backward(d_weight, _flat(dbias, s[14], real), d_image, image, weight, v, where, v, numbers, work, b0, b1)
 
 
 _TEMPLATES: dict[str, tuple[Any, int]] = {
@@ -135,7 +136,9 @@ class Entry:
     @property
     def address(self) -> int:
         """Where its machine code is; compiled, or loaded from disk, when it is first asked for."""
-        return self._compiled.address
+        address = self._compiled.address
+        assert address is not None
+        return address
 
     def __repr__(self) -> str:
         return f"Entry({self.name}, {self.dtype.name})"

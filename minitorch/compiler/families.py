@@ -137,19 +137,25 @@ def _max_pool(node: Node, images: int) -> Call:
 
 
 @_exact
-def put_places(out, values, places, first, last, windows, plane):
+def put_places(out, values, places, faults, first, last, windows, plane):
     """Add values at places; with ``windows``, places of a plane, of which ``windows`` values belong to each."""
     for i in range(first, last):
-        base = i // windows * plane if windows else 0
-        out[base + places[i]] += values[i]
+        place = places[i] + (i // windows * plane if windows else 0)
+        if place < 0 or place >= out.size:
+            faults[0] = 1
+        else:
+            out[place] += values[i]
 
 
 @_exact
-def take_places(out, values, places, first, last, windows, plane):
+def take_places(out, values, places, faults, first, last, windows, plane):
     """Read values at places."""
     for i in range(first, last):
-        base = i // windows * plane if windows else 0
-        out[i] = values[base + places[i]]
+        place = places[i] + (i // windows * plane if windows else 0)
+        if place < 0 or place >= values.size:
+            faults[0] = 1
+        else:
+            out[i] = values[place]
 
 
 @_exact
@@ -158,6 +164,11 @@ def clear(out, first, last):
     part = out[first:last]
     for i in range(part.size):
         part[i] = 0
+
+
+def _faults() -> npt.NDArray[np.int32]:
+    """Where a kernel notes that a place was out of range. Equal constants are one, so a program has one of these."""
+    return np.zeros(1, np.int32)
 
 
 def _plane(node: Node, places: Node) -> tuple[int, int]:
@@ -181,23 +192,25 @@ def _put(node: Node, images: int) -> Call:
             cleared, range_ = f"{b0} * {image}, {b1} * {image}", f"{b0} * {count}, {b1} * {count}"
         return [
             f"clear({out[0]}, {cleared})",
-            f"put_places({out[0]}, {names[0]}, {names[1]}, {range_}, int64({windows}), int64({plane}))",
+            f"put_places({out[0]}, {names[0]}, {names[1]}, {extra[0]}, {range_}, int64({windows}), int64({plane}))",
         ]
 
-    return Call(write, {"clear": clear, "put_places": put_places}, flops=values.size)
+    return Call(write, {"clear": clear, "put_places": put_places}, [_faults()], flops=values.size)
 
 
 def _take(node: Node, images: int) -> Call:
-    values, places = node.inputs
+    places = node.inputs[1]
     windows, plane = _plane(node, places.node)
     batch = places.shape[0] if places.shape else 1
     count = node.size // max(1, batch)
 
     def write(out: Sequence[str], names: list[str], extra: list[str], b0: str, b1: str) -> list[str]:
         range_ = f"int64(0), int64({node.size})" if b0 == "0" else f"{b0} * {count}, {b1} * {count}"
-        return [f"take_places({out[0]}, {names[0]}, {names[1]}, {range_}, int64({windows}), int64({plane}))"]
+        return [
+            f"take_places({out[0]}, {names[0]}, {names[1]}, {extra[0]}, {range_}, int64({windows}), int64({plane}))"
+        ]
 
-    return Call(write, {"take_places": take_places})
+    return Call(write, {"take_places": take_places}, [_faults()])
 
 
 # --- convolution -----------------------------------------------------------------------------------------------------
@@ -258,7 +271,7 @@ def _conv_act(node: Node, images: int) -> Call:
 def _conv_weight(node: Node, images: int) -> Call:
     """The gradient of a weight, from a gradient without gaps."""
     x, d = node.inputs
-    kernel, geometry = node.args
+    geometry = node.args[1]
     if any(g.stride != 1 or g.spread != 1 for g in geometry):
         return _general(convolve_weight)(node, images)
     down, right = _plane_geometry(geometry)
@@ -381,7 +394,6 @@ def convolve_weight(out, x, d, g, b0, b1):
                                     continue
                                 total += x[b, c, row // g[1], column // g[5]] * d[b, o, i, j]
                         out[o, c, k, l] += total
-
 
 
 def _general(function: Any) -> Callable[[Node, int], Call]:

@@ -37,12 +37,12 @@ def fuse(graph: Graph) -> Graph:
     def rule(new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Node | None:
         if node.op == "zip" and node.args[0] is elements.add:
             for i in (0, 1):
-                conv, bias = inputs[i], inputs[1 - i]
-                old = node.inputs[i].node
-                if conv.node.op == "conv_act" and len(conv.node.inputs) == 2 and conv.shape == conv.node.shape:
-                    if len(users[old.number]) == 1 and only(old, "zip") and _is_bias(bias, conv.node):
-                        operands = (*conv.node.inputs, Ref(bias.node, (conv.shape[1],), (bias.strides[1],), bias.start))
-                        return new.add("conv_act", operands, conv.node.args, node.shape, node.dtype)
+                conv, bias, old = inputs[i], inputs[1 - i], node.inputs[i].node
+                bare = conv.node.op == "conv_act" and len(conv.node.inputs) == 2 and conv.shape == conv.node.shape
+                if bare and len(users[old.number]) == 1 and only(old, "zip") and _is_bias(bias, conv.node):
+                    along = Ref(bias.node, (conv.shape[1],), (bias.strides[1],), bias.start)
+                    operands = (*conv.node.inputs, along)
+                    return new.add("conv_act", operands, conv.node.args, node.shape, node.dtype)
         if node.op == "map" and node.args[0] is elements.relu:
             conv, old = inputs[0], node.inputs[0].node
             if conv.node.op == "conv_act" and conv.is_whole() and len(users[old.number]) == 1 and only(old, "map"):
@@ -60,16 +60,17 @@ def fuse(graph: Graph) -> Graph:
             # These places count from the corner of an image's channel.
             shape = inputs[1].node.args[3]
             return new.add(node.op, inputs, (shape,), node.shape, node.dtype)
-        if node.op == "conv_weight" and _is_plain(node.args[1]):
-            if put := _sparse(inputs[1]):
-                args = (node.args[1], put.shape)
-                return new.add("conv_weight_at", (inputs[0], *put.inputs), args, node.shape, node.dtype)
+        if node.op == "conv_weight" and _is_plain(node.args[1]) and (put := _sparse(inputs[1])):
+            args = (node.args[1], put.shape)
+            return new.add("conv_weight_at", (inputs[0], *put.inputs), args, node.shape, node.dtype)
         if node.op == "conv" and _is_plain(node.args[0]):
             if put := _sparse(inputs[0]):
                 # The weight as the forward convolution has it, and its geometry.
                 w = _swapped(inputs[1])
-                forward = tuple(g._replace(size=n, dilation=-g.dilation, offset=-g.offset)
-                                for g, n in zip(node.args[0], put.shape[2:], strict=True))
+                forward = tuple(
+                    g._replace(size=n, dilation=-g.dilation, offset=-g.offset)
+                    for g, n in zip(node.args[0], put.shape[2:], strict=True)
+                )
                 return new.add("conv_at", (*put.inputs, w), (forward, put.shape), node.shape, node.dtype)
             transposed = not inputs[1].is_whole() and _swapped(inputs[1]).is_whole()
             operands = (inputs[0], _swapped(inputs[1])) if transposed else inputs

@@ -59,7 +59,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A walk through a node's result: the element at index $i$ is at position ``start`` $+ \\sum_d i_d s_d$."""
+    r"""A walk through a node's result: the element at index $i$ is at position ``start`` $+ \sum_d i_d s_d$."""
 
     node: Node
     shape: tuple[int, ...]
@@ -212,7 +212,7 @@ def _shape(node: Node) -> str:
 
 
 def compose(outer: Ref, inner: Ref) -> Ref | None:
-    """Walk through a walk: ``outer`` visits a contiguous result of shape ``inner.shape``, whose elements ``inner`` reads.
+    """Walk through a walk: ``outer`` visits a result of shape ``inner.shape``, whose elements ``inner`` reads.
 
     Returns:
         One walk through ``inner.node``; None where no single set of strides does it.

@@ -383,7 +383,7 @@ class Tracer:
     def _name(self) -> str:
         return f"n{len(self.lines) + len(self.number_cells) + len(self.number_arguments)}"
 
-    def _number_from_cell(self, value: float, cell: Cell, index: int) -> Number:
+    def _number_from_cell(self, value: Any, cell: Cell, index: int) -> Number:
         number = Number(self, self._name(), value)
         self.number_cells.append((number.name, cell.holder, cell.key, index))
         return number
@@ -421,12 +421,11 @@ class Tracer:
 
     def next_stream(self, generator: Generator) -> tuple[Any, Any]:
         """Name the next stream of a generator; each call of the program reserves as many as the step used."""
-        for number, draws in enumerate(self.draws):
-            if draws.generator is generator:
-                break
-        else:
-            number = len(self.draws)
-            self.draws.append(draws := Draws(generator))
+        known = [draws.generator is generator for draws in self.draws]
+        number = known.index(True) if True in known else len(known)
+        if number == len(known):
+            self.draws.append(Draws(generator))
+        draws = self.draws[number]
         draws.count += 1
         stream = Stream(number, draws.count - 1)
         return stream, stream
