@@ -654,9 +654,11 @@ class _Writer:
             results.append(place_result(self.second))
             known = {ref.node.number for ref in node.inputs}
             names += [place(ref.node) for ref in self.second.inputs if ref.node.number not in known]
-        extra = [
-            self._extra(f"table[{self.emitter.constant(array)}]", f"plan_{i}") for i, array in enumerate(call.tables)
-        ]
+        extra = []
+        for i, array in enumerate(call.tables):
+            at = f"table[{self.emitter.constant(array)}]"
+            value = at if call.entry else f"{array.dtype.name}_at({at}, int64({array.size}))"
+            extra.append(self._extra(value, f"plan_{i}"))
         start = self.emitter.program.memory.scratch.get(-1 - node.number, 0)
         if node.op in (*PAIRS, *PAIRS.values()) and self.second is None:
             unread = self._unread(start + _aligned(call.scratch), bool(call.entry))

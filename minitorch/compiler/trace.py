@@ -325,7 +325,7 @@ class Tracer:
             node = self.graph.add("constant", (), (values[0].item(),), (), data.dtype)
             return Ref(node, data.shape, (0,) * data.dims)
         node = self.graph.add("input", (), (len(self.sources), "tensor"), data.shape, data.dtype)
-        fixed = tensor._new(TensorData.from_array(np.ascontiguousarray(data.array)))
+        fixed = Tensor(TensorData.from_array(np.ascontiguousarray(data.array)), backend=FastBackend)
         self.sources.append(Source("tensor", fixed, holder=fixed))
         return node.ref()
 
