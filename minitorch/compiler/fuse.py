@@ -121,6 +121,7 @@ def lay_out(graph: Graph) -> Graph:
 
     def rule(new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Node:
         if node.op == "matrix_multiply":
+            inputs = tuple(ref.expand((*node.shape[:-2], *ref.shape[-2:])) for ref in inputs)
             inputs = tuple(ref if _is_matrix(ref) else _copied(new, ref) for ref in inputs)
         elif node.op not in ANY_WALK:
             inputs = tuple(ref if ref.is_whole() and ref.node.op != "constant" else _copied(new, ref) for ref in inputs)

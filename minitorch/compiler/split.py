@@ -78,11 +78,11 @@ def split(graph: Graph, batch: int) -> Schedule:
 
     Args:
         graph: the graph.
-        batch: the size of dimension 0 of the step's arguments; 0 or 1 where there is nothing to divide.
+        batch: the size of dimension 0 of the step's arguments; too small a one is not divided.
     """
-    chunk = max(IMAGES, -(-batch // CHUNKS)) if batch > 1 else 0
+    chunk = max(IMAGES, -(-batch // CHUNKS))
     if batch <= chunk:
-        batch = 0
+        batch = chunk = 0
     chunks = -(-batch // chunk) if batch else 1
     # Even numbers are stages without a batch, odd ones regions; -1 is what is there already.
     stage: dict[int, int] = {}
