@@ -24,6 +24,7 @@ from .fuse import fuse, inlined, lay_out
 from .graph import Graph, Ref
 from .guards import Guards
 from .machine import Machine
+from .profile import Profile, measure
 from .runtime import Argument, HostNumber, Output, Runtime
 from .simplify import drop_dead, simplify
 from .split import split
@@ -123,6 +124,25 @@ class Compiled:
     def passes(self) -> dict[str, Graph]:
         """The graph after each pass, by the pass's name."""
         return self._newest().passes
+
+    def profile(self, *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:
+        """Time every kernel of the program that runs for these arguments, on one core.
+
+        The step itself runs once, as in any call; the kernels are timed on what it left in memory.
+
+        Args:
+            args: the step's arguments.
+            rounds: how often each kernel runs; its time is the median.
+            kwargs: the step's arguments.
+
+        Returns:
+            A table: printed, it shows for each kernel its time and its speed.
+        """
+        if _debug.depth:
+            raise CompileError("inside debug() nothing is compiled, so there are no kernels to time. Leave it first.")
+        self(*args, **kwargs)
+        trace = self._newest()
+        return measure(trace.machine, trace.runtime.memories[-1], rounds)
 
     def __repr__(self) -> str:
         return f"Compiled({getattr(self.fn, '__name__', self.fn)!r}, {sum(map(len, self.traces.values()))} programs)"

@@ -25,7 +25,7 @@ from ..kernels.cpu import dropout
 from .emit import Program
 from .entries import Entry, call, pointer
 
-__all__ = ["Machine", "Memory"]
+__all__ = ["FASTMATH", "Machine", "Memory", "library"]
 
 FASTMATH = {"contract", "reassoc", "nsz"}
 
@@ -102,6 +102,12 @@ def _aligned(size: int) -> npt.NDArray[np.uint8]:
     return whole[start : start + size]
 
 
+def library(program: Program) -> dict[str, Any]:
+    """List what the text of a program may mention, by name."""
+    own = {name: jit_element(fn) for name, fn in program.functions.items()}
+    return {**_LIBRARY, **own, "__name__": __name__}
+
+
 class Machine:
     """A compiled program: call it with a :class:`Memory` whose table is filled in."""
 
@@ -120,9 +126,7 @@ class Machine:
         filename = f"<minitorch program {self.digest}>"
         source = self.program.source
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        names: dict[str, Any] = {**_LIBRARY}
-        names.update({name: jit_element(fn) for name, fn in self.program.functions.items()})
-        names["__name__"] = __name__
+        names = library(self.program)
         exec(compile(source, filename, "exec"), names)
         for name, fn in list(names.items()):
             if isinstance(fn, FunctionType) and fn.__code__.co_filename == filename and name != "program":
