@@ -110,6 +110,9 @@ def convolutions(name: str, layer: Sequence[int], batch: int) -> list[Case]:
     def torch_backward(mask: list[bool]) -> object:
         return backward(tg, tx, tw, None, (1, 1), pads, (1, 1), False, (0, 0), 1, mask)
 
+    readable_forward = (*layout(out), out.size, *layout(x), *layout(w), False)
+    readable_input = (*layout(grad_x), x.size, *layout(g), *layout(w, *swap), True)
+    readable_weight = (*layout(grad_w, *swap), w.size, *layout(x, *swap), *layout(g, *swap), False)
     work = 2 * batch * int(np.prod(layer))
     return [
         Case(
@@ -117,21 +120,21 @@ def convolutions(name: str, layer: Sequence[int], batch: int) -> list[Case]:
             work,
             lambda: conv.convolve(out, x, w, forward),
             lambda: torch.conv2d(tx, tw, padding=pads),
-            lambda: tensor_conv2d(*layout(out), out.size, *layout(x), *layout(w), False),
+            lambda: tensor_conv2d(*readable_forward),
         ),
         Case(
             f"{name}, batch {batch}, gradient of the input",
             work,
             lambda: conv.convolve(grad_x, g, w.transpose(swap), backward_to_input),
             lambda: torch_backward([True, False, False]),
-            lambda: tensor_conv2d(*layout(grad_x), x.size, *layout(g), *layout(w, *swap), True),
+            lambda: tensor_conv2d(*readable_input),
         ),
         Case(
             f"{name}, batch {batch}, gradient of the weight",
             work,
             lambda: conv.convolve_weight(grad_w, x, g, forward),
             lambda: torch_backward([False, True, False]),
-            lambda: tensor_conv2d(*layout(grad_w, *swap), w.size, *layout(x, *swap), *layout(g, *swap), False),
+            lambda: tensor_conv2d(*readable_weight),
         ),
     ]
 
@@ -140,12 +143,13 @@ def product(name: str, rows: int, inner: int, columns: int) -> Case:
     """Give a matrix product."""
     (a, ta), (b, tb) = both(drawn(rows, inner)), both(drawn(inner, columns))
     arrays = np.empty((1, rows, columns), np.float32), a.to_numpy()[None], b.to_numpy()[None]
+    layouts = [part for array in arrays for part in layout(array)]
     return Case(
         f"{name}, {rows}x{inner} @ {inner}x{columns}",
         2 * rows * inner * columns,
         lambda: a @ b,
         lambda: ta @ tb,
-        lambda: tensor_matrix_multiply(*(part for array in arrays for part in layout(array))),
+        lambda: tensor_matrix_multiply(*layouts),
     )
 
 
@@ -158,17 +162,17 @@ def element_wise(shape: tuple[int, ...]) -> list[Case]:
     (x, tx), (y, ty), (bias, tbias) = both(drawn(*shape)), both(drawn(*shape)), both(drawn(shape[1], 1, 1))
     n = 4 * x.size  # bytes
     window = (4, 4)
-    out, lines = np.empty(shape, np.float32), np.zeros((*shape[:3], 1), np.float32)
+    out, lines = layout(np.empty(shape, np.float32)), layout(np.zeros((*shape[:3], 1), np.float32))
     a, b = layout(x.to_numpy()), layout(y.to_numpy())
     return [
-        Case(f"relu, {sizes}", 2 * n, x.relu, tx.relu, lambda: tensor_map(elements.relu)(*layout(out), *a)),
-        Case(f"exp, {sizes}", 2 * n, x.exp, tx.exp, lambda: tensor_map(elements.exp)(*layout(out), *a)),
+        Case(f"relu, {sizes}", 2 * n, x.relu, tx.relu, lambda: tensor_map(elements.relu)(*out, *a)),
+        Case(f"exp, {sizes}", 2 * n, x.exp, tx.exp, lambda: tensor_map(elements.exp)(*out, *a)),
         Case(
             f"x + y, {sizes}",
             3 * n,
             lambda: x + y,
             lambda: tx + ty,
-            lambda: tensor_zip(elements.add)(*layout(out), *a, *b),
+            lambda: tensor_zip(elements.add)(*out, *a, *b),
         ),
         Case(f"x + bias of each channel, {sizes}", 2 * n, lambda: x + bias, lambda: tx + tbias),
         Case(
@@ -176,7 +180,7 @@ def element_wise(shape: tuple[int, ...]) -> list[Case]:
             n,
             lambda: x.sum(3),
             lambda: tx.sum(3, keepdim=True),
-            lambda: tensor_reduce(elements.add)(*layout(lines), *a, 3),
+            lambda: tensor_reduce(elements.add)(*lines, *a, 3),
         ),
         Case(f"sum, {sizes}", n, x.sum, tx.sum),
         Case(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import timeit
+
 import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import prange
 
 from minitorch.fast_conv import tensor_conv1d, tensor_conv2d
 from minitorch.fast_ops import tensor_matrix_multiply
@@ -106,13 +109,44 @@ def test_the_gradient_of_a_weight_is_a_convolution_with_batch_and_channels_excha
 @pytest.mark.parametrize("how", HOW)
 def test_matrix_product_in_every_layout(how, a_layout, b_layout, dtype, batches):
     rng = np.random.default_rng(3)
-    for rows, inner, columns in ((2, 3, 4), (1, 1, 1), (5, 0, 2), (0, 2, 3)):
+    for rows, inner, columns in ((2, 3, 4), (1, 1, 1), (5, 0, 2), (0, 2, 3), (2, 2, 9), (3, 0, 5)):
         a, a_means = lay_out(rng.standard_normal((batches[0], rows, inner)).astype(dtype), a_layout)
         b, b_means = lay_out(rng.standard_normal((batches[1], inner, columns)).astype(dtype), b_layout)
         for layout in LAYOUTS[:3]:
             out, found = lay_out(np.full((max(batches), rows, columns), np.nan, dtype), layout)
             MULTIPLY[how](*out, *a, *b)
             np.testing.assert_allclose(found, a_means @ b_means, rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-6)
+
+
+def one_column_at_a_time(out, a, b, inner, columns, b_row, b_column):
+    """Multiply matrices over storages as one would write it down."""
+    for i in prange(out.size // columns):
+        for j in range(columns):
+            total = out.dtype.type(0)
+            for k in range(inner):
+                total += a[i * inner + k] * b[k * b_row + j * b_column]
+            out[i * columns + j] = total
+
+
+def test_several_columns_at_once_are_faster_than_one():
+    """Each of a column's additions waits for the one before: with one column at a time the processor is idle.
+
+    Both run on one thread and take turns, and the shortest of many times counts. The ratio is about two.
+    """
+    written_down = numba.njit(parallel=True, error_model="numpy")(one_column_at_a_time)
+    rng = np.random.default_rng(5)
+    a, b, out = (rng.standard_normal((1, 48, 48)).astype(np.float32) for _ in range(3))
+    layouts = [part for array in (out, a, b) for part in lay_out(array, "contiguous")[0]]
+    storages = [array.reshape(-1) for array in (out, a, b)]
+    runs = [lambda: written_down(*storages, 48, 48, 48, 1), lambda: tensor_matrix_multiply(*layouts)]
+    threads = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        times = [[timeit.timeit(run, number=5) for run in runs] for _ in range(41)]
+    finally:
+        numba.set_num_threads(threads)
+    plain, readable = np.min(times[1:], axis=0)
+    assert readable < 0.8 * plain
 
 
 def test_bits_do_not_depend_on_threads():
