@@ -1,0 +1,113 @@
+"""A divided graph, run chunk by chunk on images that see no other chunk, computes what the whole graph does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from minitorch.compiler.graph import Graph, Ref
+from minitorch.compiler.simplify import drop_dead
+from minitorch.compiler.split import CHUNKS, IMAGES, Schedule, split
+from minitorch.kernels import elements
+
+from .walks import Array, apply, batched_graphs, compute, evaluate, inputs_of, read, reduce, source
+
+
+def run_in_chunks(schedule: Schedule, inputs: list[Array]) -> list[Array]:
+    """Run a schedule by NumPy; what belongs to other chunks is NaN, or 0 where it is summed."""
+    values: dict[int, Array] = {}
+    batched = {n.number for n in schedule.graph if schedule.is_batched(n)}
+    for node in schedule.graph:
+        if schedule.stage[node.number] < 0:
+            values[node.number] = np.asarray(compute(node, [], inputs), node.dtype)
+            # Where the batch is, the arguments are divided with it.
+            if schedule.batch and node.op == "input" and node.args[1] == "argument":
+                batched.add(node.number)
+    for stage in schedule.stages:
+        for node in stage.nodes:
+            values[node.number] = np.full(node.shape, np.nan if node.dtype.kind == "f" else 0).astype(node.dtype)
+        for chunk in range(schedule.chunks if stage.parallel else 1):
+            b0 = chunk * schedule.chunk
+            b1 = min(b0 + schedule.chunk, schedule.batch)
+            for node in stage.nodes:
+                operands = []
+                for ref in node.inputs:
+                    there = values[ref.node.number]
+                    if stage.parallel and ref.node.number in batched:
+                        hidden = 0 if node.number in schedule.partial or there.dtype.kind != "f" else np.nan
+                        there = there.copy()
+                        there[:b0] = there[b1:] = hidden
+                    operands.append(read(there, ref))
+                with np.errstate(invalid="ignore"):
+                    result = np.asarray(compute(node, operands))
+                if node.number in schedule.partial:
+                    values[node.number][chunk] = result.reshape(node.shape[1:])
+                elif stage.parallel:
+                    values[node.number][b0:b1] = result.reshape(node.shape)[b0:b1]
+                else:
+                    values[node.number] = result.reshape(node.shape)
+    return [read(values[ref.node.number], ref).copy() for ref in schedule.graph.outputs]
+
+
+@given(batched_graphs())
+def test_chunks_see_their_own_images_only(drawn: tuple[Graph, int]) -> None:
+    graph, batch = drawn
+    graph = drop_dead(graph)
+    schedule = split(graph, batch)
+    inputs = inputs_of(graph)
+    for a, b in zip(run_in_chunks(schedule, inputs), evaluate(graph, inputs), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@given(batched_graphs())
+def test_operands_are_there_before_they_are_read(drawn: tuple[Graph, int]) -> None:
+    schedule = split(*drawn)
+    order = [node.number for stage in schedule.stages for node in stage.nodes]
+    assert sorted(order) == sorted(n for n, stage in schedule.stage.items() if stage >= 0)
+    for stage in schedule.stages:
+        for node in stage.nodes:
+            for ref in node.inputs:
+                if schedule.stage[ref.node.number] < 0:
+                    continue
+                assert order.index(ref.node.number) < order.index(node.number)
+                same = schedule.stage[ref.node.number] == schedule.stage[node.number]
+                # Only the images of a chunk are there while its region runs.
+                assert not (same and stage.parallel) or schedule.is_batched(ref.node)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 2, IMAGES, IMAGES + 1, 16, 17, CHUNKS * IMAGES, CHUNKS * IMAGES + 1, 1000])
+def test_chunks_cover_the_batch(batch: int) -> None:
+    graph = Graph()
+    x = source(graph, batch, 2)
+    graph.outputs = [apply(graph, elements.neg, x).ref(), reduce(graph, elements.add, x, 0).ref()]
+    schedule = split(graph, batch)
+    if batch <= IMAGES:
+        assert (schedule.batch, schedule.chunks) == (0, 1)
+        assert not any(stage.parallel for stage in schedule.stages)
+    else:
+        assert 1 < schedule.chunks <= CHUNKS
+        assert (schedule.chunks - 1) * schedule.chunk < batch <= schedule.chunks * schedule.chunk
+    # The partial sums are added in order.
+    assert sum(node.op == "zip" for node in schedule.graph) == schedule.chunks - 1
+
+
+def test_a_mean_over_the_batch_makes_two_regions() -> None:
+    graph = Graph()
+    x = source(graph, 16, 3)
+    mean = reduce(graph, elements.add, apply(graph, elements.neg, x), 0)
+    centred = apply(graph, elements.add, x, mean.ref().expand((16, 3)))
+    graph.outputs = [centred.ref()]
+    schedule = split(graph, 16)
+    assert [len(stage.nodes) for stage in schedule.stages] == [0, 2, 3, 1]
+    assert [stage.parallel for stage in schedule.stages] == [False, True, False, True]
+
+
+def test_a_walk_out_of_step_with_the_batch_is_not_divided() -> None:
+    graph = Graph()
+    x = source(graph, 16, 16)
+    turned = apply(graph, elements.neg, Ref(x, (16, 16), (1, 16)))
+    graph.outputs = [turned.ref()]
+    schedule = split(graph, 16)
+    assert not schedule.is_batched(turned)
+    assert all(not stage.nodes for stage in schedule.stages if stage.parallel)
