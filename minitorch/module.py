@@ -7,13 +7,33 @@ a branch of the tree, and anything else is an ordinary attribute.
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from .cells import read, write
 from .errors import ArgumentError, MiniTorchError
 
-__all__ = ["Module", "Parameter"]
+__all__ = ["Module", "Parameter", "last_change"]
+
+
+class _Change:
+    """The number of the last change of an attribute of any module.
+
+    A compiled step compares one integer before it looks at its modules again. Numbers are never given twice, not
+    even to two threads.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self.number = 0
+
+    def note(self) -> None:
+        """Count a change."""
+        self.number = next(self._numbers)
+
+
+last_change = _Change()
 
 
 class Module:
@@ -126,6 +146,7 @@ class Module:
         else:
             self._refuse_to_hide(key, value)
             super().__setattr__(key, value)
+            last_change.note()
 
     def _register(self, table: str, key: str, value: Parameter | Module) -> None:
         kind = type(value).__name__
@@ -148,6 +169,7 @@ class Module:
             if other is not self.__dict__[table]:
                 other.pop(key, None)
         self.__dict__[table][key] = value
+        last_change.note()
 
     def _refuse_to_hide(self, key: str, value: Any) -> None:
         if key in self.__dict__.get("_parameters", ()):
@@ -172,6 +194,7 @@ class Module:
         raise AttributeError(message)
 
     def __delattr__(self, key: str) -> None:
+        last_change.note()
         for table in (self._parameters, self._modules):
             if key in table:
                 del table[key]

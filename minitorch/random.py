@@ -122,7 +122,11 @@ class Generator:
 
     def _reserve(self) -> tuple[int, int]:
         if tracing.tracer is not None:
-            tracing.tracer.refuse("random numbers drawn inside a compiled step would be the same in every call. Draw")
+            tracing.tracer.refuse(
+                "random numbers drawn inside a compiled step would be the same in every call. Draw them outside and "
+                "pass them in, use layers.Dropout, which draws anew in every call, or run inside "
+                "`with minitorch.debug():`."
+            )
         with self._lock:
             stream = self.stream
             self.stream += 1

@@ -199,7 +199,7 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
     floats: list[float] = []
     _flatten((args, kwargs), tensors, floats)
     tracer = Tracer()
-    guards = Guards.before(fn)
+    guards = Guards.before(fn, (args, kwargs))
     tracing.tracer = tracer
     before = grad_mode.enabled
     try:

@@ -1,28 +1,500 @@
-"""What a program depends on besides its inputs."""
+"""What a program depends on besides its inputs, and what a step must not change.
+
+A step is traced once, so whatever Python decided by while it was traced is frozen into the program. This file finds
+what that can be: it reads the bytecode of the step, and of the user's functions and methods that it can reach, for the
+names that they mention, and follows these names to the values behind them. A value is then guarded:
+
+- numbers, text, None, and tuples of them: by equality;
+- the contents of lists, dictionaries and sets: element by element, up to :data:`LIMIT` of them;
+- a module: its plain attributes, and the identity of its parameters and of the modules inside it;
+- everything else: by identity.
+
+:meth:`Guards.hold` looks at all of this before every call; while no module's attribute is set anywhere, one integer
+answers for all modules. The same values are compared before and after the trace: what changed is a side effect, which
+the program would not repeat.
+
+The values of parameters, and an optimiser's settings and averages, are not guarded here: a program looks them up in
+every call (see :mod:`minitorch.cells`). Functions of this package, of NumPy and of Python are not read.
+"""
 
 from __future__ import annotations
 
+import collections
+import dis
+import functools
+import linecache
+import operator
+import sys
+import types
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from ..errors import CompileError
+from ..module import Module, Parameter, last_change
+from ..optim import Optimizer
+from ..tensor import Tensor
+from .trace import TraceBackend
+
+if TYPE_CHECKING:
+    from .trace import Tracer
 
 __all__ = ["Guards"]
 
+# Elements of a list, a dictionary or a set that are compared one by one; of longer ones the length is.
+LIMIT = 100
+# Bytes of a NumPy array that are compared; a larger one is guarded by identity alone.
+ARRAY_LIMIT = 1024
+
+PACKAGE = __name__.partition(".")[0]
+LIBRARIES = frozenset((PACKAGE, "numpy", "numba", "builtins")) | sys.stdlib_module_names
+
+PLAIN = (int, float, complex, str, bytes, range, type(None), np.generic)
+CONTAINERS = (list, dict, set, collections.deque, np.ndarray)
+# Methods that change a container.
+GROWING = {"add", "append", "appendleft", "extend", "extendleft", "insert", "setdefault", "update"}
+MUTATORS = GROWING | {"clear", "discard", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "sort"}
+MISSING = object()
+OUTSIDE = "Return the value and do this outside the step, or run inside `with minitorch.debug():`."
+
+
+# --- places: where a step finds a value ------------------------------------------------------------------------
+
 
 @dataclass
-class Guards:
-    """Checks that a program still stands for the step."""
+class Place:
+    """A name or an attribute: ``read(key)`` gives what is there."""
 
-    checks: list[Any] = field(default_factory=list)
+    name: str
+    holder: Any  # a namespace, a closure's cell, or an object with slots
+    key: str
+    read: Callable[[str], Any]
+    value: Any = MISSING
+    module: bool = False  # an attribute of a module, so that last_change tells when it is set
+    attribute: bool = False
+    shadows: bool = False  # absent, and a class has an attribute of this name
+
+    def now(self) -> Any:
+        """Look the value up."""
+        try:
+            return self.read(self.key)
+        except (KeyError, AttributeError, ValueError):  # ValueError: an empty closure's cell
+            return MISSING
+
+
+@dataclass
+class Contents:
+    """A container, and what was in it."""
+
+    name: str
+    key: str
+    container: Any
+    guarded: bool = True  # else it is only compared before and after the trace
+    module: bool = False
+    before: list[Any] = field(init=False)
+    short: bool = field(init=False)  # a list that is its own list of elements
+
+    def __post_init__(self) -> None:
+        self.before = _elements(self.container)
+        self.short = type(self.container) is list and len(self.container) <= LIMIT
+
+    def same(self) -> bool:
+        """Tell whether the same elements are there."""
+        now, before = self.container if self.short else _elements(self.container), self.before
+        if len(now) != len(before):
+            return False
+        return all(map(operator.is_, now, before)) or all(map(_same, now, before))
+
+    def restore(self) -> None:
+        """Take out what the trace put in."""
+        size = len(self.before)
+        if isinstance(self.container, dict):
+            pairs = zip(self.before[: size // 2], self.before[size // 2 :], strict=True)
+            self.container.clear()
+            self.container.update(pairs)
+        elif isinstance(self.container, (list, collections.deque)):
+            self.container.clear()
+            self.container.extend(self.before)
+
+
+def _elements(container: Any) -> list[Any]:
+    if isinstance(container, np.ndarray):
+        return [container.shape, container.dtype.str, container.tobytes()] if container.nbytes <= ARRAY_LIMIT else []
+    if len(container) > LIMIT:
+        return [len(container)]
+    return [*container, *container.values()] if isinstance(container, dict) else list(container)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, PLAIN) or (type(value) is tuple and all(map(_is_plain, value)))
+
+
+def _same(a: Any, b: Any) -> bool:
+    # The text of a number tells 1 from 1.0 and from True, 0.0 from -0.0, and finds NaN equal to itself.
+    return a is b or (type(a) is type(b) and _is_plain(a) and repr(a) == repr(b))
+
+
+def _is_library(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in LIBRARIES
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == PACKAGE
+
+
+def _objects_in(arguments: Any) -> list[Any]:
+    """List what is neither data nor a container of data among arguments: modules, functions, objects."""
+    if isinstance(arguments, dict):
+        arguments = arguments.values()
+    elif not isinstance(arguments, (list, tuple)):
+        return [] if isinstance(arguments, (*PLAIN, Tensor, np.ndarray)) else [arguments]
+    return [x for argument in arguments for x in _objects_in(argument)]
+
+
+def _traced(value: Any) -> list[Tensor]:
+    """List the traced tensors in a value."""
+    if isinstance(value, Tensor):
+        return [value] if value.backend is TraceBackend else []
+    if isinstance(value, (list, tuple)):
+        return [t for v in value for t in _traced(v)]
+    return _traced(list(value.values())) if isinstance(value, dict) else []
+
+
+# --- what a step can reach --------------------------------------------------------------------------------------
+
+
+class Reach:
+    """Everything that a step can read by name, as it is now.
+
+    Args:
+        roots: the step and its arguments.
+    """
+
+    def __init__(self, roots: Iterable[Any]) -> None:
+        self.places: dict[tuple[int, str], Place] = {}
+        self.contents: dict[int, Contents] = {}
+        self.optimizers: list[Optimizer] = []
+        self.random: list[tuple[str, Any]] = []
+        self.codes: list[types.CodeType] = []
+        self._names = {"forward", "__call__"}  # of attributes that any reached code mentions
+        self._stored: set[str] = set()  # those of them that it sets
+        self._seen: dict[int, Any] = {}
+        self._objects: list[tuple[Any, str]] = []
+        for root in roots:
+            if isinstance(root, types.FunctionType):  # read even if it is this package's own
+                self._function(root)
+            elif isinstance(root, types.MethodType):
+                self._function(root.__func__)
+                self._follow(root.__self__, "self")
+            else:
+                self._follow(root, type(root).__name__)
+        # Code mentions names of attributes, attributes lead to objects, and objects to further code.
+        size = 0
+        while size < len(self._names) + len(self._stored) + len(self._objects):
+            size = len(self._names) + len(self._stored) + len(self._objects)
+            for value, name in list(self._objects):
+                self._attributes(value, name)
+
+    def _place(self, name: str, holder: Any, key: str, **kind: bool) -> None:
+        if (id(holder), key) in self.places:
+            return
+        if isinstance(holder, types.CellType):
+            read: Callable[[str], Any] = holder.__getattribute__
+        else:
+            read = holder.__getitem__ if isinstance(holder, dict) else functools.partial(getattr, holder)
+        place = self.places[id(holder), key] = Place(name, holder, key, read, **kind)
+        place.value = place.now()
+        if place.value is not MISSING:
+            self._follow(place.value, name, _code_name(name, key))
+
+    def _follow(self, value: Any, name: str, key: str = "") -> None:
+        """Look into a value."""
+        if isinstance(value, (*PLAIN, Tensor, Parameter)) or id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        if isinstance(value, CONTAINERS):
+            self.contents[id(value)] = Contents(name, key, value)
+        if isinstance(value, (tuple, frozenset, *CONTAINERS)):
+            if not isinstance(value, np.ndarray) and len(value) <= LIMIT:
+                for element in value.values() if isinstance(value, dict) else value:
+                    self._follow(element, f"{name}[...]", key)
+        elif isinstance(value, Module):
+            for path, module in value.named_modules():
+                self._seen[id(module)] = module
+                self._objects.append((module, f"{name}.{path}" if path else name))
+        elif isinstance(value, functools.partial):
+            for part in (value.func, *value.args, *value.keywords.values()):
+                self._follow(part, name, key)
+        elif isinstance(value, (staticmethod, classmethod)):
+            self._follow(value.__func__, name, key)
+        elif isinstance(value, property):
+            self._follow(value.fget, name, key)
+        elif isinstance(value, functools.cached_property):
+            self._follow(value.func, name, key)
+        elif isinstance(value, types.MethodType):
+            self._follow(value.__func__, name, key)
+            self._follow(value.__self__, name, key)
+        elif isinstance(value, types.FunctionType):
+            if not _is_library(value.__module__):
+                self._function(value)
+        elif isinstance(value, (types.ModuleType, type)):
+            if not _is_library(value.__name__ if isinstance(value, types.ModuleType) else value.__module__):
+                self._objects.append((value, name))
+        elif hasattr(value, "__dict__") or not _is_library(type(value).__module__):
+            self._objects.append((value, name))
+        if isinstance(value, (np.random.Generator, np.random.RandomState)) or type(value).__module__ == "random":
+            self.random.append((key, value))
+
+    def _attributes(self, value: Any, name: str) -> None:
+        """Look at those attributes of an object that some code mentions, and at all plain ones of a module."""
+        space = getattr(value, "__dict__", {})
+        is_module = isinstance(value, Module)
+        if is_module:
+            for table in ("_parameters", "_modules"):
+                self.contents.setdefault(id(space[table]), Contents(name, table, space[table], module=True))
+        if isinstance(value, Optimizer):
+            self._optimizer(value, name)
+        if "fn" in space and _is_ours(type(value)):
+            self._follow(space["fn"], name)  # a compiled step inside a step
+        if isinstance(space, dict) and (is_module or not _is_ours(type(value))):
+            for key in list(space):
+                if key in self._names or (is_module and _is_plain(space[key])):
+                    self._place(f"{name}.{key}", space, key, module=is_module, attribute=True)
+            for key in self._stored.difference(space):
+                self._place(f"{name}.{key}", space, key, module=is_module, attribute=True)
+        for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
+            if not _is_library(kind.__module__):
+                self._class(kind, value, name)
+
+    def _class(self, kind: type, value: Any, name: str) -> None:
+        space = None if isinstance(value, type) else getattr(value, "__dict__", None)
+        for key in [key for key in vars(kind) if key in self._names]:
+            found = vars(kind)[key]
+            if isinstance(found, types.MemberDescriptorType):  # of __slots__
+                if not isinstance(value, type):
+                    self._place(f"{name}.{key}", value, key, attribute=True)
+            elif callable(found) or isinstance(found, (property, functools.cached_property, staticmethod, classmethod)):
+                self._follow(found, f"{name}.{key}", key)
+            else:
+                self._place(f"{kind.__name__}.{key}", kind, key, attribute=True)
+                if space is not None and key not in space:
+                    module = isinstance(value, Module)
+                    self._place(f"{name}.{key}", space, key, module=module, attribute=True)
+                    self.places[id(space), key].shadows = True
+
+    def _optimizer(self, optimizer: Optimizer, name: str) -> None:
+        if optimizer in self.optimizers:
+            return
+        self.optimizers.append(optimizer)
+        read_directly = "param_groups" in self._names  # and not through a cell
+        for group in optimizer.param_groups:
+            self.contents[id(group)] = Contents(f"{name}.param_groups", "param_groups", group, guarded=read_directly)
+            self._seen[id(group)] = group
+
+    def _function(self, function: types.FunctionType) -> None:
+        self._seen[id(function)] = function
+        for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self._follow(default, function.__name__)
+        self._objects.append((function, function.__name__))
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+        self._code(function.__code__, function.__globals__, cells)
+
+    def _code(self, code: types.CodeType, names: dict[str, Any], cells: dict[str, types.CellType]) -> None:
+        """Read the names in a function's bytecode, and in that of the functions written inside it."""
+        self.codes.append(code)
+        for instruction in dis.get_instructions(code):
+            operation, key = instruction.opname, instruction.argval
+            if operation.endswith(("_GLOBAL", "_NAME")):
+                if isinstance(names.get(key), types.ModuleType):
+                    self._follow(names[key], key, key)
+                elif key in names or operation.startswith("STORE"):
+                    self._place(key, names, key)
+            elif operation.endswith("DEREF") and key in cells:
+                self._place(key, cells[key], "cell_contents")
+            elif operation.endswith(("_ATTR", "_METHOD")):
+                self._names.add(key)
+                if operation == "STORE_ATTR":
+                    self._stored.add(key)
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self._code(constant, names, cells)
+
+    # --- lines ---------------------------------------------------------------------------------------------------
+
+    def line(self, name: str, *, changed: bool = False) -> str:
+        """Find where the code stores a name, or, with ``changed``, changes what it stands for; "" if nowhere."""
+        stored, mentioned = "", ""
+        for code in self.codes:
+            at: dict[int, list[dis.Instruction]] = {}
+            for instruction in dis.get_instructions(code):
+                position = instruction.positions
+                if position is not None and position.lineno is not None:
+                    at.setdefault(position.lineno, []).append(instruction)
+            for number, instructions in at.items():
+                here = [i for i in instructions if i.argval == name]
+                stores = any(i.opname.startswith("STORE") and not i.opname.startswith("STORE_FAST") for i in here)
+                writes = any(i.opname.endswith("STORE_SUBSCR") or i.argval in MUTATORS for i in instructions)
+                if here:
+                    mentioned = mentioned or _at(code, number)
+                if stores or (here and changed and writes):
+                    stored = stored or _at(code, number)
+        return stored or (mentioned if changed else "")
+
+
+def _at(code: types.CodeType, line: int) -> str:
+    text = linecache.getline(code.co_filename, line).strip()
+    return f" ({Path(code.co_filename).name}:{line}{': ' if text else ''}{text})"
+
+
+# --- guards -----------------------------------------------------------------------------------------------------
+
+
+class Guards:
+    """Checks that a program still stands for the step.
+
+    Args:
+        roots: the step and its arguments.
+    """
+
+    def __init__(self, roots: tuple[Any, ...]) -> None:
+        self._roots = roots
+        self._reach = Reach(roots)
+        self._drawn = _random_states(self._reach)
 
     @staticmethod
-    def before(fn: Any) -> Guards:
-        return Guards()
+    def before(fn: Any, args: Iterable[Any] = ()) -> Guards:
+        """Look at everything that a step can reach, before it is traced."""
+        return Guards((fn, *_objects_in(args)))
 
-    def after(self, tracer: Any) -> None:
-        self.choices = list(tracer.choices)
+    def after(self, tracer: Tracer) -> None:
+        """Compare with what is there after the trace, and remember it for :meth:`hold`.
+
+        Raises:
+            CompileError: the step changed something that a program would not change again, or drew random numbers
+                that a program would not draw again.
+        """
+        outside = {id(source.like): source.like for source in tracer.sources if source.kind == "tensor"}
+        for contents in self._reach.contents.values():
+            self._refuse_changed_contents(contents)
+        for place in self._reach.places.values():
+            self._refuse_changed_place(place, outside)
+        self._refuse_drawing()
+        self._remember(Reach(self._roots), tracer, outside)
+
+    def _refuse_changed_contents(self, contents: Contents) -> None:
+        if contents.same():
+            return
+        if _traced(list(contents.container.values() if isinstance(contents.container, dict) else contents.container)):
+            contents.restore()
+        where = self._reach.line(_code_name(contents.name, contents.key), changed=True)
+        _refuse(f"a compiled step cannot change the contents of `{contents.name}`", where)
+
+    def _refuse_changed_place(self, place: Place, outside: dict[int, Tensor]) -> None:
+        before, now = place.value, place.now()
+        if _same(before, now):
+            return
+        where = self._reach.line(_code_name(place.name, place.key))
+        if place.attribute and (_traced(now) or isinstance(now, Tensor)):
+            if isinstance(before, Tensor) and id(before) in outside:
+                _refuse(f"a compiled step cannot carry a tensor from call to call in `{place.name}`", where)
+            return  # kept for looking at, as in self.mid = ...
+        described = f": it was {before!r} and became {now!r}" if _is_plain(before) and _is_plain(now) else ""
+        _refuse(f"a compiled step cannot change `{place.name}`{described}", where)
+
+    def _refuse_drawing(self) -> None:
+        for (name, key, before), (_, _, now) in zip(self._drawn, _random_states(self._reach), strict=True):
+            if before != now:
+                raise CompileError(
+                    f"a compiled step cannot draw random numbers from {name}: every call would get the same ones. "
+                    "Draw them outside and pass them in, use layers.Dropout, which draws anew in every call, or run "
+                    f"inside `with minitorch.debug():`.{self._reach.line(key, changed=True)}"
+                )
+
+    def _remember(self, reach: Reach, tracer: Tracer, outside: dict[int, Tensor]) -> None:
+        kept = [
+            place
+            for place in reach.places.values()
+            if place.value is not MISSING
+            and not (place.attribute and (_traced(place.value) or _is_unread_tensor(place.value, outside)))
+        ]
+        self._places = [(p.read, p.key, p.value) for p in kept if not p.module]
+        self._absent = [p for p in reach.places.values() if p.shadows and p.value is MISSING]
+        self._inside = [(p.read, p.key, p.value) for p in kept if p.module]
+        self._contents = [c for c in reach.contents.values() if c.guarded and not c.module]
+        self._contents_inside = [c for c in reach.contents.values() if c.module]
+        for optimizer in reach.optimizers:
+            self._places.append((vars(optimizer).__getitem__, "state", optimizer.state))
+            groups = [optimizer.param_groups, *(group["params"] for group in optimizer.param_groups)]
+            self._contents += [Contents("", "", x) for x in (optimizer.state, *groups)]
+        self._choices = list(
+            {
+                (id(holder), key, test): (holder, key, test, answer) for holder, key, test, answer in tracer.choices
+            }.values()
+        )
+        self._last_change = last_change.number
+        del self._reach, self._drawn, self._roots
+
+    # --- before every call ---------------------------------------------------------------------------------------
 
     def hold(self) -> bool:
-        return all(
-            test(holder.get(key) if isinstance(holder, dict) else getattr(holder, key)) == answer
-            for holder, key, test, answer in self.choices
-        )
+        """Tell whether everything that the program depends on is as it was."""
+        if self._last_change != last_change.number and not self._modules_hold():
+            return False
+        try:
+            for read, key, value in self._places:
+                if (now := read(key)) is not value and not _same(now, value):
+                    return False
+        except (KeyError, AttributeError, ValueError):  # a name was deleted
+            return False
+        if self._absent and any(place.key in place.holder for place in self._absent):
+            return False
+        for contents in self._contents:
+            if not contents.same():
+                return False
+        for holder, key, test, answer in self._choices:
+            if test(holder.get(key) if isinstance(holder, dict) else getattr(holder, key)) != answer:
+                return False
+        return True
+
+    def _modules_hold(self) -> bool:
+        number = last_change.number
+        try:
+            held = all(_same(read(key), value) for read, key, value in self._inside)
+        except KeyError:
+            return False
+        if not held or not all(contents.same() for contents in self._contents_inside):
+            return False
+        self._last_change = number
+        return True
+
+
+def _code_name(name: str, key: str) -> str:
+    """Give the name by which code mentions a place."""
+    return name if key in ("", "cell_contents") else key
+
+
+def _is_unread_tensor(value: Any, outside: dict[int, Tensor]) -> bool:
+    return isinstance(value, Tensor) and id(value) not in outside
+
+
+def _random_states(reach: Reach) -> list[tuple[str, str, Any]]:
+    """Describe where the sources of random numbers stand: (its name, the word to look for in code, its state)."""
+    states = [("NumPy's global generator", "random", _state_of(np.random))]
+    if "random" in sys.modules:
+        states.append(("Python's `random`", "random", sys.modules["random"].getstate()))
+    return states + [(f"`{key}`", key, _state_of(source)) for key, source in reach.random]
+
+
+def _state_of(source: Any) -> Any:
+    if isinstance(source, np.random.Generator):
+        return repr(source.bit_generator.state)
+    if hasattr(source, "getstate"):
+        return source.getstate()
+    return [x.tobytes() if isinstance(x, np.ndarray) else x for x in source.get_state()]
+
+
+def _refuse(what: str, where: str) -> NoReturn:
+    raise CompileError(f"{what}, because the program would not repeat it. {OUTSIDE}{where}")

@@ -1,0 +1,536 @@
+"""What a program depends on besides its inputs, and what a step must not change: without compiling anything."""
+
+from __future__ import annotations
+
+import functools
+import random
+import timeit
+from collections import deque
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch.compiler.guards import LIMIT, Guards
+from minitorch.compiler.trace import Tracer
+from minitorch.errors import CompileError
+from minitorch.layers import Dropout, Linear, Sequential
+from minitorch.module import Module, Parameter, last_change
+
+RATE: Any = 0.5
+TABLE: dict[str, Any] = {"scale": 2.0}
+COUNT = 0
+SEEN: list[Any] = []
+
+
+def traced(fn: Callable[..., Any], *args: Any) -> Guards:
+    """Guard a run of a function as a compiled step's trace is guarded."""
+    guards = Guards.before(fn, args)
+    fn(*args)
+    guards.after(Tracer())
+    return guards
+
+
+# --- values that a step reads ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "holds"),
+    [
+        (0.1, float("0.1"), True),
+        (0.1, 0.2, False),
+        (1, 1.0, False),
+        (1, True, False),
+        (0.0, -0.0, False),
+        (float("nan"), float("nan"), True),
+        (None, 0, False),
+        ("sum", "".join(["s", "um"]), True),
+        ("sum", "mean", False),
+        ((1, (2.0, "a")), (1, (2.0, "a")), True),
+        ((1, 2), (1, 3), False),
+        (np.float32(0.5), np.float32(0.5), True),
+        (np.float32(0.5), np.float64(0.5), False),
+        (abs, abs, True),
+        (abs, min, False),
+        (range(3), range(3), True),
+    ],
+)
+def test_a_value_is_guarded_wherever_it_stands(
+    before: Any, after: Any, holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = before
+    settings = SimpleNamespace(value=before)
+    monkeypatch.setitem(globals(), "RATE", before)
+
+    class Layer(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = SimpleNamespace(value=before)
+
+        def forward(self) -> Any:
+            return self.inner.value
+
+    layer = Layer()
+
+    def from_closure() -> Any:
+        return here
+
+    def from_global() -> Any:
+        return RATE
+
+    def from_attribute() -> Any:
+        return settings.value
+
+    def from_method() -> Any:
+        return layer()
+
+    def nested() -> Any:
+        return [(lambda: here)() for _ in range(2)]
+
+    guarded = [traced(fn) for fn in (from_closure, from_global, from_attribute, from_method, layer, nested)]
+    assert all(guards.hold() for guards in guarded)
+    here = after
+    monkeypatch.setitem(globals(), "RATE", after)
+    settings.value = after
+    layer.inner.value = after
+    assert [guards.hold() for guards in guarded] == [holds] * 6
+    here = before
+    monkeypatch.setitem(globals(), "RATE", before)
+    settings.value = layer.inner.value = before
+    assert all(guards.hold() for guards in guarded)
+
+
+def change_append(x: list[Any]) -> None:
+    x.append(1)
+
+
+def change_element(x: list[Any]) -> None:
+    x[0] = 5
+
+
+@pytest.mark.parametrize(
+    ("container", "change"),
+    [
+        ([1, 2], change_append),
+        ([1, 2], change_element),
+        ([1, 2], list.clear),
+        ([[1], 2], lambda x: x[0].append(2)),
+        ([1] * (LIMIT + 1), change_append),
+        ({"a": 1}, lambda x: x.update(a=2)),
+        ({"a": 1}, lambda x: x.update(b=1)),
+        ({"a": 1}, lambda x: x.update({"b": x.pop("a")})),
+        ({"a": {"b": 1}}, lambda x: x["a"].update(b=2)),
+        ({1, 2}, lambda x: x.add(3)),
+        (deque([1]), lambda x: x.append(2)),
+        (np.zeros(3), lambda x: x.fill(1.0)),
+        (([1], 2), lambda x: x[0].append(2)),
+    ],
+)
+def test_the_contents_of_a_container_are_guarded_and_must_not_be_changed(
+    container: Any, change: Callable[[Any], None]
+) -> None:
+    def read(default: Any = container) -> Any:
+        return container, default
+
+    def write() -> None:
+        change(container)
+
+    guards = traced(read)
+    assert guards.hold()
+    change(container)
+    assert not guards.hold()
+    if change is not list.clear and change is not change_element:  # done already
+        with pytest.raises(CompileError, match=r"contents of `container"):
+            traced(lambda: (change_again(container), container))
+
+
+def change_again(x: Any) -> None:
+    x = x[0] if isinstance(x, tuple) else x
+    if isinstance(x, dict):
+        x["new"] = None
+    elif isinstance(x, set):
+        x.add(99)
+    elif isinstance(x, np.ndarray):
+        x[0] = 7.0
+    else:
+        x.append(99)
+
+
+def test_equal_numbers_in_a_list_are_equal() -> None:
+    sizes = [1000.5, 2000.5]
+    guards = traced(lambda: sizes)
+    sizes[:] = [float("1000.5"), float("2000.5")]
+    assert guards.hold()
+    sizes[1] = 2000
+    assert not guards.hold()
+
+
+def test_helpers_methods_partials_and_wrapped_functions_are_read() -> None:
+    a = b = c = d = 1
+
+    def helper() -> int:
+        return a
+
+    class Object:
+        def method(self) -> int:
+            return self.prop
+
+        @property
+        def prop(self) -> int:
+            return b
+
+        @staticmethod
+        def static() -> int:
+            return c
+
+    def part(x: int) -> int:
+        return d + x
+
+    @functools.wraps(helper)
+    def wrapped() -> int:
+        return helper()
+
+    made, called = Object(), functools.partial(part, 1)
+    steps = [wrapped, lambda: made.method(), made.method, lambda: Object.static(), lambda: called(), called]
+    guarded = [traced(step) for step in steps]
+    assert all(guards.hold() for guards in guarded)
+    a = 2
+    assert [guards.hold() for guards in guarded] == [False, True, True, True, True, True]
+    b = 2
+    assert [guards.hold() for guards in guarded] == [False, False, False, True, True, True]
+    c = 2
+    assert [guards.hold() for guards in guarded] == [False, False, False, False, True, True]
+    d = 2
+    assert not any(guards.hold() for guards in guarded)
+
+
+def test_objects_among_the_arguments_are_read() -> None:
+    layer = Dropout(0.5)
+    guards = traced(lambda layers: len(layers), [layer])
+    assert guards.hold()
+    layer.eval()
+    assert not guards.hold()
+
+
+def test_attributes_that_no_code_mentions_are_free() -> None:
+    class Trainer:
+        __slots__ = ("epoch", "scale")
+
+        def __init__(self) -> None:
+            self.scale, self.epoch = 2.0, 0
+
+        def step(self) -> float:
+            return self.scale
+
+    trainer = Trainer()
+    guards = traced(trainer.step)
+    trainer.epoch = 1
+    assert guards.hold()
+    trainer.scale = 3.0
+    assert not guards.hold()
+
+
+def test_an_attribute_that_comes_to_hide_that_of_its_class_is_seen() -> None:
+    class Object:
+        scale = 2.0
+
+    thing = Object()
+    guards = traced(lambda: thing.scale)
+    assert guards.hold()
+    Object.scale = 3.0
+    assert not guards.hold()
+    Object.scale = 2.0
+    assert guards.hold()
+    thing.scale = 3.0
+    assert not guards.hold()
+
+
+def test_a_name_that_is_deleted_does_not_hold() -> None:
+    settings = SimpleNamespace(rate=1.0)
+    name = 3.0
+
+    def step() -> tuple[float, float]:
+        return name, settings.rate  # noqa: F821 - deleted below
+
+    guards = traced(step)
+    del settings.rate
+    assert not guards.hold()
+    settings.rate = 1.0
+    assert guards.hold()
+    del name
+    assert not guards.hold()
+
+
+# --- modules ----------------------------------------------------------------------------------------------------
+
+
+class Net(Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = Sequential(Linear(3, 2), Dropout(0.5))
+        self.width = 2
+        self.mid: Any = None
+
+    def forward(self, x: Any) -> Any:
+        self.mid = self.body(x)
+        return self.mid
+
+
+def swap(net: Net) -> None:
+    net.body = Sequential(Linear(3, 2))
+
+
+def renew(net: Net) -> None:
+    net.modules()[0].modules()[0].weights = Parameter(1.0)
+
+
+def remove(net: Net) -> None:
+    del net.modules()[0].modules()[0].bias
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Net.eval,
+        lambda net: net.body.modules()[1].eval(),
+        lambda net: setattr(net, "width", 3),
+        lambda net: setattr(net.body.modules()[1], "p", 0.25),
+        swap,
+        renew,
+        remove,
+        lambda net: setattr(net, "extra", Linear(2, 2)),
+    ],
+)
+def test_a_change_to_a_module_anywhere_below_is_seen(change: Callable[[Net], Any]) -> None:
+    net = Net()
+    guards = traced(lambda: net.forward)
+    assert guards.hold()
+    Linear(2, 2).eval()  # other modules do not matter
+    assert guards.hold()
+    change(net)
+    assert not guards.hold()
+
+
+def test_going_to_evaluation_and_back_holds_again() -> None:
+    net = Net()
+    guards = traced(lambda: net)
+    assert (guards.hold(), net.eval() and guards.hold(), net.train() and guards.hold()) == (True, False, True)
+
+
+def test_tensors_kept_for_looking_at_and_new_values_do_not_matter() -> None:
+    net = Net()
+    x = minitorch.zeros((1, 3))
+    net(x)
+    guards = Guards.before(net)
+    guards.after(Tracer())
+    net(x)
+    for parameter in net.parameters():
+        parameter.update(parameter.value * 2.0)
+    assert guards.hold()
+
+
+def test_every_way_to_set_an_attribute_of_a_module_is_counted() -> None:
+    net = Net()
+    for change in (
+        lambda: setattr(net, "width", 2),
+        lambda: setattr(net, "weight", Parameter(1.0)),
+        lambda: net.add_parameter("other", 1.0),
+        lambda: delattr(net, "weight"),
+        lambda: delattr(net, "width"),
+        net.train,
+        net.eval,
+    ):
+        before = last_change.number
+        change()
+        assert last_change.number != before
+
+
+# --- optimisers -------------------------------------------------------------------------------------------------
+
+
+def test_the_settings_of_an_optimiser_are_free_and_its_parameters_and_states_are_not() -> None:
+    net = Net()
+    optimizer = minitorch.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    guards = traced(lambda: optimizer)
+    optimizer.lr = 0.2
+    optimizer.param_groups[0]["momentum"] = 0.5
+    assert guards.hold()
+    state = optimizer.state_dict()
+    optimizer.load_state_dict(state)
+    assert not guards.hold()
+    guards = traced(lambda: optimizer)
+    optimizer.add_param_group({"params": [Parameter(1.0)]})
+    assert not guards.hold()
+
+
+def test_settings_that_a_step_reads_past_the_optimiser_are_guarded() -> None:
+    optimizer = minitorch.SGD(Net().parameters(), lr=0.1)
+    guards = traced(lambda: optimizer.param_groups[0]["lr"] * 2.0)
+    assert guards.hold()
+    optimizer.lr = 0.2
+    assert not guards.hold()
+
+
+# --- side effects -----------------------------------------------------------------------------------------------
+
+
+def test_a_counter_is_refused_with_its_line() -> None:
+    local = 0
+    settings = SimpleNamespace(count=0)
+
+    class Counting(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        def forward(self) -> None:
+            self.calls += 1  # counting.calls
+
+    counting = Counting()
+
+    def of_closure() -> None:
+        nonlocal local
+        local += 1  # local
+
+    def of_global() -> None:
+        global COUNT
+        COUNT += 1  # global
+
+    def of_object() -> None:
+        settings.count += 1  # settings.count
+
+    for step, name, line in [
+        (of_closure, "local", "local += 1  # local"),
+        (of_global, "COUNT", "COUNT += 1  # global"),
+        (of_object, "settings.count", "settings.count += 1  # settings.count"),
+        (lambda: counting(), "counting.calls", "self.calls += 1  # counting.calls"),
+        (counting, "Counting.calls", "self.calls += 1  # counting.calls"),
+    ]:
+        with pytest.raises(CompileError) as caught:
+            traced(step)
+        message = str(caught.value)
+        assert message.startswith(f"a compiled step cannot change `{name}`: it was 0 and became 1")
+        assert message.endswith(f": {line})")
+        assert "test_guards.py:" in message
+        assert "outside the step" in message
+        assert "minitorch.debug()" in message
+        settings.count = counting.calls = 0
+
+
+def test_a_container_that_the_step_fills_is_refused_with_its_line() -> None:
+    history: dict[str, Any] = {}
+    places: list[int] = []
+
+    class Keeper:
+        def __init__(self) -> None:
+            self.kept: list[int] = []
+
+    keeper = Keeper()
+
+    def of_dict() -> None:
+        _ = len(history)
+        history["x"] = 1  # written
+
+    def of_list() -> None:
+        places.append(3)  # appended
+
+    def of_attribute() -> None:
+        keeper.kept.append(3)  # kept
+
+    for step, name, line in [
+        (of_dict, "history", 'history["x"] = 1  # written'),
+        (of_list, "places", "places.append(3)  # appended"),
+        (of_attribute, "keeper.kept", "keeper.kept.append(3)  # kept"),
+    ]:
+        with pytest.raises(CompileError) as caught:
+            traced(step)
+        assert str(caught.value).startswith(f"a compiled step cannot change the contents of `{name}`")
+        assert str(caught.value).endswith(f": {line})")
+
+
+def test_a_traced_tensor_is_taken_out_of_a_container_again() -> None:
+    losses: list[Any] = [1.0]
+    by_name: dict[str, Any] = {"old": 2.0}
+
+    def to_list(value: Any) -> None:
+        losses.append(value)
+
+    def to_dict(value: Any) -> None:
+        by_name["new"] = value
+
+    for step in (to_list, to_dict):
+        tracer = Tracer()
+        guards = Guards.before(step)
+        step(tracer.wrap(tracer.graph.add("constant", (), (1.0,), (), np.dtype("float32"))))
+        with pytest.raises(CompileError):
+            guards.after(tracer)
+    assert losses == [1.0]
+    assert by_name == {"old": 2.0}
+
+
+def test_traced_tensors_are_kept_in_attributes_and_refused_in_names() -> None:
+    last: Any = None
+    net = SimpleNamespace(mid=None)
+
+    def attribute(value: Any) -> None:
+        net.mid = value
+
+    def name(value: Any) -> None:
+        nonlocal last
+        last = value
+
+    tracer = Tracer()
+    value = tracer.wrap(tracer.graph.add("constant", (), (1.0,), (), np.dtype("float32")))
+    guards = Guards.before(attribute)
+    attribute(value)
+    guards.after(tracer)
+    net.mid = minitorch.zeros((1,))
+    assert guards.hold()
+
+    guards = Guards.before(name)
+    name(value)
+    with pytest.raises(CompileError, match="`last`"):
+        guards.after(tracer)
+    assert last is value
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_drawing_random_numbers_is_refused(seed: int) -> None:
+    own, older, pure = np.random.default_rng(seed), np.random.RandomState(seed), random.Random(seed)
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state that is global
+    draws: list[tuple[Callable[[], Any], str, str]] = [
+        (lambda: random.random(), "Python's `random`", "random.random()"),
+        (lambda: np.random.rand(), "NumPy's global generator", "np.random.rand()"),  # noqa: NPY002
+        (lambda: own.normal(), "`own`", "own.normal()"),
+        (lambda: older.rand(), "`older`", "older.rand()"),
+        (lambda: pure.random(), "`pure`", "pure.random()"),
+    ]
+    for draw, name, line in draws:
+        with pytest.raises(CompileError, match="draw random numbers") as caught:
+            traced(draw)
+        assert f"from {name}" in str(caught.value)
+        assert line in str(caught.value)
+    random.setstate(before[0])
+    np.random.set_state(before[1])  # noqa: NPY002
+    assert traced(lambda: (own, older, pure, random, np.random)).hold()
+
+
+# --- cost -------------------------------------------------------------------------------------------------------
+
+
+def test_holding_costs_about_as_much_as_a_few_attribute_reads() -> None:
+    net, limit = Net(), 3.0
+    optimizer = minitorch.SGD(net.parameters(), lr=0.1)
+    guards = traced(lambda: (net, optimizer, limit))
+
+    def ten_reads() -> None:
+        for _ in range(10):
+            _ = net.width
+
+    def median(fn: Callable[[], Any]) -> float:
+        return sorted(timeit.repeat(fn, number=1000, repeat=15))[7]
+
+    assert median(guards.hold) < 20.0 * median(ten_reads)

@@ -1,0 +1,538 @@
+"""What a compiled step refuses, each with the way out, and what it follows from call to call."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch import FastBackend
+from minitorch.cells import tracing
+from minitorch.errors import BackendError, CompileError, GraphError
+from minitorch.layers import Dropout, Linear
+from minitorch.module import Module, Parameter
+from minitorch.random import Generator
+from minitorch.tensor import Tensor
+
+X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]])
+
+
+def on_fast(values: Any, **options: Any) -> Tensor:
+    return minitorch.tensor(np.asarray(values).tolist(), backend=FastBackend, **options)
+
+
+def network(seed: int = 3, **options: Any) -> Linear:
+    minitorch.manual_seed(seed)
+    return Linear(3, 2, backend=FastBackend, **options)
+
+
+def values(*modules: Module) -> list[Any]:
+    return [p.value.to_numpy().copy() for module in modules for p in module.parameters()]
+
+
+def trainer(**settings: Any) -> tuple[Linear, minitorch.SGD, Callable[[Tensor], Tensor]]:
+    """Make a network, its optimiser and its training step."""
+    net = network()
+    optimizer = minitorch.SGD(net.parameters(), **{"lr": 0.05, **settings})
+
+    def step(x: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        out = net(x)
+        loss = (out * out).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return net, optimizer, step
+
+
+def programs(step: Any) -> int:
+    return sum(map(len, step.traces.values()))
+
+
+def close(a: Any, b: Any, rtol: float = 1e-12) -> None:
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-14)
+
+
+# --- refused: what would be frozen ------------------------------------------------------------------------------
+
+
+def read_if(x: Tensor) -> Tensor:
+    loss = x.sum()
+    return loss * 2.0 if loss > 3.0 else loss
+
+
+def read_float(x: Tensor) -> float:
+    return float(x.sum())
+
+
+def read_index(x: Tensor) -> float:
+    return x[0, 0]
+
+
+def read_item(x: Tensor) -> float:
+    return x.sum().item()
+
+
+def read_print(x: Tensor) -> None:
+    print(x.sum())
+
+
+def read_numpy(x: Tensor) -> Any:
+    return np.asarray(x.to_numpy())
+
+
+def read_asarray(x: Tensor) -> Any:
+    return np.asarray(x.sum())
+
+
+def read_list(x: Tensor) -> Any:
+    return x.tolist()
+
+
+def read_iteration(x: Tensor) -> Any:
+    return [value + 1.0 for value in x.view(6)]
+
+
+def write_element(x: Tensor) -> Tensor:
+    x[0, 0] = 1.0
+    return x
+
+
+READS: dict[Callable[[Tensor], Any], str] = {
+    read_if: "loss > 3.0",
+    read_float: "float(x.sum())",
+    read_index: "x[0, 0]",
+    read_item: "x.sum().item()",
+    read_print: "print(x.sum())",
+    read_numpy: "x.to_numpy()",
+    read_asarray: "np.asarray(x.sum())",
+    read_list: "x.tolist()",
+    read_iteration: "for value in x.view(6)",
+    write_element: "x[0, 0] = 1.0",
+}
+
+
+@pytest.mark.parametrize("read", READS, ids=lambda fn: fn.__name__)
+def test_looking_at_a_traced_value_is_refused(read: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(CompileError) as caught:
+        minitorch.compile(read)(on_fast(X))
+    message = str(caught.value)
+    assert f"{READS[read]}" in message.rpartition("test_limits.py:")[2]
+    assert "minitorch.debug()" in message
+    with minitorch.debug():
+        minitorch.compile(read)(on_fast(X))
+
+
+def draw_rand(x: Tensor) -> Tensor:
+    return x + minitorch.rand((2, 3), backend=FastBackend)
+
+
+def draw_uniform(x: Tensor) -> Tensor:
+    return x * float(GENERATOR.uniform(1)[0])
+
+
+def draw_numpy(x: Tensor) -> Tensor:
+    return x * np.random.rand()  # noqa: NPY002 - what is refused
+
+
+def draw_python(x: Tensor) -> Tensor:
+    return x * random.random()
+
+
+GENERATOR = Generator(5)
+DRAWS: dict[Callable[[Tensor], Any], str] = {
+    draw_rand: "minitorch.rand((2, 3)",
+    draw_uniform: "GENERATOR.uniform(1)",
+    draw_numpy: "np.random.rand()",
+    draw_python: "random.random()",
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS, ids=lambda fn: fn.__name__)
+def test_random_numbers_that_would_be_frozen_are_refused(draw: Callable[[Tensor], Any]) -> None:
+    with pytest.raises(CompileError, match=r"(?i)random") as caught:
+        minitorch.compile(draw)(on_fast(X))
+    message = str(caught.value)
+    assert DRAWS[draw] in message.rpartition("test_limits.py:")[2]
+    assert "outside and pass them in" in message
+    assert "minitorch.debug()" in message
+
+
+COUNT = 0
+
+
+def test_side_effects_are_refused() -> None:
+    losses: list[Any] = []
+    history: dict[str, Any] = {}
+
+    def append(x: Tensor) -> None:
+        losses.append(x.sum())
+
+    def count(x: Tensor) -> Tensor:
+        global COUNT
+        COUNT += 1
+        return x.sum()
+
+    def entry(x: Tensor) -> None:
+        history["loss"] = x.sum()
+
+    for step, line in [(append, "losses.append(x.sum())"), (count, "COUNT += 1"), (entry, 'history["loss"] = x.sum()')]:
+        with pytest.raises(CompileError) as caught:
+            minitorch.compile(step)(on_fast(X))
+        assert line in str(caught.value).rpartition("test_limits.py:")[2]
+        assert "outside the step" in str(caught.value)
+        assert "minitorch.debug()" in str(caught.value)
+    assert losses == []
+    assert history == {}
+
+
+def test_a_state_carried_in_an_attribute_is_refused() -> None:
+    cell = SimpleNamespace(hidden=on_fast(X))
+
+    def step(x: Tensor) -> Tensor:
+        cell.hidden = cell.hidden * 0.5 + x
+        return cell.hidden.sum()
+
+    with pytest.raises(CompileError, match=r"carry a tensor from call to call in `cell\.hidden`"):
+        minitorch.compile(step)(on_fast(X))
+
+
+def test_a_tensor_on_another_backend_is_refused() -> None:
+    constant = minitorch.ones((2, 3), backend=minitorch.SimpleBackend)
+    step = minitorch.compile(lambda x: (x * 2.0).sum())
+    with pytest.raises(BackendError, match=r"minitorch\.FastBackend"):
+        step(minitorch.tensor(X.tolist(), backend=minitorch.SimpleBackend))
+    with pytest.raises(BackendError, match=r"FastBackend"):
+        minitorch.compile(lambda x: (x * constant).sum())(on_fast(X))
+    assert step(on_fast(X)).item() == pytest.approx(5.5)
+
+
+def test_a_scalar_parameter_is_refused() -> None:
+    weight = Parameter(minitorch.Scalar(3.0))
+    with pytest.raises(CompileError, match="Make the parameter a tensor"):
+        minitorch.compile(lambda x: x.sum() * weight.value.data)(on_fast(X))
+
+
+def test_a_tensor_with_a_history_outside_is_refused() -> None:
+    made = on_fast(X, requires_grad=True) * 2.0
+    with pytest.raises(CompileError, match="recorded outside"):
+        minitorch.compile(lambda x: (x * made).sum())(on_fast(X))
+    with pytest.raises(CompileError, match="recorded outside"):
+        minitorch.compile(lambda x: x.sum())(made)
+    assert minitorch.compile(lambda x: x.sum())(made.detach()).item() == pytest.approx(5.5 * 1.0)
+
+
+def test_backward_outside_is_refused() -> None:
+    net = network()
+    loss = minitorch.compile(lambda x: net(x).sum())(on_fast(X))
+    with pytest.raises(GraphError):
+        loss.backward()
+    assert all(p.value.grad is None for p in net.parameters())
+
+
+def test_a_traced_tensor_left_in_an_attribute_is_refused_when_it_is_read() -> None:
+    kept = SimpleNamespace(mid=None)
+
+    def step(x: Tensor) -> Tensor:
+        kept.mid = x * 2.0
+        return kept.mid.sum()
+
+    assert minitorch.compile(step)(on_fast(X)).item() == pytest.approx(5.5)
+    for read in (lambda: kept.mid.to_numpy(), lambda: kept.mid + 1.0, lambda: kept.mid.sum().item()):
+        with pytest.raises(CompileError, match="Return it from the step"):
+            read()
+
+
+# --- followed ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.9}], ids=str)
+def test_a_schedule_of_the_learning_rate_is_followed(settings: dict[str, Any]) -> None:
+    results = []
+    for wrap in (lambda fn: fn, minitorch.compile):
+        net, optimizer, step = trainer(**settings)
+        run = wrap(step)
+        losses = []
+        for i in range(50):
+            optimizer.lr = 0.05 * 0.97**i
+            losses.append(run(on_fast(X)).item())
+        results.append((losses, *values(net)))
+    close(*results)
+    assert programs(run) <= 2  # the first step of momentum may differ from the others
+
+
+def test_a_loaded_state_is_followed() -> None:
+    results = []
+    for wrap in (lambda fn: fn, minitorch.compile):
+        net, optimizer, step = trainer(momentum=0.9)
+        run = wrap(step)
+        run(on_fast(X))
+        run(on_fast(X))
+        state = optimizer.state_dict()
+        kept = values(net)
+        run(on_fast(X))
+        for parameter, value in zip(net.parameters(), kept, strict=True):
+            parameter.update(on_fast(value))
+        optimizer.load_state_dict(state)
+        run(on_fast(X))
+        run(on_fast(X))
+        results.append([*values(net), *[s["momentum_buffer"].to_numpy() for s in optimizer.state.values()]])
+    close(*results)
+
+
+def test_training_and_evaluation_are_followed() -> None:
+    layer = Dropout(0.5)
+    run = minitorch.compile(layer)
+    x = on_fast(np.ones((8, 8)))
+    assert set(np.unique(run(x).to_numpy())) == {0.0, 2.0}
+    layer.eval()
+    np.testing.assert_array_equal(run(x).to_numpy(), 1.0)
+    layer.train()
+    first, second = run(x).to_numpy().copy(), run(x).to_numpy().copy()
+    assert set(np.unique(first)) == {0.0, 2.0}
+    assert (first != second).any()
+    assert programs(run) == 2
+
+
+def test_freezing_and_unfreezing_are_followed() -> None:
+    results = []
+    for wrap in (lambda fn: fn, minitorch.compile):
+        net, _, step = trainer()
+        run = wrap(step)
+        run(on_fast(X))
+        frozen = net.parameters()[0]
+        frozen.value.requires_grad_(False)
+        before = values(net)
+        run(on_fast(X))
+        during = values(net)
+        frozen.value.requires_grad_(True)
+        run(on_fast(X))
+        assert (before[0] == during[0]).all()
+        assert (before[1] != during[1]).any()
+        assert (values(net)[0] != during[0]).any()
+        results.append(values(net))
+    close(*results)
+
+
+def test_shared_parameters_are_followed() -> None:
+    results = []
+    for wrap in (lambda fn: fn, minitorch.compile):
+        first, second = network(), network()
+        second.bias = first.bias
+        optimizer = minitorch.SGD(list({id(p): p for p in [*first.parameters(), *second.parameters()]}.values()), 0.05)
+
+        def step(x: Tensor, first: Any = first, second: Any = second, optimizer: Any = optimizer) -> Tensor:
+            optimizer.zero_grad()
+            loss = (first(x) * second(x)).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = wrap(step)
+        for _ in range(3):
+            run(on_fast(X))
+        assert first.bias is second.bias
+        results.append(values(first, second))
+    close(*results)
+
+
+def test_gradients_add_up_over_steps() -> None:
+    results = []
+    for wrap in (lambda fn: fn, minitorch.compile):
+        net, optimizer, _ = trainer()
+
+        def step(x: Tensor, net: Any = net) -> Tensor:
+            loss = (net(x) * net(x)).mean()
+            loss.backward()
+            return loss
+
+        run = wrap(step)
+        seen = []
+        for _ in range(2):
+            run(on_fast(X))
+            run(on_fast(2.0 * X))
+            seen += [p.value.grad.to_numpy().copy() for p in net.parameters()]
+            optimizer.step()
+            optimizer.zero_grad()
+        results.append([*seen, *values(net)])
+    close(*results)
+
+
+def test_two_optimisers_are_followed() -> None:
+    results = []
+    for wrap in (lambda fn: fn, minitorch.compile):
+        first, second = network(), network(4)
+        fast, slow = minitorch.SGD(first.parameters(), 0.05), minitorch.Adam(second.parameters(), 0.01)
+
+        def step(x: Tensor, nets: Any = (first, second), optimizers: Any = (fast, slow)) -> Tensor:
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            loss = (nets[0](x) * nets[1](x)).sum()
+            loss.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+            return loss
+
+        run = wrap(step)
+        for i in range(4):
+            fast.lr = 0.05 / (i + 1)
+            run(on_fast(X))
+        results.append(values(first, second))
+    close(*results)
+
+
+def test_other_batch_sizes_and_dtypes_are_followed() -> None:
+    results = []
+    for wrap in (lambda fn: fn, minitorch.compile):
+        net, _, step = trainer()
+        run = wrap(step)
+        for rows in (2, 2, 1, 2, 5):
+            run(on_fast(np.resize(X, (rows, 3))))
+        results.append(values(net))
+    close(*results)
+    double = minitorch.compile(lambda x: x * 2.0)
+    for dtype in ("float64", "float32"):
+        result = double(on_fast(X, dtype=dtype))
+        assert result.dtype == np.dtype(dtype)
+        close([result.to_numpy()], [2.0 * X])
+
+
+SCALE = 2.0
+
+
+def test_a_number_that_changes_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = minitorch.compile(lambda x: x.sum() * SCALE)
+    assert run(on_fast(X)).item() == pytest.approx(5.5)
+    monkeypatch.setitem(globals(), "SCALE", 4.0)
+    assert run(on_fast(X)).item() == pytest.approx(11.0)
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    assert run(on_fast(X)).item() == pytest.approx(5.5)
+    assert programs(run) == 2
+
+
+def test_a_tensor_that_a_name_stands_for_is_followed() -> None:
+    mask = on_fast(X)
+    run = minitorch.compile(lambda x: (x * mask).sum())
+    assert run(on_fast(X)).item() == pytest.approx((X * X).sum())
+    mask = on_fast(2.0 * X)
+    assert run(on_fast(X)).item() == pytest.approx(2.0 * (X * X).sum())
+
+
+def test_parameters_that_are_replaced_are_followed() -> None:
+    net = network()
+    run = minitorch.compile(lambda x: net(x))
+    eager = net(on_fast(X)).to_numpy()
+    close([run(on_fast(X)).to_numpy()], [eager])
+    bias = net.bias
+    assert bias is not None
+    bias.update(bias.value.detach() + 1.0)
+    close([run(on_fast(X)).to_numpy()], [eager + 1.0])
+    assert programs(run) == 1
+    net.bias = Parameter(bias.value.detach() + 1.0)
+    close([run(on_fast(X)).to_numpy()], [eager + 2.0])
+
+
+def test_an_exception_inside_the_step_leaves_everything_as_it_was() -> None:
+    net, optimizer, step = trainer(momentum=0.9)
+    fails = True
+
+    def risky(x: Tensor) -> Tensor:
+        loss = step(x)
+        if fails:
+            raise RuntimeError("on purpose")
+        return loss
+
+    run = minitorch.compile(risky)
+    before = values(net)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run(on_fast(X))
+    assert tracing.tracer is None
+    assert minitorch.is_grad_enabled()
+    close(values(net), before)
+    assert all(type(p.value._tensor).__name__ == "TensorData" and p.value.grad is None for p in net.parameters())
+    assert all(state["step"] == 0 for state in optimizer.state.values())
+    fails = False
+    run(on_fast(X))
+    again, _, eager = trainer(momentum=0.9)
+    eager(on_fast(X))
+    close(values(net), values(again))
+
+
+def test_two_threads_may_call_one_step() -> None:
+    net, _, step = trainer()
+    run = minitorch.compile(step)
+    run(on_fast(X))
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(20):
+                run(on_fast(X))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    again, _, eager = trainer()
+    for _ in range(41):
+        eager(on_fast(X))
+    assert errors == []
+    assert programs(run) == 1
+    close(values(net), values(again))
+
+
+def test_no_grad_is_followed() -> None:
+    net = network()
+    run = minitorch.compile(lambda x: net(x))
+    recorded = run(on_fast(X))
+    with minitorch.no_grad():
+        constant = run(on_fast(X))
+    assert recorded.requires_grad()
+    assert not constant.requires_grad()
+    close([recorded.to_numpy()], [constant.to_numpy()])
+
+
+def test_a_compiled_function_may_call_another() -> None:
+    scale = 2.0
+    inner = minitorch.compile(lambda x: x * scale)
+    outer = minitorch.compile(lambda x: inner(x).sum())
+    assert outer(on_fast(X)).item() == pytest.approx(5.5)
+    close([inner(on_fast(X)).to_numpy()], [2.0 * X])
+    scale = 3.0
+    assert outer(on_fast(X)).item() == pytest.approx(8.25)
+
+
+def test_tuples_dictionaries_and_keywords_go_in_and_out() -> None:
+    def step(pair: tuple[Tensor, Tensor], *, scale: float, named: dict[str, Tensor]) -> dict[str, Any]:
+        first, second = pair
+        return {"sum": first + named["a"], "both": (second * scale, [first]), "text": "x", "number": scale * 2.0}
+
+    run = minitorch.compile(step)
+    for scale in (2.0, 3.0):
+        first, second, a = on_fast(X), on_fast(2.0 * X), on_fast(3.0 * X)
+        out = run((first, second), scale=scale, named={"a": a})
+        close([out["sum"].to_numpy(), out["both"][0].to_numpy()], [4.0 * X, 2.0 * X * scale])
+        assert out["both"][1][0] is first
+        assert out["text"] == "x"
+        assert out["number"] == 2.0 * scale
+    assert programs(run) == 1
+
+
+def test_a_module_among_the_arguments_is_followed() -> None:
+    layer = Dropout(0.5)
+    run = minitorch.compile(lambda layer, x: layer(x))
+    x = on_fast(np.ones((8, 8)))
+    assert set(np.unique(run(layer, x).to_numpy())) == {0.0, 2.0}
+    layer.eval()
+    np.testing.assert_array_equal(run(layer, x).to_numpy(), 1.0)
