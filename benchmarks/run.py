@@ -1,6 +1,6 @@
 """Measure everything and write it down: `make bench`.
 
-    python benchmarks/run.py                      all of it, about ten minutes on a quiet machine
+    python benchmarks/run.py                      all of it, for an hour or two on a quiet machine
     python benchmarks/run.py --only lenet         one part; what was measured before stays in the pages
     python benchmarks/run.py --rounds 5           fewer rounds
 
@@ -17,11 +17,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import kernels, lenet, startup
+from benchmarks import kernels, lenet, startup, training
 from benchmarks.report import ROOT, Measure, Summary, in_words, load, put_between_markers, save
 
 PARTS: dict[str, tuple[str, Measure, Summary]] = {
     "lenet": ("LeNet, an epoch", lenet.measure, lenet.summary),
+    "training": ("Training steps, compiled", training.measure, training.summary),
     "startup": ("Waiting", startup.measure, startup.summary),
     "kernels": ("Operations one by one", kernels.measure, kernels.summary),
 }
@@ -30,7 +31,7 @@ POINTS = ROOT / "benchmarks" / "points.py"
 
 INTRODUCTION = """# Benchmarks
 
-MiniTorch beside PyTorch, eager, float32, on one processor. `make bench` writes this page from what it measures.
+MiniTorch beside PyTorch and JAX, float32, on one processor. `make bench` writes this page from what it measures.
 Libraries and numbers of threads take turns, so that a slow moment of the machine falls on all of them, and medians
 count. Cases that PyTorch wins are here too.
 """

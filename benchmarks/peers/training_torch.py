@@ -1,0 +1,157 @@
+"""PyTorch's steps for benchmarks/training.py, eager: what one writes, with the choices that make it fast.
+
+Variants are tuned: ``optimizer`` is ``fused`` or ``foreach``, ``channels_last`` the memory format of images.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.peers.lenet_torch import LeNet
+from benchmarks.worker import Request, Step, serve
+from benchmarks.workloads import DROPOUT, EMBEDDING, MAPS, MLP, WIDTHS, Workload
+
+# --- the networks --------------------------------------------------------------------------------------------
+
+
+class Kim(nn.Module):
+    """Convolutions of several widths over the words, the maximum over time, dropout, a linear layer; gives logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for width in WIDTHS:
+            setattr(self, f"conv{width}", nn.Conv1d(EMBEDDING, MAPS, width))
+        self.dropout = nn.Dropout(DROPOUT)
+        self.classify = nn.Linear(MAPS * len(WIDTHS), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logit of a positive sentence, ``batch``, for ``batch x 50 x words``."""
+        features = []
+        for width in WIDTHS:
+            # The course's convolution has a result for every word, with zeros behind the last one.
+            maps = getattr(self, f"conv{width}")(F.pad(x, (0, width - 1)))
+            features.append(maps.relu().amax(2))
+        return self.classify(self.dropout(torch.cat(features, 1))).squeeze(1)
+
+
+def mlp() -> nn.Sequential:
+    """Make linear layers with ReLU between them."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for k in range(1, len(MLP)):
+        layers[f"layer{k}"] = nn.Linear(MLP[k - 1], MLP[k])
+        if k < len(MLP) - 1:
+            layers[f"relu{k}"] = nn.ReLU()
+    return nn.Sequential(layers)
+
+
+def cnn(size: int) -> nn.Sequential:
+    """Make two convolutions with 2x2 pooling, and two linear layers, for ``batch x 3 x size x size``."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict(
+        conv1=nn.Conv2d(3, 32, 3, padding="same"),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(32, 64, 3, padding="same"),
+        relu2=nn.ReLU(),
+        pool2=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        hidden=nn.Linear(64 * (size // 4) ** 2, 128),
+        relu3=nn.ReLU(),
+        classify=nn.Linear(128, 10),
+    )
+    return nn.Sequential(layers)
+
+
+def network(workload: Workload, exact: bool, dtype: str) -> nn.Module:
+    """Make the workload's network with its weights.
+
+    LeNet lets PyTorch's convolution supply the zeros, unless the result is to be MiniTorch's: see there.
+    """
+    if workload.network in ("lenet", "kim"):
+        model = LeNet(centred=not exact) if workload.network == "lenet" else Kim()
+        if exact:
+            model.dropout.p = 0.0
+    else:
+        model = mlp() if workload.network == "mlp" else cnn(workload.size)
+    model.to(getattr(torch, dtype))
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in workload.weights(dtype).items()})
+    return model
+
+
+# --- the step ------------------------------------------------------------------------------------------------
+
+Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+Run = Callable[[Tensor, Tensor], float]
+
+LOSSES = {
+    "lenet": F.nll_loss,
+    "kim": F.binary_cross_entropy_with_logits,
+    "mlp": F.cross_entropy,
+    "cnn": F.cross_entropy,
+}
+
+
+def build(request: Request, compiler: Compiler = lambda fn: fn) -> Step:
+    """Make a step.
+
+    Args:
+        request: what to run.
+        compiler: what to do to the function from a batch to its loss; nothing, here.
+    """
+    torch.set_num_threads(request.threads)
+    torch.manual_seed(0)
+    workload = request.workload
+    model = network(workload, request.exact, request.dtype)
+    data = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in workload.batches(request.dtype)]
+    if request.variant.get("channels_last"):
+        model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        data = [(x.to(memory_format=torch.channels_last), y) for x, y in data]
+    make = training_step if workload.training else inference_step
+    run = make(request, model, compiler)
+    return lambda number: run(*data[number % len(data)])
+
+
+def training_step(request: Request, model: nn.Module, compiler: Compiler) -> Run:
+    """Make a function that learns from a batch, and reads the loss."""
+    optimizers = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+    workload = request.workload
+    implementation = {request.variant.get("optimizer", "fused"): True}
+    optimizer = optimizers[workload.optimizer](model.parameters(), lr=workload.lr, **implementation)
+    criterion = LOSSES[workload.network]
+
+    @compiler
+    def compute_loss(x: Tensor, y: Tensor) -> Tensor:
+        return criterion(model(x), y)
+
+    def step(x: Tensor, y: Tensor) -> float:
+        optimizer.zero_grad()
+        loss = compute_loss(x, y)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def inference_step(request: Request, model: nn.Module, compiler: Compiler) -> Run:
+    """Make a function that reads what the network says of a batch."""
+    model.eval()
+    run = compiler(model)
+
+    def step(x: Tensor, y: Tensor) -> float:
+        with torch.inference_mode():
+            return run(x)[0, 0].item()
+
+    return step
+
+
+if __name__ == "__main__":
+    serve(build)

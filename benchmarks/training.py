@@ -1,0 +1,622 @@
+"""Measure training steps: MiniTorch, eager and compiled, beside PyTorch, torch.compile and JAX.
+
+    python benchmarks/training.py                              everything
+    python benchmarks/training.py --quick                      see that it runs: few steps, nothing tuned or kept
+    python benchmarks/training.py --workload mlp-fashion       one network; --framework minitorch, one library
+    python benchmarks/training.py --plot                       also docs/images/training.png
+
+Every framework runs in processes of its own, on the same numbers (workloads.py), and reads the loss after each step.
+The processes of a workload take turns, and medians count. Peers are tuned first: every variant runs for a moment and
+the fastest is measured, at each number of threads. A cold start is the time from the start of a process with an empty
+cache to the end of its first step, on all threads; a warm start that of the next one. JAX is looked for in the
+interpreter that --jax-python names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.report import ROOT, in_words, machine, save, table
+from benchmarks.worker import Request
+from benchmarks.workloads import WORKLOADS, Workload
+from minitorch.doctor import usable_cores
+
+FOLDER = ROOT / "benchmarks"
+FRAMEWORKS = ("minitorch", "pytorch", "jax")
+SCRIPTS = {
+    ("minitorch", "eager"): FOLDER / "training_minitorch.py",
+    ("minitorch", "compiled"): FOLDER / "training_minitorch.py",
+    ("pytorch", "eager"): FOLDER / "peers" / "training_torch.py",
+    ("pytorch", "compiled"): FOLDER / "peers" / "training_torch_compile.py",
+    ("jax", "compiled"): FOLDER / "peers" / "training_jax.py",
+}
+NAMES = {"minitorch": "MiniTorch", "pytorch": "PyTorch", "jax": "JAX"}
+
+# GFLOP/s of a large sgemm where Workload.torch_ms was measured, on this many threads.
+REFERENCE_THREADS, REFERENCE_PEAK = 2, 200.0
+# A peer that is so many times slower than it was there was not measured fairly.
+PEER_TOLERANCE = 1.3
+
+CHECKED_STEPS = 50
+LOSS_TOLERANCE = 1e-4
+
+SGEMM = "from minitorch.doctor import sgemm_peak; print(sgemm_peak(2048, 1.0))"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much to measure.
+
+    Attributes:
+        rounds: turns of each process.
+        seconds: that a turn lasts at least.
+        threads: numbers of threads.
+        tune: whether to try the peers' variants; the first one is measured otherwise.
+        cold: whether to measure cold starts.
+        frameworks: which ones to measure.
+        jax_python: the interpreter that has JAX.
+    """
+
+    rounds: int = 7
+    seconds: float = 0.3
+    threads: tuple[int, ...] = (1, 2)
+    tune: bool = True
+    cold: bool = True
+    frameworks: tuple[str, ...] = FRAMEWORKS
+    jax_python: str = sys.executable
+
+
+# --- processes -----------------------------------------------------------------------------------------------
+
+
+class Missing(Exception):
+    """Says why a framework cannot run here."""
+
+
+class Failed(Exception):
+    """Says how a framework's process ended."""
+
+
+class Worker:
+    """A process that runs a step when asked to, and has run it once.
+
+    Args:
+        framework: which one.
+        request: what to run.
+        effort: where JAX is.
+        cache: the folder in which compiled programs are kept; the user's own when left out.
+
+    Raises:
+        Missing: this machine lacks the framework, or what it needs.
+        Failed: the step raised.
+    """
+
+    def __init__(self, framework: str, request: Request, effort: Effort, cache: Path | None = None) -> None:
+        self.framework, self.request = framework, request
+        self.seconds: list[float] = []  # of a step, in each turn
+        self.peak_rss_mb: float | None = None
+        self.count = 1
+        python = effort.jax_python if framework == "jax" else sys.executable
+        command = [python, str(SCRIPTS[framework, request.mode]), request.to_json()]
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed when the process ends)
+        start = time.perf_counter()
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env=environment(request.threads, cache),
+        )
+        answer = self.answer()
+        self.start_s = time.perf_counter() - start
+        self.loss: float = answer["loss"]
+
+    def answer(self) -> dict[str, Any]:
+        """Read what the process says."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise self.ended()
+        answer = json.loads(line)
+        if "loss" not in answer:
+            self.end()
+            raise Missing(answer["unavailable"]) if "unavailable" in answer else Failed(answer["failed"])
+        return answer
+
+    def ended(self) -> Exception:
+        """Find out why the process said nothing."""
+        status = self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.read().strip().splitlines() or [f"it ended with status {status}"]
+        self.end()
+        # A framework that is not installed ends its process before there is anybody to answer.
+        return Missing(lines[-1]) if lines[-1].startswith("ModuleNotFoundError") else Failed(lines[-1])
+
+    def run(self, count: int) -> float:
+        """Have it run so many steps, and give the seconds of one."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{count}\n")
+        self.process.stdin.flush()
+        answer = self.answer()
+        self.loss, self.peak_rss_mb = answer["loss"], answer["peak_rss_mb"]
+        return answer["seconds"] / count
+
+    def warm_up(self, seconds: float) -> None:
+        """Find out how many steps make a turn of so many seconds."""
+        self.run(3)
+        self.count = max(1, round(seconds / max(self.run(3), 1e-6)))
+
+    def turn(self) -> None:
+        """Run the steps of one turn, and keep the time."""
+        time.sleep(0.005)  # the threads of the process before fall asleep
+        self.seconds.append(self.run(self.count))
+
+    def median(self) -> float:
+        """Give the median over the turns of the seconds of a step."""
+        return statistics.median(self.seconds)
+
+    def end(self) -> None:
+        """End the process."""
+        self.process.communicate()
+        self.errors.close()
+
+
+def environment(threads: int, cache: Path | None) -> dict[str, str]:
+    """Give the environment variables of a worker."""
+    counts = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    folders = ("MINITORCH_CACHE", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
+    variables = {**os.environ, **dict.fromkeys(counts, str(threads))}
+    if cache is not None:
+        variables |= {name: str(cache / name.lower()) for name in folders}
+    return variables
+
+
+def take_turns(workers: Sequence[Worker], rounds: int, seconds: float) -> None:
+    """Time workers in turns, each round beginning with another one."""
+    for worker in workers:
+        worker.warm_up(seconds)
+    for number in range(rounds):
+        first = number % len(workers) if workers else 0
+        for worker in [*workers[first:], *workers[:first]]:
+            worker.turn()
+
+
+def sgemm_peaks(threads: Iterable[int]) -> dict[int, float]:
+    """Measure a large matrix product, in GFLOP/s, for each number of threads."""
+    peaks = {}
+    for count in threads:
+        command = [sys.executable, "-c", SGEMM]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment(count, None), check=True, capture_output=True, text=True
+        )
+        peaks[count] = float(done.stdout)
+    return peaks
+
+
+# --- one workload --------------------------------------------------------------------------------------------
+
+
+def variants(framework: str, mode: str, workload: Workload) -> list[dict[str, Any]]:
+    """List the ways in which a peer can be run; the first one is what most people write."""
+    images = workload.network in ("lenet", "cnn")
+    if framework == "minitorch":
+        return [{}]
+    if framework == "jax":
+        return [{}, {"channels_last": True}] if workload.network != "mlp" else [{}]
+    if mode == "compiled":
+        found: list[dict[str, Any]] = [{"mode": "default"}, {"mode": "max-autotune-no-cudagraphs"}]
+        return [*found, {"mode": "default", "channels_last": True}] if images else found
+    optimizers = [{"optimizer": name} for name in ("fused", "foreach")] if workload.training else [{}]
+    formats = [{}, {"channels_last": True}] if images else [{}]
+    return [{**optimizer, **layout} for optimizer in optimizers for layout in formats]
+
+
+@dataclass
+class Row:
+    """A framework's result for a workload, on a number of threads: what a JSON row says.
+
+    Attributes:
+        framework: which one.
+        request: what was run, with the variant that was chosen.
+        status: ``ok``, ``NOT AVAILABLE`` or ``FAILED``.
+        reason: what is missing, or went wrong.
+        worker: the process that was timed.
+        cold_start_s: seconds to the end of the first step with an empty cache.
+    """
+
+    framework: str
+    request: Request
+    status: str = "ok"
+    reason: str = ""
+    worker: Worker | None = field(default=None, repr=False)
+    cold_start_s: float | None = None
+
+    def to_json(self, peaks: dict[int, float]) -> dict[str, Any]:
+        """Write it down."""
+        workload, worker, threads = self.request.workload, self.worker, self.request.threads
+        row: dict[str, Any] = {
+            "workload": workload.name,
+            "framework": self.framework,
+            "mode": self.request.mode if workload.training else f"inference-{self.request.mode}",
+            "threads": threads,
+            "batch": workload.batch,
+            "ms_per_step": None,
+            "cold_start_s": self.cold_start_s,
+            "warm_start_s": None,
+            "peak_rss_mb": None,
+            "status": self.status,
+            "reason": self.reason,
+            "variant": self.request.variant,
+        }
+        if worker is not None and self.status == "ok":
+            gflops = workload.flops() / worker.median() / 1e9
+            row |= {
+                "ms_per_step": worker.median() * 1e3,
+                "all_ms": [seconds * 1e3 for seconds in worker.seconds],
+                "epoch_s": worker.median() * workload.steps_per_epoch(),
+                "warm_start_s": worker.start_s,
+                "peak_rss_mb": worker.peak_rss_mb,
+                "gflops": gflops,
+                "share_of_peak": gflops / peaks[threads],
+            }
+        return row
+
+
+def tuned(framework: str, request: Request, effort: Effort, cache: Path | None) -> Request:
+    """Choose the fastest variant: each runs for a moment."""
+    choices = variants(framework, request.mode, request.workload)
+    if not effort.tune or len(choices) == 1:
+        return replace(request, variant=choices[0])
+    times = []
+    for choice in choices:
+        try:
+            worker = Worker(framework, replace(request, variant=choice), effort, cache)
+        except Failed:
+            continue
+        take_turns([worker], 3, effort.seconds / 3)
+        worker.end()
+        times.append((worker.median(), len(times), choice))
+    return replace(request, variant=min(times)[2] if times else choices[0])
+
+
+def start(framework: str, request: Request, effort: Effort, folder: Path) -> Row:
+    """Tune a framework, measure its starts, and leave a process to be timed."""
+    cache = cache_of(framework, request.mode, request.workload, effort, folder)
+    row = Row(framework, request)
+    try:
+        row.request = request = tuned(framework, request, effort, folder / "tuning" if effort.cold else None)
+        if effort.cold and request.threads == max(effort.threads):
+            cold = Worker(framework, request, effort, cache)
+            cold.end()
+            row.cold_start_s = cold.start_s
+        row.worker = Worker(framework, request, effort, cache)
+    except Missing as missing:
+        row.status, row.reason = "NOT AVAILABLE", str(missing)
+    except Failed as failure:
+        row.status, row.reason = "FAILED", str(failure)
+    return row
+
+
+def cache_of(framework: str, mode: str, workload: Workload, effort: Effort, folder: Path) -> Path | None:
+    """Name the folder for compiled programs: an empty one where cold starts count, else the user's own."""
+    return folder / f"{workload.key} {framework} {mode}" if effort.cold else None
+
+
+def contenders(effort: Effort) -> list[tuple[str, str]]:
+    """List frameworks and modes."""
+    return [(framework, mode) for framework, mode in SCRIPTS if framework in effort.frameworks]
+
+
+def time_workload(workload: Workload, effort: Effort, folder: Path) -> list[Row]:
+    """Time every framework in turns, the largest number of threads first: it has the cold start."""
+    rows = [
+        start(framework, Request(workload, mode, threads), effort, folder)
+        for framework, mode in contenders(effort)
+        for threads in sorted(effort.threads, reverse=True)
+    ]
+    workers = [row.worker for row in rows if row.worker is not None]
+    take_turns(workers, effort.rounds, effort.seconds)
+    for worker in workers:
+        worker.end()
+    return rows
+
+
+# --- whether they compute the same ---------------------------------------------------------------------------
+
+
+def last_loss(framework: str, mode: str, workload: Workload, dtype: str, effort: Effort, folder: Path) -> float:
+    """Give the loss after so many steps without dropout, on all threads."""
+    request = Request(workload, mode, max(effort.threads), exact=True, dtype=dtype)
+    worker = Worker(framework, request, effort, cache_of(framework, mode, workload, effort, folder))
+    worker.run(CHECKED_STEPS - 1)
+    worker.end()
+    return worker.loss
+
+
+def check_losses(workload: Workload, rows: Sequence[Row], effort: Effort, folder: Path) -> list[dict[str, Any]]:
+    """Compare the losses of all frameworks that ran with PyTorch's.
+
+    Rounding alone can drive two float32 trainings further apart than the tolerance, even two of PyTorch's own in
+    different memory formats. Where they are, the same steps in float64 tell whether it was rounding.
+    """
+    ran = dict.fromkeys((row.framework, row.request.mode) for row in rows if row.status == "ok")
+    if ("pytorch", "eager") not in ran:
+        return []
+    expected: dict[str, float] = {}
+    checks = []
+    for framework, mode in ran:
+        check: dict[str, Any] = {"workload": workload.key, "framework": framework, "mode": mode, "equal": False}
+        for dtype in ("float32", "float64"):
+            if dtype not in expected:
+                expected[dtype] = last_loss("pytorch", "eager", workload, dtype, effort, folder)
+            try:
+                check[dtype] = abs(last_loss(framework, mode, workload, dtype, effort, folder) - expected[dtype])
+            except Failed as failure:
+                check["reason"] = str(failure)
+                break
+            if check[dtype] <= LOSS_TOLERANCE:
+                check["equal"] = True
+                break
+        checks.append(check)
+    return checks
+
+
+# --- what the rows say together ------------------------------------------------------------------------------
+
+
+def compare(workload: Workload, rows: Sequence[dict[str, Any]], peaks: dict[int, float]) -> dict[str, Any] | None:
+    """Set the compiled step, on all threads, beside the fastest peer; None where either is missing.
+
+    The row is invalid if PyTorch is too slow to be believed: slower by far than where the aims are from, once this
+    machine's peak is taken into account.
+    """
+    timed = [row for row in rows if row["ms_per_step"] is not None]
+    most = max(row["threads"] for row in rows)
+    ours = [r for r in timed if (r["framework"], r["threads"]) == ("minitorch", most) and "compiled" in r["mode"]]
+    peers = [row for row in timed if row["framework"] != "minitorch"]
+    if not ours or not peers:
+        return None
+    best = min(peers, key=lambda row: row["ms_per_step"])
+    expected = None
+    if workload.torch_ms is not None and most == REFERENCE_THREADS:
+        expected = workload.torch_ms * REFERENCE_PEAK / peaks[most]
+    torch_ms = min((row["ms_per_step"] for row in peers if row["framework"] == "pytorch"), default=None)
+    times_faster = best["ms_per_step"] / ours[0]["ms_per_step"]
+    return {
+        "workload": workload.key,
+        "threads": most,
+        "minitorch_ms": ours[0]["ms_per_step"],
+        "best_peer": {key: best[key] for key in ("framework", "mode", "threads", "variant", "ms_per_step")},
+        "pytorch_ms": torch_ms,
+        "expected_pytorch_ms": expected,
+        "valid": expected is None or torch_ms is None or torch_ms <= PEER_TOLERANCE * expected,
+        "times_faster": times_faster,
+        "lost": times_faster < 1.0,
+        "floor": workload.floor,
+        "aim": workload.aim,
+    }
+
+
+def measure_workloads(workloads: Sequence[Workload], effort: Effort, check: bool = True) -> dict[str, Any]:
+    """Measure workloads one after the other, and give everything that was found."""
+    results: dict[str, Any] = {
+        "machine": machine(),
+        "rounds": effort.rounds,
+        "sgemm_gflops": sgemm_peaks(effort.threads),
+        "rows": [],
+        "comparisons": [],
+        "checks": [],
+    }
+    peaks = results["sgemm_gflops"]
+    with tempfile.TemporaryDirectory() as folder:
+        for workload in workloads:
+            print(f"{workload.key} ...", file=sys.stderr, flush=True)
+            rows = time_workload(workload, effort, Path(folder))
+            found = [row.to_json(peaks) for row in rows]
+            comparison = compare(workload, found, peaks)
+            if comparison is not None:
+                results["comparisons"].append(comparison)
+            for row in found:
+                row["valid"] = comparison is None or comparison["valid"] or row["framework"] != "pytorch"
+            results["rows"] += found
+            if check:
+                results["checks"] += check_losses(workload, rows, effort, Path(folder))
+    return results
+
+
+def measure(rounds: int = 7) -> dict[str, Any]:
+    """Measure everything, for benchmarks/run.py."""
+    threads = tuple(sorted({1, min(2, usable_cores())}))
+    return measure_workloads(WORKLOADS, Effort(rounds=rounds, threads=threads))
+
+
+# --- in words ------------------------------------------------------------------------------------------------
+
+
+def summary(results: dict[str, Any]) -> str:
+    """Write the comparisons, every row, and the checks."""
+    peaks = ", ".join(f"{peak:.0f} on {count}" for count, peak in results["sgemm_gflops"].items())
+    return "\n\n".join(
+        [
+            comparison_table(results["comparisons"]),
+            "Milliseconds a step. *Expected* is PyTorch's best on the machine that the aims are from, scaled by the "
+            f"peak; a row whose PyTorch is over {PEER_TOLERANCE} times slower is INVALID. *Lost* marks what a peer "
+            "does faster.",
+            row_table(results["rows"]),
+            f"Medians of {results['rounds']} rounds in which all processes of a workload take turns; float32, random "
+            "inputs of full length, the loss read after every step. Cold and warm start are seconds from the start of "
+            "a process to the end of its first step, with an empty cache and with a filled one; an epoch is the step "
+            "times the number of steps. GFLOP/s count every product of forward and backward pass as if nothing were "
+            f"skipped; a large sgemm reaches, by threads: {peaks}.",
+            check_sentence(results["checks"]),
+        ]
+    )
+
+
+def comparison_table(comparisons: Sequence[dict[str, Any]]) -> str:
+    """Write a row for each workload: the compiled step and the best peer."""
+    header = ("workload", "MiniTorch", "best peer", "ms", "expected", "times faster", "floor", "aim", "")
+    rows = []
+    for c in comparisons:
+        best = c["best_peer"]
+        remark = "INVALID" if not c["valid"] else "lost" if c["lost"] else ""
+        peer = f"{NAMES[best['framework']]} {best['mode']}, {in_threads(best['threads'])}"
+        expected = number(c["expected_pytorch_ms"], 3)
+        numbers = f"{c['times_faster']:.2f}", number(c["floor"], 1), number(c["aim"], 1)
+        rows.append(
+            (c["workload"], f"{c['minitorch_ms']:.3f}", peer, f"{best['ms_per_step']:.3f}", expected, *numbers, remark)
+        )
+    return table(header, rows)
+
+
+def row_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Write everything that was timed, and what could not be."""
+    header = (
+        "workload", "batch", "framework", "threads", "ms a step", "epoch, s", "cold start, s", "warm start, s",
+        "peak MB", "GFLOP/s", "share of peak", "",
+    )  # fmt: skip
+    written = []
+    for row in rows:
+        name = f"{NAMES[row['framework']]} {row['mode']}"
+        remark = f"{row['status']}: {row['reason']}" if row["status"] != "ok" else "" if row["valid"] else "INVALID"
+        share = row.get("share_of_peak")
+        written.append(
+            (
+                row["workload"],
+                row["batch"],
+                name,
+                row["threads"],
+                number(row["ms_per_step"], 3),
+                number(row.get("epoch_s"), 2),
+                number(row["cold_start_s"], 1),
+                number(row["warm_start_s"], 1),
+                number(row["peak_rss_mb"], 0),
+                number(row.get("gflops"), 1),
+                "" if share is None else f"{share:.0%}",
+                remark,
+            )
+        )
+    return table(header, written)
+
+
+def check_sentence(checks: Sequence[dict[str, Any]]) -> str:
+    """Say whether the frameworks compute the same."""
+    if not checks:
+        return "Losses were not compared."
+    others = [check for check in checks if (check["framework"], check["mode"]) != ("pytorch", "eager")]
+    names = {id(check): f"{NAMES[check['framework']]} {check['mode']} on {check['workload']}" for check in others}
+    exact = [check for check in others if check["equal"] and check["float32"] <= LOSS_TOLERANCE]
+    text = (
+        f"After {CHECKED_STEPS} steps from the same weights, without dropout, {len(exact)} of {len(others)} losses are "
+        f"PyTorch's to {LOSS_TOLERANCE:g} in float32."
+    )
+    for check in others:
+        if check["equal"] and check not in exact:
+            text += (
+                f" {names[id(check)]} is {check['float32']:.1e} off in float32, which is rounding: "
+                f"{check['float64']:.1e} in float64."
+            )
+        elif not check["equal"]:
+            reason = check.get("reason") or f"{check['float32']:.1e} in float32, {check['float64']:.1e} in float64"
+            text += f" {names[id(check)]} DIFFERS: {reason}."
+    return text
+
+
+def number(value: float | None, digits: int) -> str:
+    """Write a number, or nothing where there is none."""
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def in_threads(count: int) -> str:
+    """Write a number of threads."""
+    return f"{count} thread" if count == 1 else f"{count} threads"
+
+
+def wrong(results: dict[str, Any]) -> list[str]:
+    """List what must not be: steps of MiniTorch's that fail, and losses that differ."""
+    failed = [
+        f"{row['workload']}, batch {row['batch']}, {row['mode']}: {row['reason']}"
+        for row in results["rows"]
+        if row["framework"] == "minitorch" and row["status"] != "ok"
+    ]
+    different = [
+        f"{check['workload']}, {check['mode']}: the loss differs from PyTorch's"
+        for check in results["checks"]
+        if check["framework"] == "minitorch" and not check["equal"]
+    ]
+    return failed + different
+
+
+# --- the command line ----------------------------------------------------------------------------------------
+
+
+def chosen(name: str) -> list[Workload]:
+    """Find workloads by their name, or by name and batch: ``lenet-mnist`` or ``lenet-mnist-128``."""
+    found = [workload for workload in WORKLOADS if name in (workload.name, workload.key)]
+    if not found:
+        keys = ", ".join(workload.key for workload in WORKLOADS)
+        raise argparse.ArgumentTypeError(f"no workload {name!r}; there are {keys}")
+    return found
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
+    parser.add_argument("--quick", action="store_true", help="few steps; no tuning, no cold starts")
+    parser.add_argument("--workload", type=chosen, action="append", metavar="NAME", help="measure this one; repeatable")
+    parser.add_argument("--framework", choices=FRAMEWORKS, action="append", help="measure this one; repeatable")
+    parser.add_argument("--rounds", type=int, help="turns of each process (7; 3 with --quick)")
+    parser.add_argument("--threads", type=int, nargs="+", help="numbers of threads (1 2)")
+    parser.add_argument("--jax-python", default=sys.executable, metavar="PATH", help="an interpreter that has JAX")
+    parser.add_argument("--no-check", action="store_true", help="do not compare losses")
+    parser.add_argument("--plot", action="store_true", help="draw time against batch, image size and threads")
+    return parser.parse_args(argv)
+
+
+def effort_of(args: argparse.Namespace) -> Effort:
+    """Say how much the command line asks for."""
+    threads = tuple(sorted(set(args.threads or (1, min(2, usable_cores())))))
+    effort = Effort(threads=threads, jax_python=args.jax_python, frameworks=tuple(args.framework or FRAMEWORKS))
+    if args.quick:
+        effort = replace(effort, rounds=3, seconds=0.02, tune=False, cold=False)
+    return replace(effort, rounds=args.rounds) if args.rounds else effort
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and keep what was measured in full; 1 if something is wrong."""
+    args = parse(argv)
+    effort = effort_of(args)
+    workloads = [workload for found in args.workload for workload in found] if args.workload else list(WORKLOADS)
+    results = measure_workloads(workloads, effort, check=not args.no_check)
+    if args.plot:
+        from benchmarks.training_plots import plot
+
+        results["sweeps"] = plot(effort, ROOT / "docs" / "images" / "training.png", quick=args.quick)
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    elif not (args.quick or args.workload or args.framework):
+        save("training", results)
+    print(summary(results), in_words(results["machine"]), sep="\n\n")
+    problems = wrong(results)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""MiniTorch's steps for benchmarks/training.py: eager, or compiled into one program."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "project"))
+
+import run_sentiment as sentiment
+from run_mnist_multiclass import Network as LeNet
+
+import minitorch
+from benchmarks.worker import Request, Step, serve
+from benchmarks.workloads import DROPOUT, EMBEDDING, MAPS, MLP, WIDTHS, Weights, Workload
+from minitorch import FastBackend, Module, Tensor
+from minitorch.convolution import Conv2d, MaxPool2d
+from minitorch.io import load_state_dict
+from minitorch.layers import Dropout, Flatten, Linear, ReLU, Sequential
+from minitorch.losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
+from minitorch.tensor_functions import Cat
+
+# --- the networks --------------------------------------------------------------------------------------------
+
+
+class Kim(Module):
+    """The network of project/run_sentiment.py for word vectors as they come, ``batch x 50 x words``; gives logits."""
+
+    def __init__(self, dtype: str) -> None:
+        super().__init__()
+        for width in WIDTHS:
+            setattr(self, f"conv{width}", sentiment.Conv1d(EMBEDDING, MAPS, width, FastBackend, dtype))
+        self.dropout = Dropout(DROPOUT)
+        self.classify = sentiment.Linear(MAPS * len(WIDTHS), 1, FastBackend, dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logit of a positive sentence, ``batch``."""
+        batch = x.shape[0]
+        features = []
+        for width in WIDTHS:
+            maps = getattr(self, f"conv{width}")(x).relu()
+            features.append(minitorch.max(maps, 2).view(batch, MAPS))
+        return self.classify(self.dropout(Cat.apply(*features, 1))).view(batch)
+
+
+def mlp(dtype: str) -> Sequential:
+    """Make linear layers with ReLU between them."""
+    layers: OrderedDict[str, Module] = OrderedDict()
+    for k in range(1, len(MLP)):
+        layers[f"layer{k}"] = Linear(MLP[k - 1], MLP[k], dtype=dtype, backend=FastBackend)
+        if k < len(MLP) - 1:
+            layers[f"relu{k}"] = ReLU()
+    return Sequential(layers)
+
+
+def cnn(size: int, dtype: str) -> Sequential:
+    """Make two convolutions with 2x2 pooling, and two linear layers, for ``batch x 3 x size x size``."""
+    layers: OrderedDict[str, Module] = OrderedDict(
+        conv1=Conv2d(3, 32, 3, padding="same", dtype=dtype, backend=FastBackend),
+        relu1=ReLU(),
+        pool1=MaxPool2d(2),
+        conv2=Conv2d(32, 64, 3, padding="same", dtype=dtype, backend=FastBackend),
+        relu2=ReLU(),
+        pool2=MaxPool2d(2),
+        flatten=Flatten(),
+        hidden=Linear(64 * (size // 4) ** 2, 128, dtype=dtype, backend=FastBackend),
+        relu3=ReLU(),
+        classify=Linear(128, 10, dtype=dtype, backend=FastBackend),
+    )
+    return Sequential(layers)
+
+
+def course_layout(weights: Weights) -> Weights:
+    """Rename and turn weights for the layers that the scripts write out: ``in x out``, biases that broadcast."""
+    turned: Weights = {}
+    for name, array in weights.items():
+        layer, _, kind = name.partition(".")
+        if kind == "weight":
+            turned[f"{layer}.weights"] = array.T if array.ndim == 2 else array
+        else:
+            # One number for each channel, before the axes that the filter slides along.
+            slides = weights[f"{layer}.weight"].ndim - 2
+            shape = {0: (-1,), 1: (1, -1, 1), 2: (-1, 1, 1)}[slides]
+            turned[name] = array.reshape(shape)
+    return turned
+
+
+def network(workload: Workload, exact: bool, dtype: str) -> Module:
+    """Make the workload's network with its weights."""
+    weights = workload.weights(dtype)
+    if workload.network in ("lenet", "kim"):
+        model = LeNet(FastBackend, dtype) if workload.network == "lenet" else Kim(dtype)
+        weights = course_layout(weights)
+        if exact:
+            model.dropout.p = 0.0
+    else:
+        model = mlp(dtype) if workload.network == "mlp" else cnn(workload.size, dtype)
+    load_state_dict(model, weights)
+    return model
+
+
+# --- the step ------------------------------------------------------------------------------------------------
+
+LOSSES = {"lenet": nll_loss, "kim": binary_cross_entropy_with_logits, "mlp": cross_entropy, "cnn": cross_entropy}
+
+
+def build(request: Request) -> Step:
+    """Make a step."""
+    minitorch.manual_seed(0)
+    workload = request.workload
+    model = network(workload, request.exact, request.dtype)
+    data = [
+        (minitorch.tensor(x, backend=FastBackend), minitorch.tensor(y, backend=FastBackend))
+        for x, y in workload.batches(request.dtype)
+    ]
+    make = training_step if workload.training else inference_step
+    run = make(workload, model)
+    if request.mode == "compiled":
+        run = minitorch.compile(run)
+    if workload.training:
+        return lambda number: run(*data[number % len(data)]).item()
+    return lambda number: float(run(*data[number % len(data)]).to_numpy()[0, 0])
+
+
+def training_step(workload: Workload, model: Module) -> Callable[[Tensor, Tensor], Tensor]:
+    """Make a function that learns from a batch, and gives the loss."""
+    optimizers = {"sgd": minitorch.SGD, "adam": minitorch.Adam}
+    optimizer = optimizers[workload.optimizer](model.parameters(), lr=workload.lr)
+    compute_loss = LOSSES[workload.network]
+
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        loss = compute_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def inference_step(workload: Workload, model: Module) -> Callable[[Tensor, Tensor], Tensor]:
+    """Make a function that gives what the network says of a batch."""
+    model.eval()
+
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        with minitorch.no_grad():
+            return model(x)
+
+    return step
+
+
+if __name__ == "__main__":
+    serve(build)

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import training, training_plots
+from benchmarks.report import ROOT
+from benchmarks.training import Effort, Failed, Missing, Worker
+from benchmarks.worker import Request
+from benchmarks.workloads import WORKLOADS, Workload, at
+
+TINY = Workload("tiny", "mlp", 2, "sgd", 0.1, 5, torch_ms=1.0, floor=2, aim=3)
+EFFORT = Effort(rounds=3, seconds=0.001, threads=(1,), tune=True, cold=True)
+
+# A framework whose loss is what its step number makes it, so that it can be foretold.
+STAND_IN = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from benchmarks.worker import Unavailable, serve
+
+def build(request):
+    print("noise that a compiler makes")
+    if request.workload.network == "kim":
+        raise Unavailable("no compiler")
+    if request.workload.network == "cnn":
+        raise ValueError("first line\\nsecond line")
+    slow = 0.002 if request.variant.get("optimizer") == "foreach" else 0.0
+    def step(number):
+        time.sleep(slow)
+        return number + OFFSET
+    return step
+
+serve(build)
+"""
+
+
+@pytest.fixture
+def stand_ins(tmp_path, monkeypatch):
+    """Put small processes in the place of all frameworks; MiniTorch compiled differs from the others."""
+    for key in training.SCRIPTS:
+        path = tmp_path / f"{'_'.join(key)}.py"
+        offset = 0.001 if key == ("minitorch", "compiled") else 0.0
+        path.write_text(STAND_IN.replace("OFFSET", str(offset)))
+        monkeypatch.setitem(training.SCRIPTS, key, path)
+    monkeypatch.setattr(training, "sgemm_peaks", lambda threads: dict.fromkeys(threads, 150.0))
+
+
+# --- workloads -----------------------------------------------------------------------------------------------
+
+
+def test_the_networks_have_the_sizes_of_their_scripts():
+    counts = {w.network: sum(a.size for a in w.weights().values()) for w in WORKLOADS}
+    assert counts["lenet"] == (36 + 4) + (288 + 8) + (392 * 64 + 64) + (640 + 10)
+    assert counts["kim"] == 50 * 100 * (3 + 4 + 5) + 300 + 301
+    assert counts["mlp"] == 785 * 256 + 257 * 128 + 129 * 64 + 65 * 10
+    assert counts["cnn"] == 32 * 28 + 64 * 289 + 4097 * 128 + 1290
+    assert len({w.key for w in WORKLOADS}) == len(WORKLOADS) == 7
+
+
+def test_flops_count_the_passes_that_there_are():
+    w = next(w for w in WORKLOADS if w.network == "mlp")
+    products = [784 * 256, 256 * 128, 128 * 64, 64 * 10]
+    assert at(w, {"batch": 1}).flops() == 2 * (2 * products[0] + 3 * sum(products[1:]))
+    assert w.flops() == 64 * at(w, {"batch": 1}).flops()
+    assert replace(w, optimizer="", batch=1).flops() == 2 * sum(products)
+    conv = replace(next(w for w in WORKLOADS if w.network == "lenet"), optimizer="", batch=1)
+    assert conv.flops() == 2 * (28 * 28 * (36 + 288) + 392 * 64 + 640)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda w: w.key)
+def test_weights_and_data_are_the_same_in_every_process(workload):
+    for name, array in workload.weights().items():
+        assert array.dtype == np.float32
+        assert np.array_equal(array, workload.weights()[name])
+    (x, y), (other, _) = workload.batches()[:2]
+    assert x.shape == workload.input_shape()
+    assert x.dtype == np.float32
+    assert len(y) == workload.batch
+    assert not np.array_equal(x, other)
+    np.testing.assert_array_equal(x, workload.batches("float64")[0][0])
+
+
+def test_another_size_has_no_figure_to_be_compared_with():
+    moved = at(WORKLOADS[0], {"batch": 3})
+    assert (moved.batch, moved.torch_ms, moved.floor, moved.aim) == (3, None, None, None)
+    assert moved.steps_per_epoch() == math.ceil(5000 / 3)
+
+
+# --- processes -----------------------------------------------------------------------------------------------
+
+
+def test_a_request_survives_the_command_line():
+    request = Request(TINY, "eager", 2, exact=True, dtype="float64", variant={"optimizer": "fused"})
+    assert Request.from_json(request.to_json()) == request
+
+
+def test_a_worker_counts_its_steps(stand_ins):
+    worker = Worker("pytorch", Request(TINY, "eager", 1), EFFORT)
+    assert worker.loss == 0
+    assert worker.run(4) > 0
+    assert worker.loss == 4
+    worker.run(1)
+    assert worker.loss == 5
+    if sys.platform == "linux":
+        assert worker.peak_rss_mb is not None
+        assert 5 < worker.peak_rss_mb < 1000
+    worker.end()
+
+
+def test_what_is_missing_and_what_fails_is_told_apart(stand_ins, tmp_path, monkeypatch):
+    with pytest.raises(Missing, match=r"^no compiler$"):
+        Worker("jax", Request(replace(TINY, network="kim"), "compiled", 1), EFFORT)
+    with pytest.raises(Failed, match=r"^ValueError: first line$"):
+        Worker("jax", Request(replace(TINY, network="cnn"), "compiled", 1), EFFORT)
+    script = tmp_path / "absent.py"
+    monkeypatch.setitem(training.SCRIPTS, ("jax", "compiled"), script)
+    script.write_text("import a_package_that_nobody_has\n")
+    with pytest.raises(Missing, match="a_package_that_nobody_has"):
+        Worker("jax", Request(TINY, "compiled", 1), EFFORT)
+    script.write_text("raise SystemExit(3)\n")
+    with pytest.raises(Failed, match="status 3"):
+        Worker("jax", Request(TINY, "compiled", 1), EFFORT)
+
+
+# --- the whole -----------------------------------------------------------------------------------------------
+
+
+def test_every_framework_has_its_row(stand_ins):
+    results = training.measure_workloads([TINY], EFFORT)
+    rows = {(row["framework"], row["mode"]): row for row in results["rows"]}
+    assert list(rows) == list(training.SCRIPTS)
+    for row in rows.values():
+        assert (row["workload"], row["batch"], row["threads"], row["status"]) == ("tiny", 2, 1, "ok")
+        assert row["ms_per_step"] == sorted(row["all_ms"])[1]
+        assert row["cold_start_s"] > 0
+        assert row["warm_start_s"] > 0
+        assert row["epoch_s"] == pytest.approx(3 * row["ms_per_step"] / 1e3)
+        assert row["gflops"] == pytest.approx(TINY.flops() / row["ms_per_step"] / 1e6)
+        assert row["share_of_peak"] == pytest.approx(row["gflops"] / 150.0)
+    # Tuning saw that this one sleeps.
+    assert rows["pytorch", "eager"]["variant"] == {"optimizer": "fused"}
+    checks = {(check["framework"], check["mode"]): check for check in results["checks"]}
+    assert [key for key, check in checks.items() if not check["equal"]] == [("minitorch", "compiled")]
+    assert checks["minitorch", "compiled"]["float32"] == pytest.approx(0.001)
+    assert training.wrong(results) == ["tiny-2, compiled: the loss differs from PyTorch's"]
+    text = training.summary(results)
+    assert "3 of 4 losses" in text
+    assert "MiniTorch compiled on tiny-2 DIFFERS" in text
+    assert text.count("| tiny |") == 5
+
+
+def test_a_framework_that_cannot_run_is_shown(stand_ins):
+    missing, failing = replace(TINY, network="kim"), replace(TINY, network="cnn", name="wrong")
+    results = training.measure_workloads([missing, failing], EFFORT)
+    assert [row["status"] for row in results["rows"]] == ["NOT AVAILABLE"] * 5 + ["FAILED"] * 5
+    assert all(row["ms_per_step"] is None for row in results["rows"])
+    assert results["comparisons"] == results["checks"] == []
+    assert "NOT AVAILABLE: no compiler" in training.summary(results)
+    assert training.wrong(results)[-1] == "wrong, batch 2, compiled: ValueError: first line"
+
+
+def fake_row(framework, mode, ms, threads=2):
+    return {"framework": framework, "mode": mode, "threads": threads, "ms_per_step": ms, "variant": {}}
+
+
+@pytest.mark.parametrize(("torch_ms", "valid"), [(2.59, True), (2.61, False)])
+def test_a_peer_that_is_too_slow_makes_the_row_invalid(torch_ms, valid):
+    """PyTorch took 1 ms where the peak is 200 GFLOP/s, so 2 ms are expected where it is 100, and 2.6 are too many."""
+    rows = [
+        fake_row("minitorch", "compiled", 0.5),
+        fake_row("minitorch", "eager", 0.1),
+        fake_row("pytorch", "eager", torch_ms),
+        fake_row("pytorch", "eager", 9.0, threads=1),
+        fake_row("jax", "compiled", 1.5, threads=1),
+    ]
+    found = training.compare(TINY, rows, {1: 50.0, 2: 100.0})
+    assert found["expected_pytorch_ms"] == 2.0
+    assert found["valid"] is valid
+    assert found["best_peer"]["framework"] == "jax"
+    assert found["times_faster"] == 3.0
+    assert not found["lost"]
+    assert ("INVALID" in training.comparison_table([found])) is not valid
+
+
+def test_a_lost_case_says_so():
+    rows = [fake_row("minitorch", "compiled", 2.0), fake_row("pytorch", "compiled", 1.0)]
+    found = training.compare(TINY, rows, {2: 200.0})
+    assert found["lost"]
+    assert training.comparison_table([found]).splitlines()[-1].endswith("| 0.50 | 2.0 | 3.0 | lost |")
+    assert training.compare(TINY, rows[:1], {2: 200.0}) is None
+
+
+def test_the_command_line(stand_ins, tmp_path, capsys):
+    file = tmp_path / "results.json"
+    flags = ["--quick", "--workload", "mlp-fashion", "--threads", "1", "--json", str(file), "--rounds", "2"]
+    assert training.main([*flags, "--framework", "pytorch", "--framework", "jax"]) == 0
+    results = json.loads(file.read_text())
+    assert results["rounds"] == 2
+    found = [(row["framework"], row["mode"], row["cold_start_s"]) for row in results["rows"]]
+    assert found == [("pytorch", "eager", None), ("pytorch", "compiled", None), ("jax", "compiled", None)]
+    assert "mlp-fashion" in capsys.readouterr().out
+    assert training.main(flags) == 1
+    assert "the loss differs" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        training.parse(["--workload", "nothing"])
+    assert "no workload 'nothing'; there are lenet-mnist-16" in capsys.readouterr().err
+    assert len(training.chosen("lenet-mnist")) == 3
+
+
+def test_the_plot(stand_ins, tmp_path):
+    path = tmp_path / "images" / "training.png"
+    found = training_plots.plot(replace(EFFORT, frameworks=("pytorch",)), path, quick=True)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    # The stand-in has no cnn, so the panel of image sizes stays empty.
+    assert {point["sweep"] for point in found} == {"batch", "threads"}
+    assert {(p["value"], p["mode"]) for p in found if p["sweep"] == "batch"} == {
+        (value, mode) for value in (1, 2) for mode in ("eager", "compiled")
+    }
