@@ -167,6 +167,41 @@ def test_a_gradient_wrong_by_a_hundredth_fails(registry, factor, dtype, backend)
         assert isinstance(raised.value, AssertionError)  # the course's kind
 
 
+# Slopes that one step cannot find by its size alone: hidden under a large value, small, bent, or near a pole.
+HARD = {
+    "large value": (lambda x: 1e6 + x, np.ones_like),
+    "small slope": (lambda x: 1.0 + 1e-8 * x, lambda x: 1e-8 * np.ones_like(x)),
+    "oscillation": (lambda x: np.sin(50.0 * x), lambda x: 50.0 * np.cos(50.0 * x)),
+    "inflection": (lambda x: (x - 0.7) ** 3 + 1e-4 * x, lambda x: 3.0 * (x - 0.7) ** 2 + 1e-4),
+    "pole": (lambda x: 1.0 / (x - 0.6999), lambda x: -1.0 / (x - 0.6999) ** 2),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_a_hundredth_is_seen_where_one_step_says_little(registry, name):
+    function, slope = HARD[name]
+
+    class Planted(Function):
+        factor = 1.0
+
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return make(function(x.to_numpy()), x.backend)
+
+        @staticmethod
+        def backward(ctx, d):
+            (x,) = ctx.saved_values
+            return make(Planted.factor * slope(x.to_numpy()) * d.to_numpy(), d.backend)
+
+    for values in ([0.7], [1.3, 0.7, 2.0]):
+        Planted.factor = 1.0
+        grad_check(Planted.apply, make(values))
+        for Planted.factor in (0.99, 1.01):
+            with pytest.raises(GradientError):
+                grad_check(Planted.apply, make(values))
+
+
 @pytest.mark.parametrize("factor", [0.997, 1.003])
 def test_in_float64_three_thousandths_are_enough(registry, factor):
     with pytest.raises(GradientError):
