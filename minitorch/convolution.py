@@ -37,7 +37,7 @@ from .nn import MaxPool2d as MaxPool2dFunction
 from .nn import avgpool2d
 from .tensor import Tensor
 from .tensor_data import TensorData
-from .tensor_functions import Add, Cat, Mul, Narrow, View
+from .tensor_functions import Add, Cat, Mul, Narrow, View, not_a_tensor
 from .tensor_ops import TensorBackend
 
 __all__ = [
@@ -102,6 +102,8 @@ def _paddings(
 
 def _batched(name: str, input: Tensor, dims: int) -> Tensor:
     """Give an input without a batch dimension one, as PyTorch does."""
+    if not isinstance(input, Tensor):
+        raise not_a_tensor(name, input)
     if input.dims == dims + 2:
         return input
     if input.dims == dims + 1:
@@ -132,6 +134,8 @@ def _convolve(
     groups: int,
 ) -> Tensor:
     dims = function.dims
+    if not isinstance(weight, Tensor):
+        raise not_a_tensor(name, weight)
     if weight.dims != dims + 2:
         raise ShapeError(
             f"{name} expects a weight of out_channels x in_channels / groups x the kernel's {LAYOUTS[dims]}, got "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,10 @@ def _numbers(ls: Any) -> npt.NDArray[Any]:
 
 
 def _checked(shape: UserShape) -> tuple[int, ...]:
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    given = shape
+    shape = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    if not all(isinstance(n, (int, np.integer)) for n in shape):
+        raise ShapeError(f"a shape has whole sizes, got {given!r}. Write (2, 3), for example.")
     if any(n < 0 for n in shape):
         raise ShapeError(f"a shape has sizes of 0 or more, got {shape}. Only view() takes -1, and works that size out.")
     return shape

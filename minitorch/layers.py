@@ -32,7 +32,7 @@ from .nn import check_rate, logsoftmax, softmax
 from .random import default_generator
 from .tensor import Tensor
 from .tensor_data import TensorData
-from .tensor_functions import Add, Exp, Function, Index, MatMul, Mul, Neg, Permute, Take, View
+from .tensor_functions import Add, Exp, Function, Index, MatMul, Mul, Neg, Permute, Take, View, not_a_tensor
 from .tensor_functions import ReLU as ReLUFunction
 from .tensor_functions import Sigmoid as SigmoidFunction
 from .tensor_ops import TensorBackend
@@ -82,6 +82,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     [16.0]
     """
     features = weight.shape[1]
+    if not isinstance(input, Tensor):
+        raise not_a_tensor("a linear layer", input)
     if input.dims == 0 or input.shape[-1] != features:
         raise ShapeError(
             f"this linear layer takes {features} features, the last size of its input; got shape {input.shape}. Put a "

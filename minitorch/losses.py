@@ -23,7 +23,7 @@ from .module import Module
 from .nn import logsoftmax
 from .tensor import Tensor
 from .tensor_data import TensorData
-from .tensor_functions import EQ, Add, Exp, Index, Log, Mul, ReLU, Sum, Take
+from .tensor_functions import EQ, Add, Exp, Index, Log, Mul, ReLU, Sum, Take, not_a_tensor
 
 __all__ = [
     "BCELoss",
@@ -193,6 +193,8 @@ def _labels(
 
 
 def _check_scores(input: Tensor) -> None:
+    if not isinstance(input, Tensor):
+        raise not_a_tensor("a loss", input)
     if input.dims != 2:
         raise ShapeError(
             f"expected a score for each class, batch x class, got shape {input.shape}. Bring the classes last with "

@@ -15,7 +15,7 @@ from .fast_conv import conv1d, conv2d
 from .kernels.geometry import Space, side_by_side
 from .random import default_generator
 from .tensor import Tensor
-from .tensor_functions import Add, Exp, Function, Index, Mul, Neg, Put, Sum, as_dims
+from .tensor_functions import Add, Exp, Function, Index, Mul, Neg, Put, Sum, as_dims, not_a_tensor
 
 __all__ = [
     "Max",
@@ -37,6 +37,8 @@ __all__ = [
 
 def _pooled_size(input: Tensor, kernel: tuple[int, int]) -> tuple[int, int]:
     """Check a pooling's arguments and give the output's height and width."""
+    if not isinstance(input, Tensor):
+        raise not_a_tensor("pooling", input)
     if input.dims != 4:
         raise ShapeError(
             f"pooling expects batch x channel x height x width, got {input.shape}. Insert missing dimensions with view."
@@ -165,6 +167,8 @@ class Max(Function):
 
 
 def _one_dim(x: Tensor, dim: Any) -> int:
+    if not isinstance(x, Tensor):
+        raise not_a_tensor("a function along a dimension", x)
     dims = as_dims(dim, x.shape)
     if len(dims) != 1:
         raise IndexingError(
@@ -207,8 +211,9 @@ def argmax(input: Tensor, dim: int | Tensor) -> Tensor:
     >>> argmax(tensor([[1, 3, 3], [6, 5, 4]]), 1).tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
+    dim = _one_dim(input, dim)
     with no_grad():
-        _, places = input.backend.ops.max(input, _one_dim(input, dim))
+        _, places = input.backend.ops.max(input, dim)
         marks = ones(places.shape, backend=input.backend, dtype=input.dtype)
         return Put.apply(marks, Index(places), input.shape)
 
@@ -259,7 +264,8 @@ def softmax(input: Tensor, dim: int | Tensor) -> Tensor:
     >>> softmax(tensor([10000.0, 10000.0]), 0).tolist()
     [0.5, 0.5]
     """
-    return Softmax.apply(input._real("softmax"), _one_dim(input, dim))
+    dim = _one_dim(input, dim)
+    return Softmax.apply(input._real("softmax"), dim)
 
 
 def logsoftmax(input: Tensor, dim: int | Tensor) -> Tensor:
@@ -269,7 +275,8 @@ def logsoftmax(input: Tensor, dim: int | Tensor) -> Tensor:
     >>> logsoftmax(tensor([0.0, -10000.0]), 0).tolist()
     [0.0, -10000.0]
     """
-    return LogSoftmax.apply(input._real("logsoftmax"), _one_dim(input, dim))
+    dim = _one_dim(input, dim)
+    return LogSoftmax.apply(input._real("logsoftmax"), dim)
 
 
 # --- dropout -------------------------------------------------------------------------------------------------

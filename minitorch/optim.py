@@ -76,6 +76,11 @@ class Optimizer:
         self.defaults: Group = dict(defaults or {})
         self.param_groups: list[Group] = []
         self.state: dict[int, State] = {}
+        if not isinstance(parameters, Iterable):
+            raise ArgumentError(
+                f"an optimiser moves several Parameters, got {type(parameters).__name__}. Pass model.parameters(), or "
+                "[parameter] for a single one."
+            )
         given: list[Any] = list(parameters)
         groups = given if given and isinstance(given[0], dict) else [{"params": given}]
         for group in groups:
@@ -107,7 +112,12 @@ class Optimizer:
         Raises:
             ArgumentError: there are no parameters, one is trained already, or a setting is unknown or out of range.
         """
-        params = group["params"]
+        params = group.get("params")
+        if not isinstance(params, (Parameter, Iterable)):
+            raise ArgumentError(
+                f'expected a group with a "params" that names Parameters, got {group}. Write {{"params": '
+                "model.parameters(), ...}."
+            )
         params = [params] if isinstance(params, Parameter) else list(params)
         if not params:
             raise ArgumentError(
@@ -598,9 +608,11 @@ def _positive_part(x: Any) -> Any:
 def _check_ranges(group: Group) -> None:
     for name, (low, high, hint) in RANGES.items():
         for number in np.atleast_1d(group.get(name, low)):
-            if not low <= number <= high:
+            if not (isinstance(number, (int, float, np.number)) and low <= number <= high):
                 bound = "of 0 or more" if high == math.inf else f"from 0 to {'1' if high == 1.0 else 'below 1'}"
-                raise ArgumentError(f"expected {name} {bound}, got {group[name]}. {hint}")
+                raise ArgumentError(f"expected {name} {bound}, got {group[name]!r}. {hint}")
+    if "betas" in group and np.shape(group["betas"]) != (2,):
+        raise ArgumentError(f"expected betas as two numbers, got {group['betas']!r}. Write (0.9, 0.999), for example.")
 
 
 def _copied(value: Any) -> Any:

@@ -105,28 +105,34 @@ class Function:
 
         Raises:
             BackendError: the tensors live on different backends.
-            DTypeError: the tensors have different element types.
+            DTypeError: the tensors have different element types, or something else is given in the place of one.
         """
         if tracing.tracer is not None:
             inputs = tracing.tracer.lift(inputs)
-        first = inputs[0]
-        kind = type(first)
-        recording = False
-        version = 0
-        for x in inputs:
-            if isinstance(x, kind):
-                if x.backend is not first.backend or x._tensor._storage.dtype != first._tensor._storage.dtype:
-                    _explain_mix(cls.__name__, first, x)
-                recording = recording or x.history is not None
-        if not (recording and grad_mode.enabled):
-            return cls._forward(Context(no_grad=True), *inputs)
-
-        ctx = Context(needs_input_grad=tuple(isinstance(x, kind) and x.history is not None for x in inputs))
-        grad_mode.enabled = False
         try:
-            out = cls._forward(ctx, *inputs)
-        finally:
-            grad_mode.enabled = True
+            first = inputs[0]
+            kind = type(first)
+            recording = False
+            version = 0
+            for x in inputs:
+                if isinstance(x, kind):
+                    if x.backend is not first.backend or x._tensor._storage.dtype != first._tensor._storage.dtype:
+                        _explain_mix(cls.__name__, first, x)
+                    recording = recording or x.history is not None
+            if not (recording and grad_mode.enabled):
+                return cls._forward(Context(no_grad=True), *inputs)
+
+            ctx = Context(needs_input_grad=tuple(isinstance(x, kind) and x.history is not None for x in inputs))
+            grad_mode.enabled = False
+            try:
+                out = cls._forward(ctx, *inputs)
+            finally:
+                grad_mode.enabled = True
+        except AttributeError as error:
+            # To ask every input what it is would slow every operation down; a mistake can wait for its explanation.
+            if error.name and any(error.obj is x for x in inputs) and not hasattr(error.obj, "_tensor"):
+                raise not_a_tensor(cls.__name__, error.obj) from error
+            raise
         for x in inputs:
             if isinstance(x, kind):
                 version += x._tensor._version[0]
@@ -134,6 +140,13 @@ class Function:
                     out = x._new(x._tensor)
         out.history = History(cls, ctx, inputs, version + out._tensor._version[0])
         return out
+
+
+def not_a_tensor(name: str, given: Any) -> DTypeError:
+    """Make the exception for a function that was given something else in the place of a tensor."""
+    return DTypeError(
+        f"{name} expected a tensor, got {type(given).__name__}. Make a tensor of it first: minitorch.tensor(...)."
+    )
 
 
 def _explain_mix(name: str, a: Tensor, b: Tensor) -> None:
