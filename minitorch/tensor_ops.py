@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from . import operators
 from .errors import BackendError, ShapeError
 from .kernels import elements, strided
+from .kernels.cpu.pool import outside_error
 from .kernels.geometry import Space
 from .random import Generator
 from .tensor_data import (
@@ -195,7 +197,7 @@ class TensorBackend:
         self.eq_zip = ops.zip(operators.eq)
         self.is_close_zip = ops.zip(operators.is_close)
         self.relu_back_zip = ops.zip(elements.relu_grad)
-        self.log_back_zip = ops.zip(operators.log_back)
+        self.log_back_zip = ops.zip(elements.log_grad)
         self.inv_back_zip = ops.zip(operators.inv_back)
         self.add_reduce = ops.reduce(elements.add, 0.0)
         self.mul_reduce = ops.reduce(elements.mul, 1.0)
@@ -324,7 +326,7 @@ class SimpleOps(TensorOps):
         """Read one element after the other."""
         out = _empty(a, index.shape)
         elements_of_a = a._tensor.flat()
-        for i, place in enumerate(index._tensor.flat()):
+        for i, place in enumerate(_places(index, a.size)):
             out._tensor._storage[i] = elements_of_a[place]
         return out
 
@@ -332,7 +334,7 @@ class SimpleOps(TensorOps):
     def put(a: Tensor, index: Tensor, shape: UserShape) -> Tensor:
         """Add one element after the other."""
         out = a.zeros(shape)
-        for value, place in zip(a._tensor.flat(), index._tensor.flat(), strict=True):
+        for value, place in zip(a._tensor.flat(), _places(index, out.size), strict=True):
             out._tensor._storage[place] += value
         return out
 
@@ -362,6 +364,14 @@ class SimpleOps(TensorOps):
         for i, (value, draw) in enumerate(zip(a._tensor.flat(), draws, strict=True)):
             out._tensor._storage[i] = value * scale if draw >= rate else 0.0
         return out
+
+
+def _places(index: Tensor, size: int) -> npt.NDArray[np.int64]:
+    """Give the places of an index, which must lie among ``size`` elements."""
+    places = index._tensor.flat()
+    if not all(0 <= place < size for place in places):
+        raise outside_error(places, size)
+    return places
 
 
 def tensor_map(fn: Callable[[float], float]) -> Callable[..., None]:

@@ -19,6 +19,7 @@ __all__ = [
     "identity",
     "inv",
     "log",
+    "log_grad",
     "maximum",
     "mul",
     "neg",
@@ -52,6 +53,11 @@ def exp(x: Any) -> Any:
 def log(x: Any) -> Any:
     r"""$\ln x$; minus infinity at zero, NaN below."""
     return np.log(x)
+
+
+def log_grad(x: Any, d: Any) -> Any:
+    r"""$d / x$: the derivative of :func:`log` times ``d``."""
+    return d / x
 
 
 def sqrt(x: Any) -> Any:

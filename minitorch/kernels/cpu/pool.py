@@ -22,7 +22,7 @@ from ...errors import IndexingError
 from ..compile import jit, kernel
 from ..geometry import Space, side_by_side
 
-__all__ = ["max_axis", "max_pool", "put", "take"]
+__all__ = ["max_axis", "max_pool", "outside_error", "put", "take"]
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
@@ -271,7 +271,7 @@ def take(out: Array, a: Array, place: Places) -> None:
     [7.0, 5.0]
     """
     if _take.run(out.size, out, a, place):
-        raise _outside(place, a.size)
+        raise outside_error(place, a.size)
 
 
 def put(out: Array, a: Array, place: Places) -> None:
@@ -289,10 +289,11 @@ def put(out: Array, a: Array, place: Places) -> None:
         raise IndexingError(f"expected a place for each of {a.size} elements, got {place.size}. Give one for each.")
     out[...] = 0
     if _put(out, a, place):
-        raise _outside(place, out.size)
+        raise outside_error(place, out.size)
 
 
-def _outside(place: Places, size: int) -> IndexingError:
+def outside_error(place: Places, size: int) -> IndexingError:
+    """Make the exception for places of which at least one is not among ``size`` elements."""
     return IndexingError(
         f"expected places from 0 to below {size}, got {place.min()} to {place.max()}. Count them in row-major order of "
         "the whole tensor."
