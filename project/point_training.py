@@ -94,7 +94,8 @@ class PointTrain(ABC):
         """
         if data.N < 1 or max_epochs < 1:
             raise minitorch.ArgumentError(
-                f"training needs at least one point and one epoch, got {data.N} points and {max_epochs} epochs"
+                f"training needs at least one point and one epoch, got {data.N} points and {max_epochs} epochs. Pass "
+                "--PTS 50 --EPOCHS 100, for example."
             )
         self.model = self.network()
         self.losses, self.seconds = [], []

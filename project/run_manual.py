@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> ManualTrain:
     minitorch.manual_seed(args.SEED)
     data = minitorch.datasets[args.DATASET.capitalize()](args.PTS)
     if data.N < 1:
-        raise minitorch.ArgumentError("expected at least one point, got none")
+        raise minitorch.ArgumentError(f"expected at least one point, got {args.PTS}. Pass --PTS 50, for example.")
     trainer = ManualTrain()
     trainer.choose(args.WEIGHTS, args.BIAS)
     for name, parameter in trainer.model.named_parameters():

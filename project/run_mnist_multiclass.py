@@ -222,7 +222,8 @@ class ImageTrain:
         X_val, y_val = data_val
         if not len(X_train) or len(X_train) != len(y_train):
             raise minitorch.DataError(
-                f"expected digits to train on and as many labels, got {len(X_train)} and {len(y_train)}"
+                f"expected digits to train on and as many labels, got {len(X_train)} and {len(y_train)}. Pass "
+                "a --train-size of 1 or more, and one label for each digit."
             )
         optim = minitorch.SGD(self.model.parameters(), learning_rate)
         losses: list[float] = []

@@ -61,7 +61,9 @@ class Network(minitorch.Module):
     def __init__(self, hidden_layers: int) -> None:
         super().__init__()
         if hidden_layers < 1:
-            raise minitorch.ArgumentError(f"a hidden layer has at least one unit, got {hidden_layers}")
+            raise minitorch.ArgumentError(
+                f"a hidden layer has at least one unit, got {hidden_layers}. Pass --HIDDEN 10, for example."
+            )
         self.layer1 = Linear(2, hidden_layers)
         self.layer2 = Linear(hidden_layers, hidden_layers)
         self.layer3 = Linear(hidden_layers, 1)
@@ -93,8 +95,9 @@ class ScalarTrain(PointTrain):
         return [self.run_one(x) for x in X]
 
     def probabilities(self, X: Sequence[Sequence[float]]) -> list[float]:
-        """Give the probabilities of many points as plain numbers."""
-        return [out.data for out in self.run_many(X)]
+        """Give the probabilities of many points as plain numbers, without recording how."""
+        with minitorch.no_grad():
+            return [out.data for out in self.run_many(X)]
 
     def backpropagate(self, X: Sequence[Sequence[float]], y: Sequence[int]) -> float:
         """Add the gradient of a batch's mean loss to the parameters, and give the sum of its losses."""

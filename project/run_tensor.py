@@ -54,7 +54,9 @@ class Network(minitorch.Module):
     def __init__(self, hidden_layers: int) -> None:
         super().__init__()
         if hidden_layers < 1:
-            raise minitorch.ArgumentError(f"a hidden layer has at least one unit, got {hidden_layers}")
+            raise minitorch.ArgumentError(
+                f"a hidden layer has at least one unit, got {hidden_layers}. Pass --HIDDEN 10, for example."
+            )
         self.layer1 = Linear(2, hidden_layers)
         self.layer2 = Linear(hidden_layers, hidden_layers)
         self.layer3 = Linear(hidden_layers, 1)

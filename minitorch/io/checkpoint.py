@@ -82,7 +82,10 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mappi
     for name, value in state.items():
         array = value.to_numpy() if isinstance(value, Tensor) else value
         if not isinstance(array, np.ndarray):
-            raise DTypeError(f"expected an array or a tensor for {name!r}, got {type(value).__name__}")
+            raise DTypeError(
+                f"expected an array or a tensor for {name!r}, got {type(value).__name__}. Pass state_dict(model); what "
+                "is no array can travel as metadata."
+            )
         # The writer takes the memory as it lies, so a transposed array would be stored wrongly.
         arrays[name] = np.asarray(array, order="C")
     content = to_bytes(arrays, {METADATA: json.dumps(dict(metadata or {}))})
@@ -116,7 +119,10 @@ def load(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
         header = json.loads(content[8 : 8 + length]).get("__metadata__") or {}
         metadata = json.loads(header.get(METADATA, "{}"))
     except (SafetensorError, ValueError, KeyError) as error:
-        raise DataError(f"{path} is not a whole safetensors file ({error}): expected one that save() wrote") from None
+        raise DataError(
+            f"{path} is not a whole safetensors file ({error}): expected one that save() wrote. Copy it again, or "
+            "train the model again."
+        ) from None
     return arrays, metadata
 
 

@@ -121,7 +121,7 @@ def test_a_header_whose_length_reads_like_the_beginning_of_a_pickle(tmp_path, le
 
 
 def test_saving_a_number_says_what_is_expected(tmp_path):
-    with pytest.raises(DTypeError, match="expected an array or a tensor for 'rate', got float"):
+    with pytest.raises(DTypeError, match=r"expected an array or a tensor for 'rate', got float\. Pass state_dict"):
         save(tmp_path / "x", {"rate": 0.5})
     assert list(tmp_path.iterdir()) == []
 
@@ -186,10 +186,10 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path):
     content = saved(tmp_path / "x")
     for length in [*range(0, len(content), 7), len(content) - 1]:
         (tmp_path / "cut").write_bytes(content[:length])
-        with pytest.raises(DataError, match="not a whole safetensors file"):
+        with pytest.raises(DataError, match=r"not a whole safetensors file.*train the model again"):
             load(tmp_path / "cut")
     (tmp_path / "long").write_bytes(content + b"\0")
-    with pytest.raises(DataError, match="not a whole safetensors file"):
+    with pytest.raises(DataError, match=r"not a whole safetensors file.*train the model again"):
         load(tmp_path / "long")
 
 
@@ -218,13 +218,13 @@ def test_a_file_of_torch_save_is_told_too(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"a text", b"\x93NUMPY\x01\x00v\x00", b"\xff" * 100])
 def test_another_file_is_told(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(DataError, match="not a whole safetensors file"):
+    with pytest.raises(DataError, match=r"not a whole safetensors file.*train the model again"):
         load(tmp_path / "x")
 
 
 def test_metadata_that_is_no_json_is_told(tmp_path):
     safetensors.numpy.save_file({"x": np.zeros(1)}, tmp_path / "x", {"minitorch": "{"})
-    with pytest.raises(DataError, match="not a whole safetensors file"):
+    with pytest.raises(DataError, match=r"not a whole safetensors file.*train the model again"):
         load(tmp_path / "x")
 
 

@@ -397,6 +397,13 @@ def test_without_data_and_network_the_stand_in_serves(empty_world, monkeypatch, 
     assert "on 500 digits" in lines[-2]
 
 
+@pytest.mark.parametrize(("digits", "labels"), [(0, 0), (3, 2)])
+def test_nothing_to_train_on_is_told(digits, labels):
+    data = np.zeros((digits, 28, 28)), np.zeros((labels, 10))
+    with pytest.raises(minitorch.DataError, match=rf"got {digits} and {labels}\. Pass a --train-size"):
+        script.ImageTrain().train(data, data, 0.01)
+
+
 # --- what it learns ------------------------------------------------------------------------------------------
 
 

@@ -150,9 +150,28 @@ def test_one_point_and_many(trainer):
 
 
 @every_trainer
-@pytest.mark.parametrize(("points", "hidden", "epochs"), [(0, 2, 1), (5, 0, 1), (5, 2, 0)])
-def test_nothing_to_train(trainer, points, hidden, epochs):
-    with pytest.raises(minitorch.ArgumentError, match="at least one"):
+def test_evaluation_records_nothing(trainer, monkeypatch):
+    """A graph for every point would be made, and thrown away."""
+    result, data = trained(trainer)
+    recording = []
+    forward = type(result.model).forward
+
+    def watched(self, x):
+        recording.append(minitorch.is_grad_enabled())
+        return forward(self, x)
+
+    monkeypatch.setattr(type(result.model), "forward", watched)
+    result.correct(data)
+    assert recording
+    assert not any(recording)
+
+
+@every_trainer
+@pytest.mark.parametrize(
+    ("points", "hidden", "epochs", "fix"), [(0, 2, 1, "--PTS"), (5, 0, 1, "--HIDDEN"), (5, 2, 0, "--EPOCHS")]
+)
+def test_nothing_to_train(trainer, points, hidden, epochs, fix):
+    with pytest.raises(minitorch.ArgumentError, match=rf"at least one.*Pass .*{fix}"):
         trained(trainer, points=points, hidden=hidden, epochs=epochs)
 
 
@@ -246,7 +265,7 @@ def test_what_is_not_chosen_is_drawn():
 
 @pytest.mark.task0_5
 def test_no_points_by_hand():
-    with pytest.raises(minitorch.ArgumentError, match="at least one point"):
+    with pytest.raises(minitorch.ArgumentError, match=r"at least one point, got 0\. Pass --PTS"):
         run_manual.main(["--PTS", "0"])
 
 
