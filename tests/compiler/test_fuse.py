@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from minitorch.compiler.fuse import fuse, inlined, lay_out
 from minitorch.compiler.graph import Graph, Node, Ref, compose
@@ -155,6 +155,7 @@ def test_other_kernels_read_contiguous_results() -> None:
 # --- loops ---------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=150)
 @given(batched_graphs())
 def test_what_is_inside_a_loop_has_one_reader_that_can_follow_it(drawn: tuple[Graph, int]) -> None:
     graph, batch = drawn

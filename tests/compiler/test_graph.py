@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch.compiler.graph import Graph, Ref, compose
@@ -24,6 +24,7 @@ def two_walks(draw: st.DrawFn) -> tuple[Ref, Ref]:
     return outer, inner
 
 
+@settings(max_examples=150)
 @given(two_walks())
 def test_a_walk_through_a_walk_visits_the_same_elements(walks: tuple[Ref, Ref]) -> None:
     outer, inner = walks
@@ -35,6 +36,7 @@ def test_a_walk_through_a_walk_visits_the_same_elements(walks: tuple[Ref, Ref]) 
         np.testing.assert_array_equal(read(memory, composed), read(between, outer))
 
 
+@settings(max_examples=150)
 @given(st.data())
 def test_walks_that_keep_the_dimensions_always_compose(data: st.DataObject) -> None:
     graph = Graph()
@@ -57,6 +59,7 @@ def test_a_walk_that_no_strides_describe_is_none() -> None:
     assert compose(Ref(flat, (2, 6), (6, 1)), transposed) is None
 
 
+@settings(max_examples=150)
 @given(st.data())
 def test_whole_means_every_element_once_in_order(data: st.DataObject) -> None:
     whole = numbered(data.draw(small_shapes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch.compiler.fuse import inlined
@@ -67,6 +67,7 @@ def check(schedule: Schedule, written: list[list[list[Node]]], elsewhere: set[in
     return memory
 
 
+@settings(max_examples=150)
 @given(batched_graphs(), st.data())
 def test_results_that_are_alive_at_once_do_not_overlap(drawn: tuple[Graph, int], data: st.DataObject) -> None:
     graph, batch = drawn

@@ -1,4 +1,4 @@
-"""What the tests of the compiler's passes share: graphs by hand, walks that NumPy made, and an interpreter of graphs."""
+"""What the tests of the passes share: graphs by hand, walks that NumPy made, and an interpreter of graphs."""
 
 from __future__ import annotations
 
