@@ -19,6 +19,7 @@ from ..kernels import elements
 from ..kernels.compile import is_ours
 from .entries import Entry
 from .families import FAMILIES, Call
+from .fuse import PAIRS, kernels
 from .graph import Node, Ref, compose, describe
 from .memory import Memory, plan_memory
 from .simplify import POINTWISE
@@ -37,6 +38,11 @@ OPERATORS: dict[Any, str] = {
 }
 
 
+# A program shares its regions out over the cores where they have this many additions, multiplications and bytes to do:
+# less is done before a second core has begun.
+PARALLEL_WORK = 1 << 18
+
+
 @dataclass
 class Program:
     """A step's program, and what it needs to run.
@@ -52,6 +58,7 @@ class Program:
         memory: where results live.
         kernels: what each kernel does, for the profile.
         keep: whether its machine code may be kept on disk: nothing in it was defined by a user.
+        parallel: whether its regions are worth several cores.
     """
 
     source: str = ""
@@ -103,7 +110,8 @@ class _Emitter:
         program.outputs = [ref.node for ref in self.graph.outputs]
         for i, node in enumerate(program.outputs):
             self.slots[node.number] = len(program.inputs) + i
-        written = [_groups([n for n in stage.nodes if n.number not in self.inside]) for stage in schedule.stages]
+        written = [kernels(stage.nodes, self.inside, schedule.is_batched) for stage in schedule.stages]
+        self.local = self._local(written)
         needs: dict[int, int] = {}
         for group in (group for groups in written for group in groups):
             node = group[0]
@@ -114,12 +122,29 @@ class _Emitter:
                 if node.op in PAIRS and len(group) == 1:
                     # The kernel writes both; what nobody reads is written over.
                     needs[node.number] = _aligned(call.scratch) + node.size * 8
-        program.memory = plan_memory(schedule, written, set(self.slots), needs)
+        program.memory = plan_memory(schedule, written, {*self.slots, *self.local}, needs)
         self.base = len(program.inputs) + len(program.outputs)
         bodies = [self._stage(number, groups) for number, groups in enumerate(written)]
         self._program(bodies)
         program.source = "\n".join(self.text)
         return program
+
+    def _local(self, written: list[list[list[Node]]]) -> set[int]:
+        """Find the results that only their own kernel reads, and that are never written."""
+        users = self.graph.users()
+        home = {n.number: group[0].number for groups in written for group in groups for n in group}
+        # What is computed inside another loop belongs to its reader's kernel.
+        for node in reversed(self.graph.nodes):
+            if node.number not in home and users[node.number]:
+                home[node.number] = home.get(users[node.number][0].number, -1)
+        several = [n for groups in written for group in groups if group[0].op in POINTWISE for n in group]
+        return {
+            node.number
+            for node in several
+            if node.number not in self.slots
+            and users[node.number]
+            and all(home[user.number] == home[node.number] for user in users[node.number])
+        }
 
     def _program(self, bodies: list[str]) -> None:
         schedule = self.schedule
@@ -128,13 +153,14 @@ class _Emitter:
             if not body:
                 continue
             if schedule.stages[number].parallel:
-                self.program.parallel = True
                 self.text.append(f"    for chunk in prange({schedule.chunks}):")
                 self.text.append(f"        {body}(chunk, table, numbers, streams)")
             else:
                 self.text.append(f"    {body}(0, table, numbers, streams)")
         if not any(bodies):
             self.text.append("    pass")
+        work = sum(k.flops + k.bytes for k in self.program.kernels if schedule.stages[k.stage].parallel)
+        self.program.parallel = work >= PARALLEL_WORK
         self.text.append("")
 
     # --- a stage ---------------------------------------------------------------------------------------------
@@ -217,31 +243,6 @@ class _Emitter:
         return self.base + 1 + len(self.program.constants)
 
 
-# A maximum and its places are found together.
-PAIRS = {"max": "max_place", "max_pool": "max_pool_place", "conv_pool": "conv_pool_place"}
-
-
-def _groups(nodes: list[Node]) -> list[list[Node]]:
-    """Put the nodes that one kernel computes together."""
-    groups: list[list[Node]] = []
-    for node in nodes:
-        if groups and len(groups[-1]) == 1 and _together(groups[-1][0], node):
-            groups[-1].append(node)
-        else:
-            groups.append([node])
-    return groups
-
-
-def _together(first: Node, second: Node) -> bool:
-    """Tell whether one kernel computes two results."""
-    one, other = [ref.key() for ref in first.inputs], [ref.key() for ref in second.inputs]
-    if PAIRS.get(first.op) == second.op:
-        return one == other and first.args == second.args
-    # One pass over a list of values gives the gradients of input and weight.
-    ops = first.op, second.op
-    return ops == ("conv_at", "conv_weight_at") and one[:2] == other[1:] and first.args == second.args
-
-
 def _aligned(size: int) -> int:
     return -(-size // 64) * 64
 
@@ -254,8 +255,10 @@ def _images(node: Node) -> int:
 class _Writer:
     """Writes the function of one kernel."""
 
-    def __init__(self, emitter: _Emitter, node: Node, second: Node | None = None) -> None:
-        self.emitter, self.node, self.second = emitter, node, second
+    def __init__(self, emitter: _Emitter, node: Node, *others: Node) -> None:
+        self.emitter, self.node, self.others = emitter, node, others
+        self.second = others[0] if others else None
+        self.computed: dict[int, str] = {}  # results of the same loop, by node number
         self.schedule = emitter.schedule
         self.batched = self.schedule.is_batched(node)
         self.partial = emitter._is_partial(node)
@@ -359,6 +362,8 @@ class _Writer:
         key = ref.key()
         if key in self.leaves:
             return self.leaves[key][1]
+        if node.number in self.computed:
+            return self.computed[node.number]
         real = node.dtype.name
         if node.op == "constant":
             value = node.args[0]
@@ -422,104 +427,99 @@ class _Writer:
         return self.leaves[key][1]
 
     def _pointwise(self) -> None:
-        node = self.node
-        out = node.ref()
-        self._elements = node.size
-        if node.op == "dropout":
-            value = self._dropout(out)
-        else:
-            operands = [self.expression(ref) for ref in node.inputs]
-            value = self._apply(node.args[0], operands, node.dtype.name)
-        result = self.array(node)
-        if not node.size:
+        """Write one loop for all results of the kernel."""
+        written = []
+        for node in (self.node, *self.others):
+            self._elements = node.size
+            if node.op == "dropout":
+                value = self._dropout(node.ref())
+            else:
+                value = self._apply(node.args[0], [self.expression(ref) for ref in node.inputs], node.dtype.name)
+            name = node.name + "_i"
+            self.statements.append(f"{name} = {value}")
+            self.computed[node.number] = name
+            if node.number not in self.emitter.local:
+                written.append((node.ref(), self.array(node), name))
+        if not self.node.size:
             self._define("empty", ["pass"], 0)
             return
-        body = self._loops(out, lambda at: [f"{at(out, result)} = {value}"])
-        self._define("_".join(dict.fromkeys(self.names)) or "copy", body, node.size)
+        outs = [(ref, array) for ref, array, _ in written]
+        names = [name for _, _, name in written]
+        body = self._loops(outs, lambda at: [f"{a} = {x}" for a, x in zip(at, names, strict=True)])
+        unique = list(dict.fromkeys(self.names))
+        title = "_".join(unique if len(unique) <= 4 else [*unique[:3], "and_more"])
+        self._define(title or "copy", body, self.node.size * len(written))
 
     # --- loops -------------------------------------------------------------------------------------------------
 
     def _loops(
         self,
-        out: Ref,
-        finish: Callable[[Any], list[str]],
-        accumulate: Callable[[Any], tuple[str, str, str]] | None = None,
+        outs: list[tuple[Ref, str]],
+        finish: Callable[[list[str]], list[str]],
+        accumulate: Callable[[str], tuple[str, str]] | None = None,
     ) -> list[str]:
-        """Write nested loops over the shape of ``out``.
+        """Write nested loops.
 
         Args:
-            out: how the result is walked: strides of zero where it is reduced.
-            finish: gives the statements of the innermost loop, from a function that writes an element.
-            accumulate: for a reduction along the innermost dimension, gives the first value of the accumulator, what
-                it becomes, and what is written.
+            outs: how the results are walked, with strides of zero where they are reduced, and their arrays.
+            finish: gives the statements that write the results, from how their elements are written.
+            accumulate: for a reduction along the innermost dimension, gives the first value of the accumulator, and
+                what it becomes.
         """
-        walks = [(out, self.result() if self.partial else self.array(self.node)), *self._leaf_walks()]
-        dims, flat = self._dims([ref for ref, _ in walks])
+        walks = [(_without_ones(ref), "", array) for ref, array in outs]
+        for key, (ref, name) in self.leaves.items():
+            if key[0] == "place":
+                walks.append((_without_ones(ref), name, ""))
+            elif ref.node.number not in self.emitter.inside:
+                walks.append((_without_ones(ref), name, self.array(ref.node)))
+        dims, flat = self._dims([ref for ref, _, _ in walks])
         lines = list(self.before)
-        depth = 0
-        bases = [[str(ref.start)] if ref.start else [] for ref, _ in walks]
+        bases = [[str(ref.start)] if ref.start else [] for ref, _, _ in walks]
         for d, (n, strides) in enumerate(dims[:-1]):
-            index = "b" if d == 0 and self.chunked else f"i{d}"
-            loop = "range(b0, b1)" if d == 0 and self.chunked else f"range({n})"
-            lines.append("    " * depth + f"for {index} in {loop}:")
-            depth += 1
+            chunk = d == 0 and self.chunked
+            index = "b" if chunk else f"i{d}"
+            lines.append("    " * d + f"for {index} in {'range(b0, b1)' if chunk else f'range({n})'}:")
             for base, stride in zip(bases, strides, strict=True):
                 if stride:
-                    base.append(f"{index} * {stride}" if stride != 1 else index)
+                    base.append(_times(index, stride))
         n, strides = dims[-1]
-        pad = "    " * depth
-        last = len(dims) == 1 and self.chunked
-        begin, end = (f"b0 * {flat}", f"b1 * {flat}") if last and flat != 1 else ("b0", "b1") if last else ("0", str(n))
-        count = f"({end} - {begin})" if last else str(n)
-        elements_of: dict[int, str] = {}
-        for k, ((ref, name), base, stride) in enumerate(zip(walks, bases, strides, strict=True)):
-            start = " + ".join(base) or "0"
-            local = f"a{k}"
-            if name.startswith("p") and k > 0 and ref is not out and name in self._places():
-                origin = f"{start} + {begin} * {stride}" if last else start
-                lines.append(f"{pad}{local} = {origin}")
-                elements_of[k] = f"{local} + i * {stride}" if stride != 1 else f"{local} + i"
-                continue
-            array = self.result_name if k == 0 else self.array(ref.node)
-            if last and begin != "0" and stride:
-                offset = begin if stride == 1 else f"{begin} * {stride}"
-                start = f"{start} + {offset}" if start != "0" else offset
-            if stride == 0 and k == 0:
+        pad = "    " * (len(dims) - 1)
+        begin, count = "0", str(n)
+        if len(dims) == 1 and self.chunked:
+            begin, count = _times("b0", flat), f"({_times('b1', flat)} - {_times('b0', flat)})"
+        element: list[str] = []
+        for k, ((_, name, array), base, stride) in enumerate(zip(walks, bases, strides, strict=True)):
+            terms = base if begin == "0" or not stride else [*base, _times(begin, stride)]
+            start, local = " + ".join(terms) or "0", f"a{k}"
+            if not array:  # the place itself is what is read
                 lines.append(f"{pad}{local} = {start}")
-                elements_of[k] = f"{array}[{local}]"
+                element.append(f"{local} + {_times('i', stride)}")
+            elif stride == 0 and not name:
+                lines.append(f"{pad}{local} = {start}")
+                element.append(f"{array}[{local}]")
             elif stride == 0:
                 lines.append(f"{pad}{local} = {array}[{start}]")
-                elements_of[k] = local
+                element.append(local)
             elif stride == 1:
                 lines.append(f"{pad}{local} = {array}[{start} : {start} + {count}]")
-                elements_of[k] = f"{local}[i]"
+                element.append(f"{local}[i]")
             else:
                 lines.append(f"{pad}{local} = {array}[{start} :]")
-                elements_of[k] = f"{local}[i * {stride}]"
-        inner = "    " * (depth + 1)
-        loads = [f"{name} = {elements_of[k]}" for k, (_, name) in enumerate(walks) if k > 0]
+                element.append(f"{local}[i * {stride}]")
+        loads = [f"{name} = {text}" for (_, name, _), text in zip(walks, element, strict=True) if name]
         body = [*loads, *self.statements]
+        inner = pad + "    "
+        results = element[: len(outs)]
         if accumulate is not None and strides[0] == 0:
-            first, step = accumulate(elements_of[0])[:2]
+            first, step = accumulate(results[0])
             lines.append(f"{pad}total = {first}")
             lines.append(f"{pad}for i in range({count}):")
             lines += [inner + line for line in [*body, f"total = {step}"]]
-            lines.append(f"{pad}{elements_of[0]} = total")
+            lines.append(f"{pad}{results[0]} = total")
             return lines
         lines.append(f"{pad}for i in range({count}):")
-        lines += [inner + line for line in [*body, *finish(lambda *_: elements_of[0])]]
+        lines += [inner + line for line in [*body, *finish(results)]]
         return lines
-
-    def _places(self) -> set[str]:
-        return {name for key, (_, name) in self.leaves.items() if key[0] == "place"}
-
-    def _leaf_walks(self) -> list[tuple[Ref, str]]:
-        """List what is read in the loop: results of others, and places."""
-        return [
-            (ref, name)
-            for key, (ref, name) in self.leaves.items()
-            if key[0] == "place" or ref.node.number not in self.emitter.inside
-        ]
 
     def _dims(self, walks: list[Ref]) -> tuple[list[tuple[int, list[int]]], int]:
         """Join neighbouring dimensions that every walk goes through as one; the batch stays the outermost loop.
@@ -577,18 +577,13 @@ class _Writer:
 
             self.flops += ref.size
             body += self._loops(
-                out,
-                lambda at: [f"{at()} = {step(at())}"],
-                lambda total: (total, step("total"), total),
+                [(out, result)],
+                lambda at: [f"{at[0]} = {step(at[0])}"],
+                lambda total: (total, step("total")),
             )
         else:
             name = "fill"
         self._define(name, body, size)
-
-    @property
-    def result_name(self) -> str:
-        """The name of the kernel's own result."""
-        return f"{self.node.name}_part" if self.partial else self.node.name
 
     # --- products and joins --------------------------------------------------------------------------------------
 
@@ -638,10 +633,9 @@ class _Writer:
             x = self.expression(ref)
             out = Ref(node, ref.shape, strides, start * strides[dim])
             if ref.size:
-                body += self._loops(out, lambda at, x=x: [f"{at()} = {x}"])
+                body += self._loops([(out, result)], lambda at, x=x: [f"{at[0]} = {x}"])
             start += ref.shape[dim]
         self._define("cat", body or ["pass"], node.size)
-        assert result
 
     def _library(self) -> None:
         """Call a kernel of the library."""
@@ -710,6 +704,16 @@ def _matrix(name: str, ref: Ref, by_batch: str = "") -> str:
         return f"{name}.reshape(({rows}, {columns})){part}"
     part = {"": "", "rows": "[:, b0:b1]", "columns": "[b0:b1]"}[by_batch]
     return f"{name}.reshape(({columns}, {rows})){part}.T"
+
+
+def _without_ones(ref: Ref) -> Ref:
+    """Leave out the dimensions of size 1, which no loop runs over."""
+    kept = [d for d, n in enumerate(ref.shape) if n != 1]
+    return Ref(ref.node, tuple(ref.shape[d] for d in kept), tuple(ref.strides[d] for d in kept), ref.start)
+
+
+def _times(index: str, stride: int) -> str:
+    return index if stride == 1 else f"{index} * {stride}"
 
 
 def _row_major(shape: Sequence[int]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ written either. That is decided here too (:func:`inlined`), and done when the lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..kernels import elements
@@ -19,7 +19,7 @@ from ..kernels.geometry import Geometry
 from .graph import Graph, Node, Ref, compose
 from .simplify import POINTWISE, drop_dead
 
-__all__ = ["fuse", "inlined", "lay_out"]
+__all__ = ["fuse", "inlined", "kernels", "lay_out"]
 
 # Operations that read walks of any kind; all others read results that are contiguous.
 ANY_WALK = (*POINTWISE, "reduce", "matrix_multiply", "cat")
@@ -169,3 +169,118 @@ def inlined(graph: Graph, stage: dict[int, Any]) -> set[int]:
             walks[node.number] = walk
             inside.add(node.number)
     return inside
+
+
+# --- kernels ---------------------------------------------------------------------------------------------------
+
+# A maximum and its places are found together.
+PAIRS = {"max": "max_place", "max_pool": "max_pool_place", "conv_pool": "conv_pool_place"}
+
+
+def kernels(nodes: Sequence[Node], inside: set[int], batched: Callable[[Node], bool]) -> list[list[Node]]:
+    """Divide the operations of a stage into kernels, and put these in order.
+
+    Element-wise results of one shape become one loop, wherever a loop between them does not have to finish first: an
+    optimiser's averages and the parameter that they move are then computed together, element by element.
+
+    Args:
+        nodes: of the stage.
+        inside: the numbers of those that are computed in their reader's loop.
+        batched: tells whether a node is divided over the batch.
+
+    Returns:
+        For each kernel the nodes whose results it computes.
+    """
+    own = [node for node in nodes if node.number not in inside]
+    groups: list[list[Node]] = []
+    for node in own:
+        if groups and len(groups[-1]) == 1 and _together(groups[-1][0], node):
+            groups[-1].append(node)
+        else:
+            groups.append([node])
+    reads = {node.number: _reads(node, inside) for node in own}
+    for group in list(groups):
+        if group[0].op not in POINTWISE:
+            continue
+        for earlier in groups[: groups.index(group)]:
+            if _same_loop(earlier[0], group[0], batched) and _can_join(earlier, group, groups, reads):
+                earlier += group
+                groups.remove(group)
+                break
+    return _ordered(groups, reads)
+
+
+def _together(first: Node, second: Node) -> bool:
+    """Tell whether one kernel of the library computes two results."""
+    one, other = [ref.key() for ref in first.inputs], [ref.key() for ref in second.inputs]
+    if PAIRS.get(first.op) == second.op:
+        return one == other and first.args == second.args
+    # One pass over a list of values gives the gradients of input and weight.
+    ops = first.op, second.op
+    return ops == ("conv_at", "conv_weight_at") and one[:2] == other[1:] and first.args == second.args
+
+
+def _reads(node: Node, inside: set[int]) -> list[Ref]:
+    """List the results that a kernel reads, as its loop walks them."""
+    found = []
+    stack = [(ref, ref) for ref in node.inputs]
+    while stack:
+        walk, ref = stack.pop()
+        if ref.node.number not in inside:
+            found.append(walk)
+            continue
+        for operand in ref.node.inputs:
+            composed = compose(walk, operand)
+            assert composed is not None
+            stack.append((composed, operand))
+    return found
+
+
+def _same_loop(a: Node, b: Node, batched: Callable[[Node], bool]) -> bool:
+    """Tell whether two results are computed by loops over the same shape; sizes of 1 do not count."""
+    if a.op not in POINTWISE or batched(a) != batched(b):
+        return False
+    return [n for n in a.shape if n != 1] == [n for n in b.shape if n != 1]
+
+
+def _can_join(earlier: list[Node], group: list[Node], groups: list[list[Node]], reads: dict[int, list[Ref]]) -> bool:
+    """Tell whether a kernel can be computed in an earlier one's loop: element by element, with nothing between."""
+    members = {node.number for node in earlier}
+    if any(ref.node.number in members and not ref.is_whole() for node in group for ref in reads[node.number]):
+        return False
+    # What depends on the earlier kernel must not be needed by the later one.
+    after = set(members)
+    for other in _ordered(groups, reads):
+        if other is earlier:
+            continue
+        depends = any(ref.node.number in after for node in other for ref in reads[node.number])
+        if other is group:
+            return not any(
+                ref.node.number in after and ref.node.number not in members
+                for node in group
+                for ref in reads[node.number]
+            )
+        if depends:
+            after |= {node.number for node in other}
+    return True
+
+
+def _ordered(groups: list[list[Node]], reads: dict[int, list[Ref]]) -> list[list[Node]]:
+    """Put kernels in an order in which each comes after all that it reads."""
+    home = {node.number: i for i, group in enumerate(groups) for node in group}
+    done: set[int] = set()
+    order: list[list[Node]] = []
+
+    def visit(i: int) -> None:
+        if i in done:
+            return
+        done.add(i)
+        for node in groups[i]:
+            for ref in reads[node.number]:
+                if home.get(ref.node.number, i) != i:
+                    visit(home[ref.node.number])
+        order.append(groups[i])
+
+    for i in range(len(groups)):
+        visit(i)
+    return order

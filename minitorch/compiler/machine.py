@@ -130,12 +130,14 @@ class Machine:
         exec(compile(source, filename, "exec"), names)
         for name, fn in list(names.items()):
             if isinstance(fn, FunctionType) and fn.__code__.co_filename == filename and name != "program":
-                # Called from compiled code alone: the ways in for Python take a quarter of the time.
-                names[name] = jit(fn, keep=False, fastmath=FASTMATH, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+                # Joined before LLVM sees them: a function costs it a tenth of a second. Only what runs on several
+                # cores stays a function. None is called from Python: the ways in from there take time too.
+                whole = parallel and name.startswith("stage_")
+                names[name] = _inner(fn, fastmath=FASTMATH, **({} if whole else {"inline": "always"}))
         program = names["program"]
         program.__qualname__ = f"program_{self.digest}{'_parallel' if parallel else ''}"
         program.__module__ = __name__
-        return jit(program, keep=self.program.keep, parallel=parallel)
+        return jit(program, keep=self.program.keep, parallel=parallel, fastmath=FASTMATH)
 
     @cached_property
     def serial(self) -> Any:
