@@ -26,7 +26,7 @@ import linecache
 import operator
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -57,6 +57,7 @@ CONTAINERS = (list, dict, set, collections.deque, np.ndarray)
 # Methods that change a container.
 GROWING = {"add", "append", "appendleft", "extend", "extendleft", "insert", "setdefault", "update"}
 MUTATORS = GROWING | {"clear", "discard", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "sort"}
+CONSTRUCTORS = ("__init__", "__new__", "__post_init__")
 MISSING = object()
 OUTSIDE = "Return the value and do this outside the step, or run inside `with minitorch.debug():`."
 
@@ -176,8 +177,8 @@ class Reach:
     def __init__(self, roots: Iterable[Any]) -> None:
         self.places: dict[tuple[int, str], Place] = {}
         self.contents: dict[int, Contents] = {}
-        self.optimizers: list[Optimizer] = []
         self.random: list[tuple[str, Any]] = []
+        self.iterators: list[tuple[str, str]] = []  # as messages call them, and as code does
         self.codes: list[types.CodeType] = []
         self._names = {"forward", "__call__"}  # of attributes that any reached code mentions
         self._stored: set[str] = set()  # those of them that it sets
@@ -197,6 +198,9 @@ class Reach:
             size = len(self._names) + len(self._stored) + len(self._objects)
             for value, name in list(self._objects):
                 self._attributes(value, name)
+        self.optimizers = [(value, name) for value, name in self._objects if isinstance(value, Optimizer)]
+        for optimizer, name in self.optimizers:
+            self._settings(optimizer, name)
 
     def _place(self, name: str, holder: Any, key: str, **kind: bool) -> None:
         if (id(holder), key) in self.places:
@@ -215,6 +219,8 @@ class Reach:
         if isinstance(value, (*PLAIN, Tensor, Parameter)) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
+        if isinstance(value, Iterator):
+            self.iterators.append((name, key))
         if isinstance(value, CONTAINERS):
             self.contents[id(value)] = Contents(name, key, value)
         if isinstance(value, (tuple, frozenset, *CONTAINERS)):
@@ -255,8 +261,6 @@ class Reach:
         if is_module:
             for table in ("_parameters", "_modules"):
                 self.contents.setdefault(id(space[table]), Contents(name, table, space[table], module=True))
-        if isinstance(value, Optimizer):
-            self._optimizer(value, name)
         if "fn" in space and _is_ours(type(value)):
             self._follow(space["fn"], name)  # a compiled step inside a step
         if isinstance(space, dict) and (is_module or not _is_ours(type(value))):
@@ -271,8 +275,11 @@ class Reach:
 
     def _class(self, kind: type, value: Any, name: str) -> None:
         space = None if isinstance(value, type) else getattr(value, "__dict__", None)
-        for key in [key for key in vars(kind) if key in self._names]:
-            found = vars(kind)[key]
+        for key, found in list(vars(kind).items()):
+            # Python calls some methods without a word in the code: operators, and of a class the constructor.
+            implied = isinstance(found, types.FunctionType) and key.startswith("__")
+            if key not in self._names and not (implied and (isinstance(value, type) or key not in CONSTRUCTORS)):
+                continue
             if isinstance(found, types.MemberDescriptorType):  # of __slots__
                 if not isinstance(value, type):
                     self._place(f"{name}.{key}", value, key, attribute=True)
@@ -285,14 +292,11 @@ class Reach:
                     self._place(f"{name}.{key}", space, key, module=module, attribute=True)
                     self.places[id(space), key].shadows = True
 
-    def _optimizer(self, optimizer: Optimizer, name: str) -> None:
-        if optimizer in self.optimizers:
-            return
-        self.optimizers.append(optimizer)
-        read_directly = "param_groups" in self._names  # and not through a cell
+    def _settings(self, optimizer: Optimizer, name: str) -> None:
+        """Look at an optimiser's settings: they are guarded only if the step reads them past the cells."""
+        read_directly = "param_groups" in self._names
         for group in optimizer.param_groups:
             self.contents[id(group)] = Contents(f"{name}.param_groups", "param_groups", group, guarded=read_directly)
-            self._seen[id(group)] = group
 
     def _function(self, function: types.FunctionType) -> None:
         self._seen[id(function)] = function
@@ -307,20 +311,24 @@ class Reach:
         self.codes.append(code)
         for instruction in dis.get_instructions(code):
             operation, key = instruction.opname, instruction.argval
-            if operation.endswith(("_GLOBAL", "_NAME")):
+            if operation.endswith(("_GLOBAL", "_NAME")) and operation != "IMPORT_NAME":
                 if isinstance(names.get(key), types.ModuleType):
                     self._follow(names[key], key, key)
                 elif key in names or operation.startswith("STORE"):
                     self._place(key, names, key)
+            elif operation == "IMPORT_NAME":
+                self._follow(sys.modules.get(key), key, key)
             elif operation.endswith("DEREF") and key in cells:
                 self._place(key, cells[key], "cell_contents")
-            elif operation.endswith(("_ATTR", "_METHOD")):
+            elif operation.endswith(("_ATTR", "_METHOD")) or operation == "IMPORT_FROM":
                 self._names.add(key)
                 if operation == "STORE_ATTR":
                     self._stored.add(key)
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 self._code(constant, names, cells)
+            elif isinstance(constant, str) and "getattr" in code.co_names:
+                self._names.add(constant)
 
     # --- lines ---------------------------------------------------------------------------------------------------
 
@@ -381,6 +389,9 @@ class Guards:
             self._refuse_changed_contents(contents)
         for place in self._reach.places.values():
             self._refuse_changed_place(place, outside)
+        for name, key in self._reach.iterators:
+            where = self._reach.line(_code_name(name, key), changed=True)
+            _refuse(f"a compiled step cannot take the next element of the iterator `{name}`", where)
         self._refuse_drawing()
         self._remember(Reach(self._roots), tracer, outside)
 
@@ -425,7 +436,7 @@ class Guards:
         self._inside = [(p.read, p.key, p.value) for p in kept if p.module]
         self._contents = [c for c in reach.contents.values() if c.guarded and not c.module]
         self._contents_inside = [c for c in reach.contents.values() if c.module]
-        for optimizer in reach.optimizers:
+        for optimizer, _ in reach.optimizers:
             self._places.append((vars(optimizer).__getitem__, "state", optimizer.state))
             groups = [optimizer.param_groups, *(group["params"] for group in optimizer.param_groups)]
             self._contents += [Contents("", "", x) for x in (optimizer.state, *groups)]

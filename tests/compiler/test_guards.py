@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import random
+import sys
 import timeit
 from collections import deque
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -132,16 +133,19 @@ def change_element(x: list[Any]) -> None:
 def test_the_contents_of_a_container_are_guarded_and_must_not_be_changed(
     container: Any, change: Callable[[Any], None]
 ) -> None:
-    def read(default: Any = container) -> Any:
-        return container, default
+    def read() -> Any:
+        return container
+
+    def read_default(default: Any = container) -> Any:
+        return default
 
     def write() -> None:
         change(container)
 
-    guards = traced(read)
-    assert guards.hold()
+    guarded = traced(read), traced(read_default)
+    assert all(guards.hold() for guards in guarded)
     change(container)
-    assert not guards.hold()
+    assert not any(guards.hold() for guards in guarded)
     if change is not list.clear and change is not change_element:  # done already
         with pytest.raises(CompileError, match=r"contents of `container"):
             traced(lambda: (change_again(container), container))
@@ -205,6 +209,65 @@ def test_helpers_methods_partials_and_wrapped_functions_are_read() -> None:
     assert [guards.hold() for guards in guarded] == [False, False, False, False, True, True]
     d = 2
     assert not any(guards.hold() for guards in guarded)
+
+
+def test_code_that_python_reaches_without_a_name_is_read() -> None:
+    scale, shift = 1, 1
+    settings = SimpleNamespace(rate=1)
+
+    class Object:
+        def __init__(self) -> None:
+            self.scale = scale
+
+        def __add__(self, other: int) -> int:
+            return self.scale + other + shift
+
+    def by_import() -> Any:
+        import decimal as standard
+        from math import pi
+
+        return pi, standard, getattr(settings, "rate")  # noqa: B009 - what is read
+
+    made = Object()
+    guarded = [traced(fn) for fn in (lambda: Object() + 1, lambda: made + 1, by_import)]
+    assert all(guards.hold() for guards in guarded)
+    scale = 2
+    assert [guards.hold() for guards in guarded] == [False, True, True]
+    shift = 2
+    assert [guards.hold() for guards in guarded] == [False, False, True]
+    settings.rate = 2
+    assert not guarded[2].hold()
+
+
+def test_modules_that_a_step_imports_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("settings_of_the_test")
+    module.__dict__["RATE"] = 1.0
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    def first() -> Any:
+        import settings_of_the_test  # pyright: ignore[reportMissingImports]
+
+        return settings_of_the_test.RATE
+
+    def second() -> Any:
+        from settings_of_the_test import RATE as rate  # pyright: ignore[reportMissingImports]
+
+        return rate
+
+    guarded = [traced(first), traced(second), traced(lambda: module.RATE)]
+    assert all(guards.hold() for guards in guarded)
+    module.__dict__["RATE"] = 2.0
+    assert not any(guards.hold() for guards in guarded)
+
+
+def test_an_iterator_is_refused() -> None:
+    batches = iter([1, 2, 3])
+
+    def step() -> int:
+        return next(batches)  # taken
+
+    with pytest.raises(CompileError, match=r"next element of the iterator `batches`.*next\(batches\)  # taken"):
+        traced(step)
 
 
 def test_objects_among_the_arguments_are_read() -> None:
@@ -372,6 +435,16 @@ def test_settings_that_a_step_reads_past_the_optimiser_are_guarded() -> None:
     assert guards.hold()
     optimizer.lr = 0.2
     assert not guards.hold()
+
+
+def test_settings_that_a_step_changes_past_the_optimiser_are_refused() -> None:
+    optimizer = minitorch.SGD(Net().parameters(), lr=0.1)
+
+    def halve() -> None:
+        optimizer.param_groups[0]["lr"] *= 0.5  # halved
+
+    with pytest.raises(CompileError, match=r"contents of `optimizer\.param_groups`.*  # halved"):
+        traced(halve)
 
 
 # --- side effects -----------------------------------------------------------------------------------------------
