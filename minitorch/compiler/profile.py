@@ -104,7 +104,8 @@ def measure(machine: Machine, memory: Memory, rounds: int) -> Profile:
 def _array_at(dtype: np.dtype[Any], address: int, n: int) -> npt.NDArray[Any]:
     """Make an array of the memory at an address, as the program does."""
     size = int(n) * dtype.itemsize
-    return np.frombuffer((ctypes.c_char * size).from_address(int(address)), dtype)
+    memory: Any = (ctypes.c_char * size).from_address(int(address))
+    return np.frombuffer(memory, dtype)
 
 
 def _timed(kernel: Callable[..., Any], totals: dict[str, float], name: str) -> Callable[..., None]:
