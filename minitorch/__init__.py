@@ -14,6 +14,7 @@ from .autodiff import (
     no_grad,
     topological_sort,
 )
+from .compiler import compile, debug
 from .datasets import Graph, datasets, make_pts
 from .dtypes import float32, float64, get_default_dtype, int64, set_default_dtype
 from .errors import (
@@ -58,8 +59,6 @@ from .tensor_functions import Function
 from .tensor_ops import SimpleBackend, SimpleOps, TensorBackend, TensorOps
 from .testing import MathTest, MathTestVariable
 from .version import __version__
-
-from .compiler import compile, debug
 
 # isort: split
 # Last, because `tensor` the function stands where the submodule of that name would be found.

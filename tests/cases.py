@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from minitorch.tensor import Tensor
 from minitorch.tensor_data import TensorData
 from minitorch.tensor_ops import SimpleBackend, TensorBackend
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 BACKENDS: dict[str, TensorBackend] = {"simple": SimpleBackend, "fast": FastBackend}
 DTYPES = ("float32", "float64")

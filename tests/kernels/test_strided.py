@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import timeit
+from typing import Any
 
 import numba
 import numpy as np
@@ -133,7 +134,7 @@ def test_several_columns_at_once_are_faster_than_one():
 
     Both run on one thread and take turns, and the shortest of many times counts. The ratio is about two.
     """
-    written_down = numba.njit(parallel=True, error_model="numpy")(one_column_at_a_time)
+    written_down: Any = numba.njit(parallel=True, error_model="numpy")(one_column_at_a_time)
     rng = np.random.default_rng(5)
     a, b, out = (rng.standard_normal((1, 48, 48)).astype(np.float32) for _ in range(3))
     layouts = [part for array in (out, a, b) for part in lay_out(array, "contiguous")[0]]
