@@ -36,9 +36,12 @@ class LeNet(nn.Module):
         """Give the log-probabilities of the classes, ``batch x 10``, for ``batch x 1 x 28 x 28``."""
         mid = self.conv1(self.padded(x)).relu()
         out = self.conv2(self.padded(mid)).relu()
-        pooled = F.max_pool2d(out, 4)
-        hidden = self.dropout(self.hidden(pooled.flatten(1)).relu())
+        hidden = self.dropout(self.hidden(self.pool(out).flatten(1)).relu())
         return F.log_softmax(self.classify(hidden), 1)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Take the maximum of each 4x4 window."""
+        return F.max_pool2d(x, 4)
 
     def padded(self, x: Tensor) -> Tensor:
         """Write MiniTorch's zeros where the convolution does not supply its own."""

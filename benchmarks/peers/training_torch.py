@@ -1,6 +1,7 @@
 """PyTorch's steps for benchmarks/training.py, eager: what one writes, with the choices that make it fast.
 
-Variants are tuned: ``optimizer`` is ``fused`` or ``foreach``, ``channels_last`` the memory format of images.
+Variants are tuned: ``optimizer`` is ``fused`` or ``foreach``, ``channels_last`` the memory format of images. ``pool``
+is torch.compile's: see there.
 """
 
 from __future__ import annotations
@@ -18,9 +19,18 @@ from torch import Tensor, nn
 
 from benchmarks.peers.lenet_torch import LeNet
 from benchmarks.worker import Request, Step, serve
-from benchmarks.workloads import DROPOUT, EMBEDDING, MAPS, MLP, WIDTHS, Workload
+from benchmarks.workloads import DROPOUT, EMBEDDING, MAPS, MLP, WIDTHS
 
 # --- the networks --------------------------------------------------------------------------------------------
+
+
+class LeNetByAxes(LeNet):
+    """LeNet that pools over two axes of a view."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Take the maximum of each 4x4 window."""
+        batch, channels, height, width = x.shape
+        return x.reshape(batch, channels, height // 4, 4, width // 4, 4).amax((3, 5))
 
 
 class Kim(nn.Module):
@@ -70,19 +80,23 @@ def cnn(size: int) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def network(workload: Workload, exact: bool, dtype: str) -> nn.Module:
+def network(request: Request) -> nn.Module:
     """Make the workload's network with its weights.
 
     LeNet lets PyTorch's convolution supply the zeros, unless the result is to be MiniTorch's: see there.
     """
-    if workload.network in ("lenet", "kim"):
-        model = LeNet(centred=not exact) if workload.network == "lenet" else Kim()
-        if exact:
-            model.dropout.p = 0.0
+    workload = request.workload
+    if workload.network == "lenet":
+        make = LeNetByAxes if request.variant.get("pool") == "axes" else LeNet
+        model = make(centred=not request.exact)
+    elif workload.network == "kim":
+        model = Kim()
     else:
         model = mlp() if workload.network == "mlp" else cnn(workload.size)
-    model.to(getattr(torch, dtype))
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in workload.weights(dtype).items()})
+    if request.exact and isinstance(model, (LeNet, Kim)):
+        model.dropout.p = 0.0
+    model.to(getattr(torch, request.dtype))
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in workload.weights(request.dtype).items()})
     return model
 
 
@@ -109,7 +123,7 @@ def build(request: Request, compiler: Compiler = lambda fn: fn) -> Step:
     torch.set_num_threads(request.threads)
     torch.manual_seed(0)
     workload = request.workload
-    model = network(workload, request.exact, request.dtype)
+    model = network(request)
     data = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in workload.batches(request.dtype)]
     if request.variant.get("channels_last"):
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
