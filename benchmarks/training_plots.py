@@ -76,7 +76,7 @@ def measure_sweep(sweep: Sweep, effort: Effort) -> list[dict[str, Any]]:
 
 
 def draw(panels: Sequence[Sweep], found: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw a line for each framework and mode, both axes logarithmic."""
+    """Draw a line for each framework and mode; axes are logarithmic, but for the times over threads."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4), layout="constrained")
@@ -84,7 +84,7 @@ def draw(panels: Sequence[Sweep], found: Sequence[dict[str, Any]], path: Path) -
         of_panel = [point for point in found if point["sweep"] == panel.name]
         for framework, mode in dict.fromkeys((point["framework"], point["mode"]) for point in of_panel):
             line = [p for p in of_panel if (p["framework"], p["mode"]) == (framework, mode)]
-            axes.loglog(
+            axes.plot(
                 [point["value"] for point in line],
                 [point["ms_per_step"] for point in line],
                 color=COLOURS[framework],
@@ -93,6 +93,11 @@ def draw(panels: Sequence[Sweep], found: Sequence[dict[str, Any]], path: Path) -
                 markersize=4,
                 label=f"{NAMES[framework]} {mode}",
             )
+        axes.set_xscale("log")
+        if panel.name == "threads":
+            axes.set_ylim(bottom=0)
+        else:
+            axes.set_yscale("log")
         values = sorted({value for value, _, _ in panel.points})
         axes.set_xticks(values, [str(value) for value in values])
         axes.minorticks_off()
