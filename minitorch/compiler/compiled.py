@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ContextDecorator
 from dataclasses import dataclass
 from threading import local
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,16 @@ class Compiled:
         self._lock = threading.RLock()
         self._last: Trace | None = None
         functools.update_wrapper(self, fn, updated=())
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Compiled:
+        """Compile a method: each object gets programs of its own, and keeps them."""
+        if instance is None:
+            return self
+        vars(instance)[self._name] = compiled = Compiled(MethodType(self.fn, instance))
+        return compiled
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program that fits the arguments; trace the step first where none does."""

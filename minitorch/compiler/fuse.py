@@ -173,6 +173,9 @@ def inlined(graph: Graph, stage: dict[int, Any]) -> set[int]:
 
 # --- kernels ---------------------------------------------------------------------------------------------------
 
+# Arrays that one loop walks at most. (Python hands on more than thirty arguments in a way that Numba does not know.)
+ARRAYS = 16
+
 # A maximum and its places are found together.
 PAIRS = {"max": "max_place", "max_pool": "max_pool_place", "conv_pool": "conv_pool_place"}
 
@@ -246,6 +249,9 @@ def _same_loop(a: Node, b: Node, batched: Callable[[Node], bool]) -> bool:
 def _can_join(earlier: list[Node], group: list[Node], groups: list[list[Node]], reads: dict[int, list[Ref]]) -> bool:
     """Tell whether a kernel can be computed in an earlier one's loop: element by element, with nothing between."""
     members = {node.number for node in earlier}
+    arrays = {ref.node.number for node in (*earlier, *group) for ref in reads[node.number]} | members
+    if len(arrays) + len(group) > ARRAYS:
+        return False
     if any(ref.node.number in members and not ref.is_whole() for node in group for ref in reads[node.number]):
         return False
     # What depends on the earlier kernel must not be needed by the later one.

@@ -1,0 +1,102 @@
+"""What a user holds of a compiled step: its text, its graphs, its profile; and methods as steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch import layers
+from minitorch.errors import CompileError
+
+BACKEND = minitorch.FastBackend
+
+
+def vector(*values: float) -> minitorch.Tensor:
+    return minitorch.tensor(values, backend=BACKEND)
+
+
+class Scaled:
+    def __init__(self, factor: float) -> None:
+        self.factor = vector(factor)
+
+    @minitorch.compile
+    def apply(self, x: minitorch.Tensor) -> minitorch.Tensor:
+        """Multiply."""
+        return x * self.factor
+
+
+def test_a_method_is_compiled_for_each_object() -> None:
+    double, triple = Scaled(2.0), Scaled(3.0)
+    x = vector(1.0, 2.0)
+    for _ in range(2):
+        assert double.apply(x).tolist() == [2.0, 4.0]
+        assert triple.apply(x).tolist() == [3.0, 6.0]
+    assert double.apply is double.apply
+    assert double.apply is not triple.apply
+
+
+def test_text_graphs_and_profile_belong_to_the_program_that_ran_last() -> None:
+    step = minitorch.compile(lambda x, y: ((x + y) * y).sum())
+    with pytest.raises(CompileError, match="has not run yet"):
+        _ = step.source
+    assert step(vector(1.0, 2.0), vector(3.0, 4.0)).item() == 36.0
+    assert list(step.passes) == ["trace", "simplify", "fuse", "lay out", "split"]
+    assert "float64 2" in str(step.graph)
+    compile(step.source, "program", "exec")
+    step(vector(1.0, 2.0, 3.0), vector(3.0, 4.0, 5.0))
+    assert "float64 3" in str(step.graph)
+
+    profile = step.profile(vector(1.0, 2.0, 3.0), vector(3.0, 4.0, 5.0), rounds=2)
+    assert [row.flops for row in profile.rows] == [9]
+    assert profile.seconds == sum(row.seconds for row in profile.rows) > 0
+    assert "GFLOP/s" in str(profile)
+
+
+def test_many_parameters_share_a_loop_without_too_many_arguments() -> None:
+    # Python hands on more than thirty arguments in a way that Numba does not know.
+    minitorch.manual_seed(3)
+    model = layers.Sequential(*[layers.Linear(3, 3, dtype="float64", backend=BACKEND) for _ in range(5)])
+    optimizer = minitorch.Adam(model.parameters())
+
+    def step(x: minitorch.Tensor) -> minitorch.Tensor:
+        optimizer.zero_grad()
+        loss = (model(x) * model(x)).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled = minitorch.compile(step)
+    x = minitorch.tensor(np.ones((4, 3)), backend=BACKEND)
+    losses = [compiled(x).item() for _ in range(3)]
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_a_label_that_is_no_class_is_named() -> None:
+    step = minitorch.compile(lambda x, y: minitorch.losses.nll_loss(x, y))
+    x = minitorch.tensor(np.log([[0.25, 0.75], [0.5, 0.5]]), backend=BACKEND)
+    right, wrong = (minitorch.tensor(np.array(labels), backend=BACKEND) for labels in ([1, 0], [1, 7]))
+    assert step(x, right).item() == pytest.approx(-np.log(0.75 * 0.5) / 2)
+    with pytest.raises(minitorch.IndexingError, match="out of range"):
+        step(x, wrong)
+    assert step(x, right).item() == pytest.approx(-np.log(0.75 * 0.5) / 2)
+
+
+def test_the_value_from_before_a_step_stays_what_it_was() -> None:
+    weight = minitorch.Parameter(vector(1.0, 2.0))
+    optimizer = minitorch.SGD([weight], lr=0.5)
+
+    @minitorch.compile
+    def step(x: minitorch.Tensor) -> None:
+        optimizer.zero_grad()
+        (weight.value * x).sum().backward()
+        optimizer.step()
+
+    held, views = [], []
+    for _ in range(5):
+        held.append(weight.value)
+        views.append(weight.value.to_numpy())
+        step(vector(1.0, 1.0))
+    # Two tensors take turns as the value, but never one that somebody holds.
+    assert [t.tolist() for t in held] == [[1.0 - 0.5 * i, 2.0 - 0.5 * i] for i in range(5)]
+    assert [v.tolist() for v in views] == [[1.0 - 0.5 * i, 2.0 - 0.5 * i] for i in range(5)]
