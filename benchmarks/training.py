@@ -312,8 +312,8 @@ def start(framework: str, request: Request, effort: Effort, folder: Path) -> Row
 
 
 def cache_of(framework: str, mode: str, workload: Workload, effort: Effort, folder: Path) -> Path | None:
-    """Name the folder for compiled programs: an empty one where cold starts count, else the user's own."""
-    return folder / f"{workload.key} {framework} {mode}" if effort.cold else None
+    """Name the folder for compiled programs, without spaces: an empty one where cold starts count, else the user's own."""
+    return folder / f"{workload.key}-{framework}-{mode}" if effort.cold else None
 
 
 def contenders(effort: Effort) -> list[tuple[str, str]]:

@@ -127,6 +127,14 @@ def test_what_is_missing_and_what_fails_is_told_apart(stand_ins, tmp_path, monke
         Worker("jax", Request(TINY, "compiled", 1), EFFORT)
 
 
+def test_caches_are_apart_and_have_names_that_compilers_take(tmp_path):
+    """A command line of torch.compile's falls apart at a space."""
+    names = [training.cache_of(*key, w, EFFORT, tmp_path).name for key in training.SCRIPTS for w in WORKLOADS]
+    assert len(set(names)) == len(training.SCRIPTS) * len(WORKLOADS)
+    assert not any(" " in name for name in names)
+    assert training.cache_of("jax", "compiled", TINY, replace(EFFORT, cold=False), tmp_path) is None
+
+
 # --- the whole -----------------------------------------------------------------------------------------------
 
 
