@@ -312,7 +312,7 @@ def start(framework: str, request: Request, effort: Effort, folder: Path) -> Row
 
 
 def cache_of(framework: str, mode: str, workload: Workload, effort: Effort, folder: Path) -> Path | None:
-    """Name the folder for compiled programs, without spaces: an empty one where cold starts count, else the user's own."""
+    """Name a folder for compiled programs, without spaces: a new one where cold starts count, else the user's."""
     return folder / f"{workload.key}-{framework}-{mode}" if effort.cold else None
 
 
