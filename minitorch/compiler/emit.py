@@ -43,6 +43,10 @@ OPERATORS: dict[Any, str] = {
 PARALLEL_WORK = 1 << 18
 
 
+# Sums that a long sum is divided into, which vector instructions add up side by side.
+LANES = 32
+
+
 @dataclass
 class Program:
     """A step's program, and what it needs to run.
@@ -513,7 +517,21 @@ class _Writer:
         if accumulate is not None and strides[0] == 0:
             first, step = accumulate(results[0])
             lines.append(f"{pad}total = {first}")
-            lines.append(f"{pad}for i in range({count}):")
+            rest = f"range({count})"
+            if step.startswith("total + ") and ((len(dims) == 1 and self.chunked) or n >= 2 * LANES):
+                # Side by side, in an order that is written here: LLVM would have to be allowed to choose one, and
+                # might choose another one the next time.
+                term = step.removeprefix("total + ")
+                lines.insert(0, f"lanes = np.zeros({LANES}, {self.node.dtype.name})")
+                lines.append(f"{pad}whole = {count} // {LANES} * {LANES}")
+                lines.append(f"{pad}for k in range(0, whole, {LANES}):")
+                lines.append(f"{inner}for j in range({LANES}):")
+                side = [*(["i = k + j"]), *body, f"lanes[j] = lanes[j] + {term}"]
+                lines += [f"{inner}    {line}" for line in side]
+                lines.append(f"{pad}for j in range({LANES}):")
+                lines += [f"{inner}total = total + lanes[j]", f"{inner}lanes[j] = {self.node.dtype.name}(0)"]
+                rest = f"range(whole, {count})"
+            lines.append(f"{pad}for i in {rest}:")
             lines += [inner + line for line in [*body, f"total = {step}"]]
             lines.append(f"{pad}{results[0]} = total")
             return lines

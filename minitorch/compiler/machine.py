@@ -25,9 +25,7 @@ from ..kernels.cpu import dropout
 from .emit import Program
 from .entries import Entry, call, pointer
 
-__all__ = ["FASTMATH", "Machine", "Memory", "library"]
-
-FASTMATH = {"contract", "reassoc", "nsz"}
+__all__ = ["Machine", "Memory", "library"]
 
 
 def _float32_at(address, n):
@@ -122,7 +120,11 @@ class Machine:
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _functions(self, parallel: bool) -> Any:
-        """Compile every function of the text, each seeing those before it."""
+        """Compile every function of the text, each seeing those before it.
+
+        No rewrite of the arithmetic is allowed: LLVM might choose another one when it sees the function again, and a
+        process that loads a program from disk would have other bits than the one that compiled it.
+        """
         filename = f"<minitorch program {self.digest}>"
         source = self.program.source
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
@@ -133,11 +135,11 @@ class Machine:
                 # Joined before LLVM sees them: a function costs it a tenth of a second. Only what runs on several
                 # cores stays a function. None is called from Python: the ways in from there take time too.
                 whole = parallel and name.startswith("stage_")
-                names[name] = _inner(fn, fastmath=FASTMATH, **({} if whole else {"inline": "always"}))
+                names[name] = _inner(fn, **({} if whole else {"inline": "always"}))
         program = names["program"]
         program.__qualname__ = f"program_{self.digest}{'_parallel' if parallel else ''}"
         program.__module__ = __name__
-        return jit(program, keep=self.program.keep, parallel=parallel, fastmath=FASTMATH)
+        return jit(program, keep=self.program.keep, parallel=parallel)
 
     @cached_property
     def serial(self) -> Any:

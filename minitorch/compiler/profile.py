@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..kernels import blas
 from ..kernels.compile import jit
 from .emit import Kernel
-from .machine import FASTMATH, Machine, Memory, library
+from .machine import Machine, Memory, library
 
 __all__ = ["Profile", "Row", "measure"]
 
@@ -87,7 +87,7 @@ def measure(machine: Machine, memory: Memory, rounds: int) -> Profile:
     for name in kernels:
         fn = names[name]
         assert isinstance(fn, FunctionType)
-        names[name] = _timed(jit(fn, keep=False, fastmath=FASTMATH), totals, name)
+        names[name] = _timed(jit(fn, keep=False), totals, name)
     blas.one_thread.load_scipy()
     with blas.one_thread:
         for i in range(rounds + 1):
