@@ -28,6 +28,10 @@ from .entries import Entry, call, pointer
 __all__ = ["Machine", "Memory", "library"]
 
 
+# Kernels of a program that are joined to one function at most.
+JOINED = 40
+
+
 def _float32_at(address, n):
     return carray(pointer(address), (n,), np.float32)
 
@@ -132,9 +136,9 @@ class Machine:
         exec(compile(source, filename, "exec"), names)
         for name, fn in list(names.items()):
             if isinstance(fn, FunctionType) and fn.__code__.co_filename == filename and name != "program":
-                # Joined before LLVM sees them: a function costs it a tenth of a second. Only what runs on several
-                # cores stays a function. None is called from Python: the ways in from there take time too.
-                whole = parallel and name.startswith("stage_")
+                # Joined before LLVM sees them: a function costs it a tenth of a second, and a very long one more.
+                # What runs on several cores stays one too. None is called from Python: the ways in take time.
+                whole = len(self.program.kernels) > JOINED or (parallel and name.startswith("stage_"))
                 names[name] = _inner(fn, **({} if whole else {"inline": "always"}))
         program = names["program"]
         program.__qualname__ = f"program_{self.digest}{'_parallel' if parallel else ''}"

@@ -128,7 +128,7 @@ class Operations:
 
 # A program of every operation takes half a minute to compile, so there are four: in each, neighbouring rows of the
 # table have different layouts, and each row meets four of the six.
-TURNS = [("float64", 0), ("float64", 1), ("float64", 2), ("float32", 3)]
+TURNS = [("float64", 0), ("float64", 1), ("float32", 2)]
 
 
 @pytest.mark.parametrize(("dtype", "turn"), TURNS)
@@ -157,7 +157,7 @@ def batch_norm(x: Tensor) -> Tensor:
     """Normalise over the batch by hand: what follows needs all of it."""
     mean = x.mean(0)
     centred = x - mean
-    return centred / ((centred * centred).mean(0) + 1e-3).sqrt()
+    return centred / tf.Sqrt.apply((centred * centred).mean(0) + 1e-3)
 
 
 LAYERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
