@@ -58,21 +58,30 @@ class CompiledStep:
 class _Turns:
     """Two tensors that take turns as the value of a cell."""
 
-    __slots__ = ("addresses", "tensors")
+    __slots__ = ("addresses", "alone", "output", "tensors")
 
     def __init__(self, output: Output) -> None:
+        self.output = output
         self.tensors = [_empty(output), _empty(output)]
         self.addresses = [t._tensor._storage.ctypes.data for t in self.tensors]
+        self.alone = self._references(0)
 
-    def free(self, output: Output, current: Any) -> tuple[Tensor, int]:
+    def _references(self, k: int) -> tuple[int, int, int]:
+        """Count the references to a tensor, its data and its storage.
+
+        How many of them are ours depends on the version of Python, so it is counted once while nobody else has any.
+        """
+        tensor = self.tensors[k]
+        data = tensor._tensor
+        return getrefcount(tensor), getrefcount(data), getrefcount(data._storage)
+
+    def free(self, current: Any) -> tuple[Tensor, int]:
         """Give the one that nobody holds, and its address; a new one where somebody does."""
         k = 1 if current is self.tensors[0] else 0
+        if self._references(k) != self.alone:
+            self.tensors[k] = _empty(self.output)
+            self.addresses[k] = self.tensors[k]._tensor._storage.ctypes.data
         tensor = self.tensors[k]
-        # References to each: ours, the argument of getrefcount, and for a tensor the name here.
-        data = tensor._tensor
-        if getrefcount(tensor) > 3 or getrefcount(data) > 3 or getrefcount(data._storage) > 2:
-            tensor = self.tensors[k] = _empty(output)
-            self.addresses[k] = tensor._tensor._storage.ctypes.data
         tensor.grad = None
         return tensor, self.addresses[k]
 
@@ -159,10 +168,10 @@ class Runtime:
         made: list[Any] = []
         for i, (place, node) in enumerate(self.outputs):
             if i in self.turns:
-                cell, output = self.turns[i]
+                cell, _ = self.turns[i]
                 holder = cell.holder
                 current = holder.get(cell.key) if isinstance(holder, dict) else getattr(holder, cell.key, None)
-                tensor, address = memory.turns[i].free(output, current)
+                tensor, address = memory.turns[i].free(current)
                 made.append(tensor)
                 table[place] = address
             else:
