@@ -33,10 +33,18 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "minitorch": __version__,
-        **{package: metadata.version(package) for package in PACKAGES},
+        **{package: version for package in PACKAGES if (version := _version(package))},
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
+
+
+def _version(package: str) -> str | None:
+    """Give the version of a package; PyTorch may be absent where only MiniTorch is measured."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def in_words(machine: dict[str, Any]) -> str:
@@ -50,6 +58,7 @@ def in_words(machine: dict[str, Any]) -> str:
             ("Numba", "numba"),
             ("Python", "python"),
         )
+        if key in machine
     )
     load = "" if machine["load"] is None else f"; load average at the start {machine['load']}"
     return f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; {versions}; {machine['date']}{load}"
