@@ -11,6 +11,7 @@ from minitorch import errors
 BUILT_IN = {
     errors.ArgumentError: [ValueError],
     errors.BackendError: [RuntimeError],
+    errors.CompileError: [RuntimeError],
     errors.BroadcastError: [ValueError, IndexError, RuntimeError],
     errors.DataError: [ValueError, OSError],
     errors.DTypeError: [TypeError],

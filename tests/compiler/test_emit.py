@@ -40,13 +40,15 @@ def test_a_chain_is_one_kernel_with_one_loop() -> None:
 
 
 @pytest.mark.parametrize(("batch", "chunks"), [(16, 4), (17, 5), (64, 16), (100, 15)])
-def test_a_batch_runs_in_parallel_chunks(batch: int, chunks: int) -> None:
-    graph = Graph()
-    x = source(graph, batch, 4)
-    graph.outputs = [apply(graph, elements.relu, x).ref(), reduce(graph, elements.add, x, 0).ref()]
-    program = program_of(graph, batch)
-    assert program.parallel
-    assert re.findall(r"prange\((\d+)\)", program.source) == [str(chunks)]
+def test_a_batch_runs_in_chunks_on_several_cores_where_it_pays(batch: int, chunks: int) -> None:
+    for width, pays in [(4096, True), (4, False)]:
+        graph = Graph()
+        x = source(graph, batch, width)
+        graph.outputs = [apply(graph, elements.relu, x).ref(), reduce(graph, elements.add, x, 0).ref()]
+        program = program_of(graph, batch)
+        assert program.parallel is pays
+        # The chunks are the same either way, and so are the bits.
+        assert re.findall(r"prange\((\d+)\)", program.source) == [str(chunks)]
 
 
 def test_a_small_batch_does_not() -> None:
