@@ -430,7 +430,7 @@ class _Loss(Module):
 
     reduction: str
 
-    def __init__(self, reduction: str) -> None:
+    def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
         _check_reduction(reduction)
         self.reduction = reduction
@@ -520,9 +520,6 @@ class MSELoss(_Loss):
     [4.0]
     """
 
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Compute the loss."""
         return mse_loss(input, target, self.reduction)
@@ -535,9 +532,6 @@ class L1Loss(_Loss):
     >>> L1Loss()(tensor([1.0]), tensor([3.0])).tolist()
     [2.0]
     """
-
-    def __init__(self, reduction: str = "mean") -> None:
-        super().__init__(reduction)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Compute the loss."""

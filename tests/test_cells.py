@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minitorch.cells import is_set, read, tracing, write
+from minitorch.cells import is_set, look, read, tracing, write
 
 
 @pytest.mark.parametrize("make", [dict, SimpleNamespace], ids=["entry", "attribute"])
@@ -34,3 +34,13 @@ def test_a_tracer_belongs_to_its_thread() -> None:
     finally:
         tracing.tracer = None
     assert seen == [None]
+
+
+def test_looking_at_a_cell_goes_past_the_tracer() -> None:
+    tracing.tracer = object()
+    try:
+        assert look({"lr": 0.5}, "lr") == 0.5
+        assert look(SimpleNamespace(lr=0.25), "lr") == 0.25
+        assert look({}, "momentum_buffer") is None
+    finally:
+        tracing.tracer = None

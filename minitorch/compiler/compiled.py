@@ -30,6 +30,7 @@ from .runtime import Argument, HostNumber, Output, Runtime
 from .simplify import drop_dead, simplify
 from .split import split
 from .trace import Number, Source, TracedData, Tracer
+from .tree import mapped
 
 __all__ = ["Compiled", "Debug"]
 
@@ -193,15 +194,13 @@ def _flatten(value: Any, tensors: list[Tensor], numbers: list[float]) -> Any:
 
 def _rebuild(value: Any, tensors: list[Any], numbers: list[Any]) -> Any:
     """Put stand-ins in the place of tensors and floats, in the order in which :func:`_flatten` took them."""
-    if isinstance(value, (Tensor, np.ndarray)):
-        return tensors.pop(0)
-    if type(value) is float:
-        return numbers.pop(0)
-    if isinstance(value, (list, tuple)):
-        return type(value)(_rebuild(v, tensors, numbers) for v in value)
-    if isinstance(value, dict):
-        return {k: _rebuild(v, tensors, numbers) for k, v in value.items()}
-    return value
+
+    def stand_in(value: Any) -> Any:
+        if isinstance(value, (Tensor, np.ndarray)):
+            return tensors.pop(0)
+        return numbers.pop(0) if type(value) is float else value
+
+    return mapped(stand_in, value)
 
 
 def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
@@ -244,12 +243,16 @@ class _Collected:
 
     def take(self, value: Any) -> Any:
         """Replace traced values by what stands for them in every later call."""
+        return mapped(self._taken, value)
+
+    def _taken(self, value: Any) -> Any:
         if isinstance(value, Tensor):
             if not isinstance(value._tensor, TracedData):
                 return value
             for original, stand_in in self.tracer._stand_ins.values():
                 if stand_in is value:
-                    return original if not self._is_argument(original) else Argument(self._argument(original))
+                    places = [s.index for s in self.tracer.sources if s.kind == "argument" and s.like is original]
+                    return Argument(places[0]) if places else original
             ref = self.tracer.ref(value)
             if ref.key() not in self.known:
                 self.known[ref.key()] = len(self.refs)
@@ -260,17 +263,7 @@ class _Collected:
             if value.name not in self.numbers:
                 self.numbers.append(value.name)
             return HostNumber(self.numbers.index(value.name))
-        if isinstance(value, (list, tuple)):
-            return type(value)(self.take(v) for v in value)
-        if isinstance(value, dict):
-            return {k: self.take(v) for k, v in value.items()}
         return value
-
-    def _is_argument(self, tensor: Tensor) -> bool:
-        return any(s.kind == "argument" and s.like is tensor for s in self.tracer.sources)
-
-    def _argument(self, tensor: Tensor) -> int:
-        return next(s.index for s in self.tracer.sources if s.kind == "argument" and s.like is tensor)
 
 
 def _gradients(tracer: Tracer, collected: _Collected) -> list[tuple[Source, Any]]:

@@ -21,7 +21,7 @@ from .entries import Entry
 from .families import FAMILIES, Call
 from .fuse import PAIRS, kernels
 from .graph import Node, Ref, compose, describe
-from .memory import Memory, plan_memory
+from .memory import Memory, aligned, plan_memory
 from .simplify import POINTWISE
 from .split import Schedule
 
@@ -125,7 +125,7 @@ class _Emitter:
                 needs[node.number] = call.scratch
                 if node.op in PAIRS and len(group) == 1:
                     # The kernel writes both; what nobody reads is written over.
-                    needs[node.number] = _aligned(call.scratch) + node.size * 8
+                    needs[node.number] = aligned(call.scratch) + node.size * 8
         program.memory = plan_memory(schedule, written, {*self.slots, *self.local}, needs)
         self.base = len(program.inputs) + len(program.outputs)
         bodies = [self._stage(number, groups) for number, groups in enumerate(written)]
@@ -247,10 +247,6 @@ class _Emitter:
         return self.base + 1 + len(self.program.constants)
 
 
-def _aligned(size: int) -> int:
-    return -(-size // 64) * 64
-
-
 def _images(node: Node) -> int:
     ref = node.inputs[0]
     return ref.shape[0] if ref.shape else 1
@@ -318,11 +314,17 @@ class _Writer:
         if not self.emitter._is_partial(node):
             return self.array(node)
         name, size = f"{node.name}_part", math.prod(node.shape[1:])
-        address = f"{self.emitter.address(node)} + chunk * {size * node.dtype.itemsize}"
         if name not in self.arrays:
-            self.arrays[name] = f"{name} = {node.dtype.name}_at({address}, int64({size}))"
+            self.arrays[name] = f"{name} = {node.dtype.name}_at({self._begin(node)}, int64({size}))"
             self.parameters.append(name)
         return name
+
+    def _begin(self, node: Node) -> str:
+        """Write where a result begins: the chunk's part of it, for a partial sum."""
+        address = self.emitter.address(node)
+        if self.emitter._is_partial(node):
+            address += f" + chunk * {math.prod(node.shape[1:]) * node.dtype.itemsize}"
+        return address
 
     # --- the head --------------------------------------------------------------------------------------------
 
@@ -673,7 +675,7 @@ class _Writer:
             extra.append(self._extra(value, f"plan_{i}"))
         start = self.emitter.program.memory.scratch.get(-1 - node.number, 0)
         if node.op in (*PAIRS, *PAIRS.values()) and self.second is None:
-            unread = self._unread(start + _aligned(call.scratch), bool(call.entry))
+            unread = self._unread(start + aligned(call.scratch), bool(call.entry))
             results = [unread, *results] if node.op.endswith("place") else [*results, unread]
         if call.scratch:
             extra.append(self._extra(f"scratch + {start}", "work"))
@@ -690,10 +692,7 @@ class _Writer:
         """Make the address of a result a parameter: of the chunk's part, for a partial sum."""
         name = f"at_{node.number}"
         if name not in self.arrays:
-            line = self.emitter.address(node)
-            if self.emitter._is_partial(node):
-                line += f" + chunk * {math.prod(node.shape[1:]) * node.dtype.itemsize}"
-            self.arrays[name] = f"{name} = {line}"
+            self.arrays[name] = f"{name} = {self._begin(node)}"
             self.parameters.append(name)
         return name
 

@@ -23,6 +23,8 @@ from .graph import Node
 
 __all__ = ["FAMILIES", "Call"]
 
+Pair = tuple[int, int]
+
 _compiled: Any = partial(jit, keep=False, fastmath={"contract", "reassoc", "nsz"})
 _exact: Any = partial(jit, keep=False)
 
@@ -64,10 +66,6 @@ def shift(places, by):
     """Count places from the start of the whole array instead of that of the chunk."""
     for i in range(places.size):
         places[i] += by
-
-
-def _per_image(node_size: int, images: int) -> int:
-    return node_size // images if images else 0
 
 
 def _lines_call(kernel: Any, name: str) -> Callable[[Node, int], Call]:
@@ -225,6 +223,12 @@ def _plane_geometry(geometry: Sequence[Geometry]) -> tuple[Geometry, Geometry]:
     return (Geometry(1), geometry[0]) if len(geometry) == 1 else (geometry[0], geometry[1])
 
 
+def _windows(geometry: Sequence[Geometry]) -> tuple[Pair, Pair, Pair]:
+    """Give sizes, offsets and dilations for rows and columns, as the planners of kernels take them."""
+    down, right = _plane_geometry(geometry)
+    return (down.size, right.size), (down.offset, right.offset), (down.dilation, right.dilation)
+
+
 def _shaped(name: str, shape: Sequence[int]) -> str:
     return f"{name}.reshape(({', '.join(map(str, _four(shape)))}))"
 
@@ -239,16 +243,16 @@ def _conv_act(node: Node, images: int) -> Call:
     """Convolution with bias and ReLU; where its arguments name windows, only their maxima are kept."""
     x, w = node.inputs[:2]
     geometry, relu, transposed, *pooled = node.args
-    down, right = _plane_geometry(geometry)
+    size, start, dilation = _windows(geometry)
     out_channels = w.shape[1] if transposed else w.shape[0]
     plan = fused_conv.plan_conv(
         images,
         x.shape[1],
         out_channels,
-        (down.size, right.size),
+        size,
         _four(w.shape)[2:],  # type: ignore[arg-type]
-        (down.offset, right.offset),
-        (down.dilation, right.dilation),
+        start,
+        dilation,
         pooled[1] if pooled else None,
         relu,
         transposed=transposed,
@@ -274,16 +278,16 @@ def _conv_weight(node: Node, images: int) -> Call:
     geometry = node.args[1]
     if any(g.stride != 1 or g.spread != 1 for g in geometry):
         return _general(convolve_weight)(node, images)
-    down, right = _plane_geometry(geometry)
+    size, start, dilation = _windows(geometry)
     shape = node.shape[-len(x.shape) :]
     plan = fused_conv.plan_conv(
         images,
         x.shape[1],
         d.shape[1],
-        (down.size, right.size),
+        size,
         _four(shape)[2:],  # type: ignore[arg-type]
-        (down.offset, right.offset),
-        (down.dilation, right.dilation),
+        start,
+        dilation,
         gradient=True,
     )
 
@@ -310,15 +314,15 @@ def _conv_at(node: Node, images: int) -> Call:
         x, values, _ = node.inputs
         x_shape, shape = x.shape, node.shape[-len(x.shape) :]
     geometry, dense = node.args
-    down, right = _plane_geometry(geometry)
+    size, start, dilation = _windows(geometry)
     plan = sparse_conv.plan_sparse(
         images,
         x_shape[1],
         shape[0],
-        (down.size, right.size),
+        size,
         _four(shape)[2:],  # type: ignore[arg-type]
-        (down.offset, right.offset),
-        (down.dilation, right.dilation),
+        start,
+        dilation,
         _window(values.shape, dense),
         to_input=to_input,
     )

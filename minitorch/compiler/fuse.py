@@ -205,8 +205,9 @@ def kernels(nodes: Sequence[Node], inside: set[int], batched: Callable[[Node], b
     for group in list(groups):
         if group[0].op not in POINTWISE:
             continue
+        order = _ordered(groups, reads)
         for earlier in groups[: groups.index(group)]:
-            if _same_loop(earlier[0], group[0], batched) and _can_join(earlier, group, groups, reads):
+            if _same_loop(earlier[0], group[0], batched) and _can_join(earlier, group, order, reads):
                 earlier += group
                 groups.remove(group)
                 break
@@ -246,7 +247,7 @@ def _same_loop(a: Node, b: Node, batched: Callable[[Node], bool]) -> bool:
     return [n for n in a.shape if n != 1] == [n for n in b.shape if n != 1]
 
 
-def _can_join(earlier: list[Node], group: list[Node], groups: list[list[Node]], reads: dict[int, list[Ref]]) -> bool:
+def _can_join(earlier: list[Node], group: list[Node], order: list[list[Node]], reads: dict[int, list[Ref]]) -> bool:
     """Tell whether a kernel can be computed in an earlier one's loop: element by element, with nothing between."""
     members = {node.number for node in earlier}
     arrays = {ref.node.number for node in (*earlier, *group) for ref in reads[node.number]} | members
@@ -256,7 +257,7 @@ def _can_join(earlier: list[Node], group: list[Node], groups: list[list[Node]], 
         return False
     # What depends on the earlier kernel must not be needed by the later one.
     after = set(members)
-    for other in _ordered(groups, reads):
+    for other in order:
         if other is earlier:
             continue
         depends = any(ref.node.number in after for node in other for ref in reads[node.number])

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from ..cells import look
 from ..errors import CompileError
 from ..module import Module, Parameter, last_change
 from ..optim import Optimizer
@@ -466,7 +467,7 @@ class Guards:
             if not contents.same():
                 return False
         for holder, key, test, answer in self._choices:
-            if test(holder.get(key) if isinstance(holder, dict) else getattr(holder, key)) != answer:
+            if test(look(holder, key)) != answer:
                 return False
         return True
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import linecache
-import threading
 from functools import cached_property, partial
 from types import FunctionType
 from typing import Any
@@ -20,36 +19,24 @@ from numba import carray, prange  # type: ignore[attr-defined]
 
 from ..errors import IndexingError
 from ..kernels import blas
-from ..kernels.compile import jit, jit_element, threads
+from ..kernels.compile import bind, jit, jit_element, threads
 from ..kernels.cpu import dropout
 from .emit import Program
 from .entries import Entry, call, pointer
+from .memory import ALIGNMENT
 
-__all__ = ["Machine", "Memory", "library"]
+__all__ = ["DTYPES", "Machine", "Memory", "library"]
 
 
 # Kernels of a program that are joined to one function at most.
 JOINED = 40
 
 
-def _float32_at(address, n):
-    return carray(pointer(address), (n,), np.float32)
+def _array_at(address, n):
+    return carray(pointer(address), (n,), element)
 
 
-def _float64_at(address, n):
-    return carray(pointer(address), (n,), np.float64)
-
-
-def _int64_at(address, n):
-    return carray(pointer(address), (n,), np.int64)
-
-
-def _int32_at(address, n):
-    return carray(pointer(address), (n,), np.int32)
-
-
-def _bool_at(address, n):
-    return carray(pointer(address), (n,), np.bool_)
+element: Any = None  # bound in the copy for each type of elements
 
 
 def _thread():
@@ -62,12 +49,11 @@ def _dot(a, b, out):
 
 _inner: Any = partial(jit, keep=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
+# What a program's arrays hold.
+DTYPES = tuple(np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.bool_))
+
 _LIBRARY: dict[str, Any] = {
-    "float32_at": _inner(_float32_at),
-    "float64_at": _inner(_float64_at),
-    "int64_at": _inner(_int64_at),
-    "int32_at": _inner(_int32_at),
-    "bool_at": _inner(_bool_at),
+    **{f"{t.name}_at": _inner(bind(_array_at, f"{t.name}_at", element=t.type)) for t in DTYPES},
     "thread": _inner(_thread),
     "dot": _inner(_dot),
     "uniform_32": dropout._uniform_32,
@@ -99,8 +85,8 @@ class Memory:
 
 
 def _aligned(size: int) -> npt.NDArray[np.uint8]:
-    whole = np.empty(size + 64, np.uint8)
-    start = -whole.ctypes.data % 64
+    whole = np.empty(size + ALIGNMENT, np.uint8)
+    start = -whole.ctypes.data % ALIGNMENT
     return whole[start : start + size]
 
 
@@ -118,7 +104,6 @@ class Machine:
         faults = [a for a in program.constants if isinstance(a, np.ndarray) and a.dtype == np.int32]
         self.faults = faults[0] if faults else None
         self.uses_blas = "dot(" in program.source
-        self.lock = threading.Lock()
         identity = [f"{fn.__module__}.{fn.__qualname__}" for fn in map(_python, program.functions.values())]
         text = "\n".join([program.source, *identity])
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -173,7 +158,7 @@ class Machine:
 
     def _run(self, args: tuple[Any, ...]) -> None:
         if self.program.parallel and not threads.forked:
-            threads.call(self.parallel, args)
+            self.parallel(*args)
         else:
             self.serial(*args)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .graph import Node
 from .split import Schedule
 
-__all__ = ["Memory", "plan_memory"]
+__all__ = ["ALIGNMENT", "Memory", "aligned", "plan_memory"]
 
 # Arrays begin at multiples of this many bytes: a cache line, and the widest vector.
 ALIGNMENT = 64
@@ -58,13 +58,13 @@ def plan_memory(
                 if node.number in elsewhere:
                     continue
                 if schedule.is_batched(node) and last_stage.get(node.number, number) == number:
-                    size = _round(node.size // schedule.batch * schedule.chunk * node.dtype.itemsize)
+                    size = aligned(node.size // schedule.batch * schedule.chunk * node.dtype.itemsize)
                     memory.scratch[node.number] = start = free.take(size)
                     ends.append((max(position, last.get(node.number, position)), start, size))
                 else:
                     memory.arena[node.number] = memory.arena_bytes
-                    memory.arena_bytes += _round(node.size * node.dtype.itemsize)
-            if need := _round(extra.get(group[0].number, 0)):
+                    memory.arena_bytes += aligned(node.size * node.dtype.itemsize)
+            if need := aligned(extra.get(group[0].number, 0)):
                 memory.scratch[-1 - group[0].number] = start = free.take(need)
                 free.give_back(start, need)
         memory.scratch_bytes = max(memory.scratch_bytes, free.end)
@@ -86,7 +86,8 @@ def _last_readers(schedule: Schedule, groups: list[list[Node]]) -> dict[int, int
     return last
 
 
-def _round(size: int) -> int:
+def aligned(size: int) -> int:
+    """Round a number of bytes up to where the next array may begin."""
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..kernels import blas
 from ..kernels.compile import jit
 from .emit import Kernel
-from .machine import Machine, Memory, library
+from .machine import DTYPES, Machine, Memory, library
 
 __all__ = ["Profile", "Row", "measure"]
 
@@ -79,8 +79,8 @@ def measure(machine: Machine, memory: Memory, rounds: int) -> Profile:
     names = library(program)
     # The stages run as plain Python, with the kernels compiled.
     names["prange"], names["thread"] = range, lambda: 0
-    for dtype in (np.float32, np.float64, np.int64, np.int32, np.bool_):
-        names[f"{np.dtype(dtype).name}_at"] = partial(_array_at, np.dtype(dtype))
+    for dtype in DTYPES:
+        names[f"{dtype.name}_at"] = partial(_array_at, dtype)
     filename = f"<minitorch profile {machine.digest}>"
     exec(builtins.compile(program.source, filename, "exec"), names)
     totals: dict[str, float] = {}

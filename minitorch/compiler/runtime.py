@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ..cells import look, write
 from ..fast_ops import FastBackend
 from ..tensor import Tensor
 from ..tensor_data import TensorData
 from ..tensor_functions import History
 from .machine import Machine, Memory
 from .trace import Cell, Source, Tracer
+from .tree import mapped
 
 __all__ = ["Argument", "HostNumber", "Output", "Runtime"]
 
@@ -87,7 +89,12 @@ class _Turns:
 
 
 def _empty(output: Output) -> Tensor:
-    tensor = Tensor(TensorData.empty(output.shape, output.dtype), backend=FastBackend)
+    return _tensor(TensorData.empty(output.shape, output.dtype), output)
+
+
+def _tensor(data: TensorData, output: Output) -> Tensor:
+    """Make the tensor that stands for an output."""
+    tensor = Tensor(data, backend=FastBackend)
     if output.grad == "leaf":
         tensor.history = History()
     elif output.grad == "made":
@@ -134,13 +141,7 @@ class Runtime:
         table, seen = memory.table, memory.seen
         kept = []  # copies that must live until the program has run
         for (place, source), (shape, dtype, constant, without) in zip(self.sources, self.expected, strict=True):
-            if source.kind == "argument":
-                tensor = tensors[source.index]
-            elif source.kind == "cell":
-                holder = source.holder
-                tensor = holder[source.key] if isinstance(holder, dict) else getattr(holder, source.key)
-            else:
-                tensor = _current(source, tensors)
+            tensor = _current(source, tensors)
             if tensor is None or (tensor.history is None) != constant or (tensor.grad is None) != without:
                 return self._unfit(memory)
             data = tensor._tensor
@@ -186,9 +187,9 @@ class Runtime:
         for tensor, value in given:
             tensor.grad = value
         for i, (cell, _) in self.turns.items():
-            _put(cell, made[i])
+            write(cell.holder, cell.key, made[i])
         for cell, value in self.writes:
-            _put(cell, self._give(value, made, numbers, tensors))
+            write(cell.holder, cell.key, self._give(value, made, numbers, tensors))
         result = self._give(self.result, made, numbers, tensors)
         self.memories.append(memory)
         return True, result
@@ -204,39 +205,23 @@ class Runtime:
 
     def _give(self, value: Any, made: list[Any], numbers: Any, tensors: list[Tensor]) -> Any:
         """Replace what stands for values by the values."""
-        if isinstance(value, Output):
-            data = made[value.index]
-            if data.shape != value.shape:
-                data = data.view(value.shape)
-            tensor = Tensor(data, backend=FastBackend)
-            if value.grad != "constant":
-                tensor.history = History() if value.grad == "leaf" else History(CompiledStep)  # type: ignore[arg-type]
-            return tensor
-        if isinstance(value, HostNumber):
-            return numbers[value.index]
-        if isinstance(value, Argument):
-            return tensors[value.index]
-        if isinstance(value, (list, tuple)):
-            return type(value)(self._give(v, made, numbers, tensors) for v in value)
-        if isinstance(value, dict):
-            return {k: self._give(v, made, numbers, tensors) for k, v in value.items()}
-        return value
 
+        def given(value: Any) -> Any:
+            if isinstance(value, Output):
+                data = made[value.index]
+                return _tensor(data if data.shape == value.shape else data.view(value.shape), value)
+            if isinstance(value, HostNumber):
+                return numbers[value.index]
+            return tensors[value.index] if isinstance(value, Argument) else value
 
-def _put(cell: Cell, value: Any) -> None:
-    if isinstance(cell.holder, dict):
-        cell.holder[cell.key] = value
-    else:
-        setattr(cell.holder, cell.key, value)
+        return mapped(given, value)
 
 
 def _count(value: Any) -> list[int]:
     """List the outputs in a result."""
-    if isinstance(value, Output):
-        return [value.index]
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [i for v in value for i in _count(v)] if isinstance(value, (list, tuple)) else []
+    found: list[int] = []
+    mapped(lambda v: found.append(v.index) if isinstance(v, Output) else None, value)
+    return found
 
 
 def _current(source: Source, tensors: list[Tensor]) -> Any:
@@ -244,8 +229,7 @@ def _current(source: Source, tensors: list[Tensor]) -> Any:
     if source.kind == "argument":
         return tensors[source.index]
     if source.kind == "cell":
-        holder = source.holder
-        return holder.get(source.key) if isinstance(holder, dict) else getattr(holder, source.key)
+        return look(source.holder, source.key)
     if source.kind == "gradient":
         return getattr(_current(source.holder, tensors), "grad", None)
     return source.holder

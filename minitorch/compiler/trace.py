@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ..autodiff import grad_mode
-from ..cells import tracing
+from ..cells import look, tracing
 from ..errors import BackendError, CompileError
 from ..fast_ops import FastBackend
 from ..random import Generator
@@ -334,7 +334,7 @@ class Tracer:
     def _cell(self, holder: Any, key: str) -> Cell:
         known = self.cells.get((id(holder), key))
         if known is None:
-            value = holder.get(key) if isinstance(holder, dict) else getattr(holder, key)
+            value = look(holder, key)
             known = self.cells[id(holder), key] = Cell(holder, key, value, None)
             known.now = self._stand_in(value, known)
         return known
@@ -373,7 +373,7 @@ class Tracer:
         cell = self.cells.get((id(holder), key))
         if cell is not None and cell.written:
             return bool(cell.now.value if isinstance(cell.now, Number) else cell.now is not None)
-        value = holder.get(key) if isinstance(holder, dict) else getattr(holder, key)
+        value = look(holder, key)
         answer = _truth(value)
         self.choices.append((holder, key, _truth, answer))
         return answer

@@ -434,6 +434,16 @@ def _parts(n: int, size: int) -> int:
     return -(-n // size)
 
 
+def _reach(
+    kernel: tuple[int, int], start: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Find the first row and column that a window sees, and how many more it sees than its output has."""
+    rows, columns = (
+        (s + min(0, d * (k - 1)), abs(d) * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True)
+    )
+    return (rows[0], columns[0]), (rows[1], columns[1])
+
+
 def plan_conv(
     images: int,
     channels: int,
@@ -473,8 +483,7 @@ def plan_conv(
     (np.int64(4), np.True_)
     """
     (height, width), (kh, kw) = out_size, kernel
-    top, left = (s + min(0, d * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True))
-    below, right = (abs(d) * (k - 1) for d, k in zip(dilation, kernel, strict=True))
+    (top, left), (below, right) = _reach(kernel, start, dilation)
     stride = width + right
     if window is None:
         # Equal strips of rows, each a band.

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .fused_conv import Plan, _clear, _compiled
+from .fused_conv import Plan, _clear, _compiled, _parts, _reach
 from .vectors import (
     LANES,
     add,
@@ -252,8 +252,7 @@ def plan_sparse(
     4640
     """
     (height, width), (kh, kw) = out_size, kernel
-    top, left = (s + min(0, d * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True))
-    below, right = (abs(d) * (k - 1) for d, k in zip(dilation, kernel, strict=True))
+    (top, left), (below, right) = _reach(kernel, start, dilation)
     rows, columns = height + below, width + right
     windows = max(1, height // window[0] * (width // window[1]))
     together = max(1, min(images, _parts(TOGETHER, windows)))
@@ -279,8 +278,3 @@ def plan_sparse(
     header[[GRADIENTS, SUMS, WEIGHTS, END]] = gradients, sums, end_of_sums, end
     blocks = np.pad(starts, (0, row // LANES - starts.size))
     return Plan(np.concatenate([header, blocks, weights]), end)
-
-
-def _parts(n: int, size: int) -> int:
-    """Count the parts of ``n`` that are no larger than ``size``."""
-    return -(-n // size)
