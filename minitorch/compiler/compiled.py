@@ -20,12 +20,13 @@ from ..fast_ops import FastBackend
 from ..kernels import elements
 from ..tensor import Tensor
 from ..tensor_data import TensorData
-from .emit import Program, emit
+from .emit import emit
 from .fuse import fuse, inlined, lay_out
 from .graph import Graph, Ref
 from .guards import Guards
 from .machine import Machine
 from .profile import Profile, measure
+from .program import Program
 from .runtime import Argument, HostNumber, Output, Runtime
 from .simplify import drop_dead, simplify
 from .split import split

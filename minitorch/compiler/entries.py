@@ -1,13 +1,19 @@
-"""The library's large kernels as functions at an address, compiled once for all programs.
+"""Kernels as functions at an address.
 
-LLVM optimises a function again in every function that it becomes part of, and a convolution takes seconds. So a
-program does not contain the convolutions: it calls them by their address, which it finds in its table. An entry takes
-addresses and a list of sizes, all 64-bit integers, and makes arrays of them; its machine code is kept on disk like
-that of every kernel.
+LLVM optimises a function again in every function that it becomes part of. So a program does not contain its kernels:
+it lists their addresses, and what it was compiled for once serves every program that needs it. All kernels are called
+alike, with three integers: the address of a list of addresses, their operands', and the range of images (or of
+elements) that they work on.
+
+A kernel is one of the library's, such as a convolution, or its text was written for a step (``loops.py``). Its machine
+code is kept on disk, the latter's under a hash of the text.
 """
 
 from __future__ import annotations
 
+import hashlib
+import linecache
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from types import FunctionType
 from typing import Any
@@ -18,11 +24,18 @@ from numba import carray, types  # type: ignore[attr-defined]
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
+from numba.np.numpy_support import from_dtype
 
-from ..kernels.compile import _disk_cache, bind, jit, kernel_folder
-from ..kernels.cpu import fused_conv, sparse_conv
+from ..kernels.compile import _disk_cache, bind, is_ours, jit, jit_element, kernel_folder
+from ..kernels.cpu import dropout
 
-__all__ = ["Entry", "call", "entry", "pointer"]
+__all__ = ["Entry", "array", "call", "entry", "int32_at", "integers", "pointer", "written"]
+
+# What arrays of a program hold.
+DTYPES = tuple(np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.uint64, np.bool_))
+
+
+# --- addresses in compiled code ----------------------------------------------------------------------------------
 
 
 def _pointer(typingctx: Any, address: Any) -> Any:
@@ -32,6 +45,35 @@ def _pointer(typingctx: Any, address: Any) -> Any:
         return builder.inttoptr(args[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), codegen
+
+
+def _pointer_at(element: Any) -> Any:
+    """Make an intrinsic that reads address ``k`` of a list, as a pointer to elements of a type.
+
+    A pointer is one word, which is read and written with an index; an array is seven, and takes Numba twice as long.
+    """
+    kind = types.CPointer(element)
+
+    def pointer_at(typingctx: Any, addresses: Any, k: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word = ir.IntType(64)
+            k = context.cast(builder, args[1], signature.args[1], types.int64)
+            place = builder.gep(builder.inttoptr(args[0], word.as_pointer()), [k])
+            return builder.inttoptr(builder.load(place), context.get_value_type(kind))
+
+        return kind(types.int64, k), codegen
+
+    return intrinsic(pointer_at)
+
+
+def _integers(typingctx: Any, address: Any) -> Any:
+    """Read integers at an address."""
+    kind = types.CPointer(types.int64)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(kind))
+
+    return kind(types.int64), codegen
 
 
 def _call(typingctx: Any, address: Any, arguments: Any) -> Any:
@@ -53,83 +95,39 @@ def _call(typingctx: Any, address: Any, arguments: Any) -> Any:
 
 # Compiled code calls them without the first parameter.
 pointer: Any = intrinsic(_pointer)
+integers: Any = intrinsic(_integers)
 call: Any = intrinsic(_call)
-
-
-# --- what an entry does ------------------------------------------------------------------------------------------
-
-real: Any = None  # bound in every copy, to the type of the elements
-convolve = fused_conv.convolve
-conv_grad_weight = fused_conv.conv_grad_weight
-conv_pool_backward = sparse_conv.conv_pool_backward
+_POINTERS: dict[str, Any] = {f"{t.name}_at": _pointer_at(from_dtype(t)) for t in DTYPES}  # type: ignore[arg-type]
+int32_at = _POINTERS["int32_at"]
 
 
 @jit
-def _images(address, sizes, first, dtype):
-    """Make an array of four dimensions, whose sizes are in a list."""
-    shape = (sizes[first], sizes[first + 1], sizes[first + 2], sizes[first + 3])
-    return carray(pointer(address), shape, dtype)
-
-
-@jit
-def _flat(address, n, dtype):
+def array(address, n, dtype):
+    """Make an array of the ``n`` elements at an address."""
     return carray(pointer(address), (n,), dtype)
 
 
-def _convolve(out, places, x, w, bias, plan, sizes, scratch, b0, b1):
-    s = carray(pointer(sizes), (15,), np.int64)
-    numbers = carray(pointer(plan), (s[12],), np.int64)
-    result, image, weight = _images(out, s, 0, real), _images(x, s, 4, real), _images(w, s, 8, real)
-    where = carray(pointer(places), (result.size,), np.int64)
-    work = _flat(scratch, s[13], real)
-    convolve(result, where, image, image, weight, _flat(bias, s[14], real), numbers, work, b0, b1)
-
-
-def _grad_weight(dw, dbias, x, dy, plan, sizes, scratch, b0, b1):
-    s = carray(pointer(sizes), (15,), np.int64)
-    numbers = carray(pointer(plan), (s[12],), np.int64)
-    result, image, gradient = _images(dw, s, 0, real), _images(x, s, 4, real), _images(dy, s, 8, real)
-    work = _flat(scratch, s[13], real)
-    conv_grad_weight(result, _flat(dbias, s[14], real), image, gradient, gradient, numbers, work, b0, b1)
-
-
-def _pool_backward(dw, dbias, dx, x, w, values, places, plan, sizes, scratch, b0, b1):
-    s = carray(pointer(sizes), (15,), np.int64)
-    numbers = carray(pointer(plan), (s[12],), np.int64)
-    v = _images(values, s, 8, real)
-    where = carray(pointer(places), (v.size,), np.int64)
-    d_weight, weight = _images(dw, s, 0, real), _images(w, s, 0, real)
-    d_image, image = _images(dx, s, 4, real), _images(x, s, 4, real)
-    work = _flat(scratch, s[13], real)
-    conv_pool_backward(d_weight, _flat(dbias, s[14], real), d_image, image, weight, v, where, v, numbers, work, b0, b1)
-
-
-_TEMPLATES: dict[str, tuple[Any, int]] = {
-    "convolve": (_convolve, 10),
-    "conv_grad_weight": (_grad_weight, 9),
-    "conv_pool_backward": (_pool_backward, 12),
-}
+# --- kernels -------------------------------------------------------------------------------------------------------
 
 
 class Entry:
-    """A kernel for one type of elements.
+    """A kernel, compiled when its address is first asked for.
 
-    Attributes:
-        name: of the kernel.
-        dtype: of the elements.
+    Args:
+        fn: a function of three integers: the address of its operands' addresses, and a range.
+        keep: keep the machine code on disk.
     """
 
-    def __init__(self, name: str, dtype: np.dtype[Any]) -> None:
-        self.name, self.dtype = name, np.dtype(dtype)
+    def __init__(self, fn: FunctionType, keep: bool = True) -> None:
+        self.fn, self.keep = fn, keep
 
     @cached_property
     def _compiled(self) -> CFunc:
-        template, count = _TEMPLATES[self.name]
-        fn: FunctionType = bind(template, f"{self.name}_{self.dtype.name}", real=self.dtype.type)
-        signature = types.void(*[types.int64] * count)
-        compiled: Any = CFunc(fn, (signature.args, signature.return_type), {}, {"error_model": "numpy"})
-        if (folder := kernel_folder()) is not None:
-            compiled._cache = _disk_cache(fn, folder)
+        # No rewrite of the arithmetic is allowed: LLVM might choose another one when it sees a text again.
+        signature = types.void(types.int64, types.int64, types.int64)
+        compiled: Any = CFunc(self.fn, (signature.args, signature.return_type), {}, {"error_model": "numpy"})
+        if self.keep and (folder := kernel_folder()) is not None:
+            compiled._cache = _disk_cache(self.fn, folder)
         compiled.compile()
         return compiled
 
@@ -141,10 +139,58 @@ class Entry:
         return address
 
     def __repr__(self) -> str:
-        return f"Entry({self.name}, {self.dtype.name})"
+        return f"Entry({self.fn.__qualname__})"
 
 
 @cache
-def entry(name: str, dtype: np.dtype[Any]) -> Entry:
-    """Give the one entry of a kernel and a type."""
-    return Entry(name, dtype)
+def entry(template: FunctionType, dtype: np.dtype[Any]) -> Entry:
+    """Give the one entry of a kernel of the library and a type of elements.
+
+    Args:
+        template: calls the type ``real``, its size ``itemsize``, and :func:`_pointer_at` of it ``real_at``.
+        dtype: the type.
+    """
+    name = f"{template.__name__.strip('_')}_{dtype.name}"
+    names = {"real": dtype.type, "itemsize": dtype.itemsize, "real_at": _POINTERS[f"{dtype.name}_at"]}
+    return Entry(bind(template, name, **names))
+
+
+_LIBRARY: dict[str, Any] = {
+    **_POINTERS,
+    "uniform_32": dropout._uniform_32,
+    "uniform_64": dropout._uniform_64,
+    "float32": np.float32,
+    "float64": np.float64,
+    "int64": np.int64,
+    "uint64": np.uint64,
+    "bool": np.bool_,
+}
+
+_written: dict[Any, Entry] = {}
+
+
+def written(text: str, functions: Mapping[str, Callable[..., Any]]) -> Entry:
+    """Give the one entry of a text.
+
+    Args:
+        text: a Python function, whose name does not matter.
+        functions: the functions of one element that it mentions, by name.
+    """
+    head, _, body = text.partition("\n")
+    parameters = head[head.index("(") :]
+    own = tuple(functions.items())
+    if (body, own) not in _written:
+        identity = [f"{name}={_python(fn).__module__}.{_python(fn).__qualname__}" for name, fn in own]
+        digest = hashlib.sha256("\n".join([body, *identity]).encode()).hexdigest()[:16]
+        names = {**_LIBRARY, **{name: jit_element(fn) for name, fn in own}, "__name__": __name__}
+        whole = f"def kernel_{digest}{parameters}\n{body}"
+        filename = f"<minitorch kernel {digest}>"
+        linecache.cache[filename] = (len(whole), None, whole.splitlines(keepends=True), filename)
+        exec(compile(whole, filename, "exec"), names)
+        keep = all(is_ours(_python(fn)) for _, fn in own)
+        _written[body, own] = Entry(names[f"kernel_{digest}"], keep)
+    return _written[body, own]
+
+
+def _python(fn: Any) -> Any:
+    return getattr(fn, "py_func", fn)

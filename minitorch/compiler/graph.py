@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.geometry import Geometry
 from ..tensor_data import strides_from_shape
 
 __all__ = ["Graph", "Node", "Ref"]
@@ -203,8 +204,19 @@ def describe(node: Node) -> str:
         notes = "".join(f", {value}" for value in rest)
         prefix = "reduce " if node.op == "reduce" else ""
         return f"{prefix}{function.__name__}({operands}{notes})"
-    notes = ", ".join(map(repr, node.args))
+    notes = ", ".join(map(_note, node.args))
     return f"{node.op}({', '.join(part for part in (operands, notes) if part)})"
+
+
+def _note(value: Any) -> str:
+    """Write an argument; of a geometry what is not as usual."""
+    if isinstance(value, Geometry):
+        usual = Geometry(value.size)._asdict()
+        rest = [f"{name} {n}" for name, n in value._asdict().items() if n != usual[name]]
+        return f"{value.size} windows" + "".join(f", {note}" for note in rest)
+    if isinstance(value, tuple) and any(isinstance(part, Geometry) for part in value):
+        return f"({'; '.join(map(_note, value))})"
+    return repr(value)
 
 
 def _shape(node: Node) -> str:

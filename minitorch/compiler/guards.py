@@ -466,10 +466,7 @@ class Guards:
         for contents in self._contents:
             if not contents.same():
                 return False
-        for holder, key, test, answer in self._choices:
-            if test(look(holder, key)) != answer:
-                return False
-        return True
+        return all(test(look(holder, key)) == answer for holder, key, test, answer in self._choices)
 
     def _modules_hold(self) -> bool:
         number = last_change.number

@@ -1,71 +1,85 @@
-"""From the program's text to machine code, and the memory that it runs in (pass 7).
+"""Run a program: one compiled function for all of them goes through its calls (pass 7).
 
-A program is compiled by Numba as one unit and kept on disk under a hash of its text, so that a process that traces the
-same step again loads it. Its arrays come through a table of addresses.
+The program comes as a list of integers, and its arrays through a table of addresses, because a call with one array
+costs 0.2 microseconds and one with thirty costs several. To add up an operand's address takes a nanosecond.
 """
 
 from __future__ import annotations
 
-import hashlib
-import linecache
-from functools import cached_property, partial
-from types import FunctionType
+from functools import cached_property
 from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba import carray, prange  # type: ignore[attr-defined]
+from numba import prange  # type: ignore[attr-defined]
 
 from ..errors import IndexingError
 from ..kernels import blas
-from ..kernels.compile import bind, jit, jit_element, threads
-from ..kernels.cpu import dropout
-from .emit import Program
-from .entries import Entry, call, pointer
-from .memory import ALIGNMENT
+from ..kernels.compile import bind, jit, threads
+from .entries import call, integers
+from .memory import ALIGNMENT, HEAD
+from .program import SCRATCH, Program
 
-__all__ = ["DTYPES", "Machine", "Memory", "library"]
+__all__ = ["Machine", "Memory", "run_call"]
 
-
-# Kernels of a program that are joined to one function at most.
-JOINED = 40
+# Numbers of a stage, a task, a call and an operand in the list, and of what stands before them.
+STAGE, TASK, CALL, OPERAND, FIRST = 3, 5, 4, 4, 3
 
 
-def _array_at(address, n):
-    return carray(pointer(address), (n,), element)
+# --- in compiled code ----------------------------------------------------------------------------------------------
 
 
-element: Any = None  # bound in the copy for each type of elements
+@jit
+def run_call(code, table, at, scratch, chunk, begin, end):
+    """Run the call at a place of the list; an end of -1 stands for its own extent."""
+    operands = integers(scratch)
+    last = code[at + 2]
+    for k in range(code[at + 1], last):
+        place = code[2] + k * OPERAND
+        slot = code[place]
+        base = scratch if slot == SCRATCH else table[slot]
+        operands[k - code[at + 1]] = base + code[place + 1] + begin * code[place + 2] + chunk * code[place + 3]
+    call(code[at], (scratch, begin, code[at + 3] if end < 0 else end))
 
 
+@jit
+def _run_task(code, table, task, scratch):
+    first, last, chunk, begin, end = code[task], code[task + 1], code[task + 2], code[task + 3], code[task + 4]
+    for k in range(first, last):
+        run_call(code, table, code[1] + k * CALL, scratch, chunk, begin, end)
+
+
+@jit
+def thread():
+    """Give the number of the thread: the only one, in the copy of :func:`_run` for one core."""
+    return 0
+
+
+@jit
 def _thread():
+    # Numba has this function only where it has started its threads.
     return numba.get_thread_id()  # type: ignore[attr-defined]
 
 
-def _dot(a, b, out):
-    np.dot(a, b, out)
+def _run(code, table, scratch, scratch_bytes):
+    for stage in range(code[0]):
+        at = FIRST + stage * STAGE
+        first, tasks = code[at], code[at + 1]
+        if code[at + 2]:
+            for i in prange(tasks):
+                _run_task(code, table, first + i * TASK, scratch + thread() * scratch_bytes)
+        else:
+            for i in range(tasks):
+                _run_task(code, table, first + i * TASK, scratch)
 
 
-_inner: Any = partial(jit, keep=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+run_serial: Any = jit(_run)
+# Under a name of its own, which its machine code on disk has too.
+run_parallel: Any = jit(bind(_run, "_run_parallel", thread=_thread), parallel=True)
 
-# What a program's arrays hold.
-DTYPES = tuple(np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.bool_))
 
-_LIBRARY: dict[str, Any] = {
-    **{f"{t.name}_at": _inner(bind(_array_at, f"{t.name}_at", element=t.type)) for t in DTYPES},
-    "thread": _inner(_thread),
-    "dot": _inner(_dot),
-    "uniform_32": dropout._uniform_32,
-    "uniform_64": dropout._uniform_64,
-    "call": call,
-    "prange": prange,
-    "float32": np.float32,
-    "float64": np.float64,
-    "int64": np.int64,
-    "uint64": np.uint64,
-    "np": np,
-}
+# --- in Python -----------------------------------------------------------------------------------------------------
 
 
 class Memory:
@@ -75,11 +89,12 @@ class Memory:
         self.numbers = np.zeros(len(program.numbers), np.float64)
         self.streams = np.zeros(2 * len(program.streams), np.uint64)
         self.arena = _aligned(program.memory.arena_bytes)
-        self.scratch = _aligned(program.memory.scratch_bytes * numba.config.NUMBA_NUM_THREADS)  # type: ignore
-        fixed = [self.arena, self.scratch, *program.constants]  # arrays, and entries of kernels
-        bound = len(program.inputs) + len(program.outputs)
-        self.table = np.zeros(bound + len(fixed), np.int64)
-        self.table[bound:] = [x.address if isinstance(x, Entry) else x.ctypes.data for x in fixed]
+        self.scratch_bytes = HEAD + program.memory.scratch_bytes
+        self.scratch = _aligned(self.scratch_bytes * numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+        fixed = [self.arena, self.numbers, self.streams, *program.constants]
+        self.table = np.zeros(program.bound + len(fixed), np.int64)
+        self.table[program.bound :] = [array.ctypes.data for array in fixed]
+        self.arguments = self.table, self.scratch.ctypes.data, self.scratch_bytes
         self.seen: list[Any] = [None] * len(program.inputs)  # the storages whose addresses the table holds
         self.turns: dict[int, Any] = {}  # the tensors that take turns as values of cells, by output
 
@@ -90,65 +105,48 @@ def _aligned(size: int) -> npt.NDArray[np.uint8]:
     return whole[start : start + size]
 
 
-def library(program: Program) -> dict[str, Any]:
-    """List what the text of a program may mention, by name."""
-    own = {name: jit_element(fn) for name, fn in program.functions.items()}
-    return {**_LIBRARY, **own, "__name__": __name__}
-
-
 class Machine:
-    """A compiled program: call it with a :class:`Memory` whose table is filled in."""
+    """A program with its kernels compiled: call it with a :class:`Memory` whose table is filled in."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        faults = [a for a in program.constants if isinstance(a, np.ndarray) and a.dtype == np.int32]
+        faults = [array for array in program.constants if array.dtype == np.int32]
         self.faults = faults[0] if faults else None
-        self.uses_blas = "dot(" in program.source
-        identity = [f"{fn.__module__}.{fn.__qualname__}" for fn in map(_python, program.functions.values())]
-        text = "\n".join([program.source, *identity])
-        self.digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def _functions(self, parallel: bool) -> Any:
-        """Compile every function of the text, each seeing those before it.
-
-        No rewrite of the arithmetic is allowed: LLVM might choose another one when it sees the function again, and a
-        process that loads a program from disk would have other bits than the one that compiled it.
-        """
-        filename = f"<minitorch program {self.digest}>"
-        source = self.program.source
-        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        names = library(self.program)
-        exec(compile(source, filename, "exec"), names)
-        for name, fn in list(names.items()):
-            if isinstance(fn, FunctionType) and fn.__code__.co_filename == filename and name != "program":
-                # Joined before LLVM sees them: a function costs it a tenth of a second, and a very long one more.
-                # What runs on several cores stays one too. None is called from Python: the ways in take time.
-                whole = len(self.program.kernels) > JOINED or (parallel and name.startswith("stage_"))
-                names[name] = _inner(fn, **({} if whole else {"inline": "always"}))
-        program = names["program"]
-        program.__qualname__ = f"program_{self.digest}{'_parallel' if parallel else ''}"
-        program.__module__ = __name__
-        return jit(program, keep=self.program.keep, parallel=parallel)
 
     @cached_property
-    def serial(self) -> Any:
-        """The program for one core."""
-        return self._functions(parallel=False)
+    def code(self) -> npt.NDArray[np.int64]:
+        """The program as the list of integers that :func:`_run` goes through; kernels are compiled here."""
+        program = self.program
+        tasks = [task for stage in program.stages for task in stage.tasks]
+        first_task = FIRST + STAGE * len(program.stages)
+        first_call = first_task + TASK * len(tasks)
+        code = [len(program.stages), first_call, first_call + CALL * len(program.calls)]
+        for stage in program.stages:
+            code += [first_task, len(stage.tasks), int(stage.parallel and program.parallel)]
+            first_task += TASK * len(stage.tasks)
+        for task in tasks:
+            code += [task.first, task.last, task.chunk, task.begin, task.end]
+        operand = 0
+        for each in program.calls:
+            code += [each.entry.address, operand, operand + len(each.operands), each.extent]
+            operand += len(each.operands)
+        for each in program.calls:
+            for o in each.operands:
+                code += [o.slot, o.offset, o.by_image, o.by_chunk]
+        return np.array(code, np.int64)
 
-    @cached_property
-    def parallel(self) -> Any:
-        """The program for all cores."""
-        return self._functions(parallel=True)
+    def place(self, call: int) -> int:
+        """Find a call in the list."""
+        return int(self.code[1]) + CALL * call
 
     def run(self, memory: Memory) -> None:
         """Run the program."""
-        args = memory.table, memory.numbers, memory.streams
-        if self.uses_blas:
+        if self.program.uses_blas:
             blas.one_thread.load_scipy()
             with blas.one_thread:
-                self._run(args)
+                self._run(memory)
         else:
-            self._run(args)
+            self._run(memory)
         if self.faults is not None and self.faults[0]:
             self.faults[0] = 0
             raise IndexingError(
@@ -156,12 +154,6 @@ class Machine:
                 "row that a table lacks. Check labels and indices; eager steps name the first wrong one."
             )
 
-    def _run(self, args: tuple[Any, ...]) -> None:
-        if self.program.parallel and not threads.forked:
-            self.parallel(*args)
-        else:
-            self.serial(*args)
-
-
-def _python(fn: Any) -> Any:
-    return getattr(fn, "py_func", fn)
+    def _run(self, memory: Memory) -> None:
+        run = run_parallel if self.program.parallel and not threads.forked else run_serial
+        run(self.code, *memory.arguments)

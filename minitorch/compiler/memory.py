@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from .graph import Node
 from .split import Schedule
 
-__all__ = ["ALIGNMENT", "Memory", "aligned", "plan_memory"]
+__all__ = ["ALIGNMENT", "HEAD", "LANES", "OPERANDS", "Memory", "aligned", "plan_memory"]
 
 # Arrays begin at multiples of this many bytes: a cache line, and the widest vector.
 ALIGNMENT = 64
+
+# The scratch of a thread begins with the addresses of the operands of the kernel that runs, and the sums that a long
+# sum is divided into, which vector instructions add up side by side.
+OPERANDS, LANES = 64, 32
+HEAD = 8 * (OPERANDS + LANES)
 
 
 @dataclass

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import builtins
-import ctypes
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from types import FunctionType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..kernels import blas
-from ..kernels.compile import jit
-from .emit import Kernel
-from .machine import DTYPES, Machine, Memory, library
+from .machine import Machine, Memory, run_call
+from .program import Call
 
 __all__ = ["Profile", "Row", "measure"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel.
+    """One call of a kernel.
 
     Attributes:
-        name: its function in the program.
+        name: of the call.
         title: what it computes, with the shape of its result.
         seconds: of one step, all chunks of the batch on one core.
         flops: additions and multiplications of one step.
@@ -47,7 +39,7 @@ class Profile:
     """The kernels of a program, slowest first.
 
     Attributes:
-        rows: the kernels.
+        rows: the calls of kernels.
         peak_flops: additions and multiplications a second of a large float32 matrix product on one core.
     """
 
@@ -72,53 +64,31 @@ class Profile:
 
 
 def measure(machine: Machine, memory: Memory, rounds: int) -> Profile:
-    """Run a program's kernels one by one, from Python, and time them."""
+    """Run a program's calls one by one, in order, and time them."""
     program = machine.program
-    kernels = {kernel.name: kernel for kernel in program.kernels}
-    times: dict[str, list[float]] = {name: [] for name in kernels}
-    names = library(program)
-    # The stages run as plain Python, with the kernels compiled.
-    names["prange"], names["thread"] = range, lambda: 0
-    for dtype in DTYPES:
-        names[f"{dtype.name}_at"] = partial(_array_at, dtype)
-    filename = f"<minitorch profile {machine.digest}>"
-    exec(builtins.compile(program.source, filename, "exec"), names)
-    totals: dict[str, float] = {}
-    for name in kernels:
-        fn = names[name]
-        assert isinstance(fn, FunctionType)
-        names[name] = _timed(jit(fn, keep=False), totals, name)
+    code, (table, scratch, _) = machine.code, memory.arguments
+    tasks = [task for stage in program.stages for task in stage.tasks]
+    times: list[list[float]] = [[] for _ in program.calls]
     blas.one_thread.load_scipy()
     with blas.one_thread:
         for i in range(rounds + 1):
-            totals.clear()
-            names["program"](memory.table, memory.numbers, memory.streams)
+            totals = [0.0] * len(program.calls)
+            for task in tasks:
+                for k in range(task.first, task.last):
+                    place = machine.place(k)
+                    start = time.perf_counter()
+                    run_call(code, table, place, scratch, task.chunk, task.begin, task.end)
+                    totals[k] += time.perf_counter() - start
             if i:  # the first round compiles
-                for name, seconds in totals.items():
-                    times[name].append(seconds)
+                for seconds, total in zip(times, totals, strict=True):
+                    seconds.append(total)
         peak = _peak()
-    rows = [_row(kernels[name], statistics.median(seconds)) for name, seconds in times.items() if seconds]
+    rows = [_row(call, statistics.median(seconds)) for call, seconds in zip(program.calls, times, strict=True)]
     return Profile(tuple(sorted(rows, key=lambda row: -row.seconds)), peak)
 
 
-def _array_at(dtype: np.dtype[Any], address: int, n: int) -> npt.NDArray[Any]:
-    """Make an array of the memory at an address, as the program does."""
-    size = int(n) * dtype.itemsize
-    memory: Any = (ctypes.c_char * size).from_address(int(address))
-    return np.frombuffer(memory, dtype)
-
-
-def _timed(kernel: Callable[..., Any], totals: dict[str, float], name: str) -> Callable[..., None]:
-    def run(*args: Any) -> None:
-        start = time.perf_counter()
-        kernel(*args)
-        totals[name] = totals.get(name, 0.0) + time.perf_counter() - start
-
-    return run
-
-
-def _row(kernel: Kernel, seconds: float) -> Row:
-    return Row(kernel.name, kernel.title, max(seconds, 1e-9), kernel.flops, kernel.bytes)
+def _row(call: Call, seconds: float) -> Row:
+    return Row(call.name, call.title, max(seconds, 1e-9), call.flops, call.bytes)
 
 
 def _peak(n: int = 1024) -> float:

@@ -1,16 +1,16 @@
-"""The text of a program; what it computes, test_agreement.py checks."""
+"""The calls of a program, its tasks and its text; what it computes, test_machine.py and test_agreement.py check."""
 
 from __future__ import annotations
 
 import ast
 import re
-from typing import Any
 
 import pytest
 
-from minitorch.compiler.emit import Program, emit
+from minitorch.compiler.emit import emit
 from minitorch.compiler.fuse import inlined
 from minitorch.compiler.graph import Graph, Ref
+from minitorch.compiler.program import Program
 from minitorch.compiler.split import split
 from minitorch.kernels import elements
 
@@ -32,11 +32,12 @@ def test_a_chain_is_one_kernel_with_one_loop() -> None:
     y = apply(graph, elements.mul, apply(graph, elements.exp, x), constant(graph, 2.0, 3, 4))
     graph.outputs = [apply(graph, elements.neg, y).ref()]
     program = program_of(graph, 0)
-    assert len(program.kernels) == 1
-    kernel = functions_of(program)[program.kernels[0].name]
+    (call,) = program.calls
+    kernel = functions_of(program)[call.kernel]
     assert sum(isinstance(n, ast.For) for n in ast.walk(kernel)) == 1
-    assert program.functions == {"exp": elements.exp}
+    assert "exp(" in program.source
     assert program.memory.arena_bytes == 0
+    assert (call.extent, call.bytes) == (12, 2 * 12 * 8)
 
 
 @pytest.mark.parametrize(("batch", "chunks"), [(16, 4), (17, 5), (64, 16), (100, 15)])
@@ -49,6 +50,9 @@ def test_a_batch_runs_in_chunks_on_several_cores_where_it_pays(batch: int, chunk
         assert program.parallel is pays
         # The chunks are the same either way, and so are the bits.
         assert re.findall(r"prange\((\d+)\)", program.source) == [str(chunks)]
+        tasks = program.stages[0].tasks[:chunks]
+        assert [task.begin for task in tasks] == [0, *(task.end for task in tasks[:-1])]
+        assert tasks[-1].end == batch
 
 
 def test_a_small_batch_does_not() -> None:
@@ -59,21 +63,66 @@ def test_a_small_batch_does_not() -> None:
     assert "prange" not in program.source
 
 
+def test_equal_loops_are_one_kernel_whatever_their_operands_and_sizes() -> None:
+    graph = Graph()
+    for n in (3, 7):
+        graph.outputs.append(apply(graph, elements.add, source(graph, n), source(graph, n)).ref())
+    # A walk that begins elsewhere is another operand of the same loop.
+    x = source(graph, 10)
+    graph.outputs.append(apply(graph, elements.add, Ref(x, (4,), (1,)), Ref(x, (4,), (1,), 6)).ref())
+    program = program_of(graph, 0)
+    assert len(program.calls) == 3
+    assert len({id(call.entry) for call in program.calls}) == 1
+    assert set(functions_of(program)) == {program.calls[0].kernel, "program"}
+    assert [call.extent for call in program.calls] == [3, 7, 4]
+    assert [o.offset for o in program.calls[2].operands] == [0, 0, 6 * 8]
+
+
+def test_equal_loops_over_batches_of_any_size_are_one_kernel() -> None:
+    entries = []
+    for batch in (16, 8, 100):
+        graph = Graph()
+        x = source(graph, batch, 5)
+        graph.outputs = [apply(graph, elements.relu, x).ref(), reduce(graph, elements.add, x, 1).ref()]
+        entries.append({call.kernel: call.entry for call in program_of(graph, batch).calls})
+    assert entries[0] == entries[1] == entries[2]
+
+
+def test_large_results_are_divided_and_independent_ones_run_side_by_side() -> None:
+    graph = Graph()
+    x, y = source(graph, 1 << 18), source(graph, 1 << 18)
+    first = [apply(graph, elements.neg, x), apply(graph, elements.exp, Ref(y, (256, 1024), (1, 256)))]
+    second = apply(graph, elements.inv, Ref(first[0], (512, 512), (1, 512)))
+    graph.outputs = [node.ref() for node in (*first, second)]
+    program = program_of(graph, 0)
+    calls = {next(iter(call.writes)): call for call in program.calls}
+    assert all(call.blocks == 8 for call in calls.values())
+    order = [{program.calls[task.first].name for task in stage.tasks} for stage in program.stages]
+    names = [calls[node.number].name for node in (*first, second)]
+    assert order == [set(names[:2]), {names[2]}]
+    assert all(stage.parallel for stage in program.stages)
+    for name in names:
+        tasks = [t for stage in program.stages for t in stage.tasks if program.calls[t.first].name == name]
+        assert [t.begin for t in tasks] == [0, *(t.end for t in tasks[:-1])]
+
+
 def test_functions_of_a_user_keep_their_own_names_and_are_not_kept_on_disk() -> None:
-    def first(x: Any) -> Any:
+    def first(x: float) -> float:
         return x + 1
 
-    def second(x: Any) -> Any:
+    def second(x: float) -> float:
         return x + 2
 
     second.__name__ = "first"
     graph = Graph()
     x = source(graph, 3)
-    graph.outputs = [apply(graph, first, x).ref(), apply(graph, second, x).ref(), apply(graph, elements.relu, x).ref()]
-    program = program_of(graph, 0)
-    assert list(program.functions.values()) == [first, second, elements.relu]
-    assert list(program.functions) == ["first", "first_2", "relu"]
-    assert not program.keep
+    both = apply(graph, first, apply(graph, second, x))
+    graph.outputs = [both.ref(), apply(graph, elements.relu, source(graph, 2)).ref()]
+    mine, ours = program_of(graph, 0).calls
+    assert not mine.entry.keep
+    assert ours.entry.keep
+    assert "first(" in program_of(graph, 0).source
+    assert "first_2(" in program_of(graph, 0).source
 
 
 def test_numbers_and_inputs_have_places() -> None:
@@ -86,10 +135,14 @@ def test_numbers_and_inputs_have_places() -> None:
     assert program.numbers == ["n0", "n4"]
     assert program.inputs == [0]
     assert [node.op for node in program.outputs] == ["zip"] * 3
-    assert "stage_0(0, table, numbers, streams)" in program.source
+    (call,) = program.calls
+    assert {(o.name, o.slot, o.offset) for o in call.operands if o.name.startswith("n")} == {
+        ("n0", program.arena + 1, 0),
+        ("n4", program.arena + 1, 8),
+    }
 
 
 def test_nothing_to_do_is_a_program_too() -> None:
     program = program_of(Graph(), 0)
     assert functions_of(program)["program"].body
-    assert not program.kernels
+    assert not program.calls

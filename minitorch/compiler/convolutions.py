@@ -1,0 +1,320 @@
+"""How a program calls the kernels of convolutions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import carray  # type: ignore[attr-defined]
+
+from ..kernels.compile import jit
+from ..kernels.cpu import fused_conv, sparse_conv
+from ..kernels.geometry import Geometry
+from .entries import array, entry, integers, pointer
+from .family import Family
+from .graph import Node
+from .program import Operand
+
+__all__ = ["CONVOLUTIONS"]
+
+Pair = tuple[int, int]
+
+real: Any = None  # bound in the copy of a template for each type of elements
+convolve = fused_conv.convolve
+conv_grad_weight = fused_conv.conv_grad_weight
+conv_pool_backward = sparse_conv.conv_pool_backward
+
+
+# --- in compiled code ----------------------------------------------------------------------------------------------
+
+
+@jit
+def _images(address, sizes, first, dtype):
+    """Make an array of four dimensions, whose sizes are in a list."""
+    shape = (sizes[first], sizes[first + 1], sizes[first + 2], sizes[first + 3])
+    return carray(pointer(address), shape, dtype)
+
+
+def _convolve(operands, b0, b1):
+    """Operands: out, places, x, weight, bias, plan, sizes, work."""
+    at = integers(operands)
+    s = integers(at[6])
+    numbers = array(at[5], s[12], np.int64)
+    result, image, weight = _images(at[0], s, 0, real), _images(at[2], s, 4, real), _images(at[3], s, 8, real)
+    where, work = array(at[1], result.size, np.int64), array(at[7], s[13], real)
+    convolve(result, where, image, image, weight, array(at[4], s[14], real), numbers, work, b0, b1)
+
+
+def _conv_grad_weight(operands, b0, b1):
+    """Operands: gradients of weight and bias, x, gradient, plan, sizes, work."""
+    at = integers(operands)
+    s = integers(at[5])
+    numbers = array(at[4], s[12], np.int64)
+    result, image, gradient = _images(at[0], s, 0, real), _images(at[2], s, 4, real), _images(at[3], s, 8, real)
+    work = array(at[6], s[13], real)
+    conv_grad_weight(result, array(at[1], s[14], real), image, gradient, gradient, numbers, work, b0, b1)
+
+
+def _conv_pool_backward(operands, b0, b1):
+    """Operands: gradients of weight, bias and x, then x, weight, values, places, plan, sizes, work."""
+    at = integers(operands)
+    s = integers(at[8])
+    numbers = array(at[7], s[12], np.int64)
+    v = _images(at[5], s, 8, real)
+    where = array(at[6], v.size, np.int64)
+    d_weight, weight = _images(at[0], s, 0, real), _images(at[4], s, 0, real)
+    d_image, image = _images(at[2], s, 4, real), _images(at[3], s, 4, real)
+    d_bias, work = array(at[1], s[14], real), array(at[9], s[13], real)
+    conv_pool_backward(d_weight, d_bias, d_image, image, weight, v, where, v, numbers, work, b0, b1)
+
+
+# --- shapes --------------------------------------------------------------------------------------------------------
+
+
+def _four(shape: Sequence[int]) -> tuple[int, ...]:
+    """Give ``batch x channel x width`` a height of 1."""
+    return (*shape[:2], 1, shape[2]) if len(shape) == 3 else tuple(shape)
+
+
+def _plane_geometry(geometry: Sequence[Geometry]) -> tuple[Geometry, Geometry]:
+    return (Geometry(1), geometry[0]) if len(geometry) == 1 else (geometry[0], geometry[1])
+
+
+def _windows(geometry: Sequence[Geometry]) -> tuple[Pair, Pair, Pair]:
+    """Give sizes, offsets and dilations for rows and columns, as the planners of kernels take them."""
+    down, right = _plane_geometry(geometry)
+    return (down.size, right.size), (down.offset, right.offset), (down.dilation, right.dilation)
+
+
+def _conv_flops(node: Node) -> int:
+    x, w = node.inputs[0], node.inputs[1]
+    space = math.prod(g.size for g in node.args[0])
+    return 2 * x.shape[0] * space * w.size
+
+
+def _sizes(shapes: Sequence[Sequence[int]], *numbers: int) -> npt.NDArray[np.int64]:
+    return np.array([n for shape in shapes for n in _four(shape)] + list(numbers), np.int64)
+
+
+# --- windows that move by one --------------------------------------------------------------------------------------
+
+
+def _conv_act(node: Node, images: int) -> Family:
+    """Convolution with bias and ReLU; where its arguments name windows, only their maxima are kept."""
+    x, w = node.inputs[:2]
+    geometry, relu, transposed, *pooled = node.args
+    size, start, dilation = _windows(geometry)
+    out_channels = w.shape[1] if transposed else w.shape[0]
+    plan = fused_conv.plan_conv(
+        images,
+        x.shape[1],
+        out_channels,
+        size,
+        _four(w.shape)[2:],  # type: ignore[arg-type]
+        start,
+        dilation,
+        pooled[1] if pooled else None,
+        relu,
+        transposed=transposed,
+    )
+    sizes = _sizes([node.shape, x.shape, w.shape], plan.numbers.size, plan.scratch, out_channels)
+    without_bias = [np.zeros(out_channels, x.dtype)] if len(node.inputs) == 2 else []
+
+    def arrange(results: list[Operand], inputs: list[Operand], tables: list[Operand], work: Operand) -> list[Operand]:
+        # A convolution that is not pooled writes no places.
+        places = results[1] if pooled else work
+        bias = inputs[2] if len(inputs) == 3 else tables[2]
+        return [results[0], places, *inputs[:2], bias, *tables[:2], work]
+
+    return Family(
+        name="convolve",
+        entry=entry(_convolve, x.dtype),
+        tables=[plan.numbers, sizes, *without_bias],
+        arrange=arrange,
+        scratch=plan.scratch * x.dtype.itemsize,
+        flops=_conv_flops(node),
+        extent=x.shape[0],
+    )
+
+
+def _conv_weight(node: Node, images: int) -> Family:
+    """The gradient of a weight, from a gradient without gaps."""
+    x, d = node.inputs
+    geometry = node.args[1]
+    if any(g.stride != 1 or g.spread != 1 for g in geometry):
+        return _general(node, images)
+    size, start, dilation = _windows(geometry)
+    shape = node.shape[-len(x.shape) :]
+    plan = fused_conv.plan_conv(
+        images,
+        x.shape[1],
+        d.shape[1],
+        size,
+        _four(shape)[2:],  # type: ignore[arg-type]
+        start,
+        dilation,
+        gradient=True,
+    )
+    itemsize = x.dtype.itemsize
+
+    def arrange(results: list[Operand], inputs: list[Operand], tables: list[Operand], work: Operand) -> list[Operand]:
+        # The gradient of the bias comes with it; it is written behind the kernel's own scratch and left there.
+        bias = work.plus(plan.scratch * itemsize, "unread")
+        return [results[0], bias, *inputs, *tables, work]
+
+    return Family(
+        name="conv_grad_weight",
+        entry=entry(_conv_grad_weight, x.dtype),
+        tables=[plan.numbers, _sizes([shape, x.shape, d.shape], plan.numbers.size, plan.scratch, d.shape[1])],
+        arrange=arrange,
+        scratch=(plan.scratch + d.shape[1]) * itemsize,
+        flops=2 * d.size * math.prod(shape[1:]),
+        extent=x.shape[0],
+    )
+
+
+def _conv_at(node: Node, images: int) -> Family:
+    """Gradients of weight or input, or of both at once, from a list of values and places."""
+    to_input = node.op == "conv_at"
+    if to_input:
+        values, _, w = node.inputs
+        x_shape, shape = node.shape, w.shape
+    else:
+        x, values, _ = node.inputs
+        x_shape, shape = x.shape, node.shape[-len(x.shape) :]
+    geometry, dense = node.args
+    size, start, dilation = _windows(geometry)
+    plan = sparse_conv.plan_sparse(
+        images,
+        x_shape[1],
+        shape[0],
+        size,
+        _four(shape)[2:],  # type: ignore[arg-type]
+        start,
+        dilation,
+        _window(values.shape, dense),
+        to_input=to_input,
+    )
+    itemsize = values.dtype.itemsize
+
+    def arrange(results: list[Operand], inputs: list[Operand], tables: list[Operand], work: Operand) -> list[Operand]:
+        bias = work.plus(plan.scratch * itemsize, "unread")
+        unread = work.plus((plan.scratch + shape[0]) * itemsize, "unread")
+        if to_input:
+            values, places, weight = inputs[:3]
+            d_image, d_weight = results[0], results[1] if len(results) > 1 else unread
+            image = inputs[3] if len(inputs) > 3 else d_image
+        else:
+            image, values, places = inputs
+            d_weight = weight = results[0]
+            d_image = image
+        return [d_weight, bias, d_image, image, weight, values, places, *tables, work]
+
+    return Family(
+        name="conv_pool_backward",
+        entry=entry(_conv_pool_backward, values.dtype),
+        tables=[plan.numbers, _sizes([shape, x_shape, values.shape], plan.numbers.size, plan.scratch, shape[0])],
+        arrange=arrange,
+        scratch=(plan.scratch + shape[0] + math.prod(shape)) * itemsize,
+        flops=2 * values.size * math.prod(shape[1:]) * (2 if to_input else 1),
+        extent=values.shape[0],
+    )
+
+
+def _window(values: Sequence[int], dense: Sequence[int]) -> tuple[int, int]:
+    (height, width), (rows, columns) = _four(dense)[2:], _four(values)[2:]
+    return height // max(1, rows), width // max(1, columns)
+
+
+# --- any geometry --------------------------------------------------------------------------------------------------
+
+
+def _numbers(geometry: Sequence[Geometry]) -> npt.NDArray[np.int64]:
+    return np.array([(g.stride, g.spread, g.dilation, g.offset) for g in _plane_geometry(geometry)]).reshape(-1)
+
+
+@partial(jit, keep=False, fastmath={"contract", "reassoc", "nsz"})
+def convolve_any(out, x, w, g, b0, b1):
+    """Convolve images ``b0`` to ``b1`` with any geometry."""
+    for b in range(b0, b1):
+        for o in range(out.shape[1]):
+            for i in range(out.shape[2]):
+                for j in range(out.shape[3]):
+                    total = out.dtype.type(0)
+                    for k in range(w.shape[2]):
+                        row = g[0] * i + g[2] * k + g[3]
+                        if row < 0 or row % g[1] or row // g[1] >= x.shape[2]:
+                            continue
+                        for l in range(w.shape[3]):
+                            column = g[4] * j + g[6] * l + g[7]
+                            if column < 0 or column % g[5] or column // g[5] >= x.shape[3]:
+                                continue
+                            for c in range(x.shape[1]):
+                                total += x[b, c, row // g[1], column // g[5]] * w[o, c, k, l]
+                    out[b, o, i, j] = total
+
+
+@partial(jit, keep=False, fastmath={"contract", "reassoc", "nsz"})
+def convolve_weight(out, x, d, g, b0, b1):
+    """Compute the gradient of a weight over images ``b0`` to ``b1``, with any geometry."""
+    out[...] = 0
+    for b in range(b0, b1):
+        for o in range(out.shape[0]):
+            for c in range(out.shape[1]):
+                for k in range(out.shape[2]):
+                    for l in range(out.shape[3]):
+                        total = out.dtype.type(0)
+                        for i in range(d.shape[2]):
+                            row = g[0] * i + g[2] * k + g[3]
+                            if row < 0 or row % g[1] or row // g[1] >= x.shape[2]:
+                                continue
+                            for j in range(d.shape[3]):
+                                column = g[4] * j + g[6] * l + g[7]
+                                if column < 0 or column % g[5] or column // g[5] >= x.shape[3]:
+                                    continue
+                                total += x[b, c, row // g[1], column // g[5]] * d[b, o, i, j]
+                        out[o, c, k, l] += total
+
+
+def _convolve_any(operands, b0, b1):
+    at = integers(operands)
+    s = integers(at[4])
+    out, x, w = _images(at[0], s, 0, real), _images(at[1], s, 4, real), _images(at[2], s, 8, real)
+    convolve_any(out, x, w, array(at[3], 8, np.int64), b0, b1)
+
+
+def _convolve_weight(operands, b0, b1):
+    at = integers(operands)
+    s = integers(at[4])
+    out, x, d = _images(at[0], s, 0, real), _images(at[1], s, 4, real), _images(at[2], s, 8, real)
+    convolve_weight(out, x, d, array(at[3], 8, np.int64), b0, b1)
+
+
+def _general(node: Node, images: int) -> Family:
+    """One of the loops above."""
+    x, other = node.inputs
+    # A partial sum has a dimension of chunks in front.
+    shape = node.shape[-len(x.shape) :]
+    template = _convolve_any if node.op == "conv" else _convolve_weight
+    return Family(
+        name=template.__name__.strip("_"),
+        entry=entry(template, node.dtype),
+        tables=[_numbers(node.args[-1]), _sizes([shape, x.shape, other.shape])],
+        flops=_conv_flops(node) if node.op == "conv" else 2 * other.size * math.prod(shape[1:]),
+        extent=x.shape[0],
+    )
+
+
+CONVOLUTIONS: dict[str, Callable[[Node, int], Family]] = {
+    "conv": _general,
+    "conv_weight": _conv_weight,
+    "conv_act": _conv_act,
+    "conv_pool": _conv_act,
+    "conv_pool_place": _conv_act,
+    "conv_weight_at": _conv_at,
+    "conv_at": _conv_at,
+}
