@@ -162,8 +162,8 @@ def _conv_weight(node: Node, images: int) -> Family:
     itemsize = x.dtype.itemsize
 
     def arrange(results: list[Operand], inputs: list[Operand], tables: list[Operand], work: Operand) -> list[Operand]:
-        # The gradient of the bias comes with it; it is written behind the kernel's own scratch and left there.
-        bias = work.plus(plan.scratch * itemsize, "unread")
+        # The gradient of the bias comes with it; where nobody reads it, it is left behind the kernel's own scratch.
+        bias = results[1] if len(results) > 1 else work.plus(plan.scratch * itemsize, "unread")
         return [results[0], bias, *inputs, *tables, work]
 
     return Family(

@@ -167,7 +167,6 @@ class _Emitter:
         written_bytes = sum(math.prod(shape) * n.dtype.itemsize for n in group if n.number not in self.local)
         reads = self._reads(group)
         size = sum(n.size * n.dtype.itemsize for n in reads.values()) + written_bytes
-        blocks = min(BLOCKS, (size + text.flops) // BLOCK_WORK, text.extent) if text.divisible else 1
         return Call(
             name=f"{text.title}_{node.number}",
             kernel=self._kernel(text),
@@ -177,7 +176,7 @@ class _Emitter:
             bytes=size,
             flops=text.flops,
             extent=text.extent,
-            blocks=max(1, blocks),
+            blocks=_blocks(size + text.flops, text.extent) if text.divisible else 1,
             reads=set(reads),
             writes={n.number for n in group},
         )
@@ -224,7 +223,7 @@ class _Emitter:
             bytes=size,
             flops=family.flops,
             extent=extent,
-            blocks=max(1, min(BLOCKS, (size + family.flops) // BLOCK_WORK, extent)) if family.divisible else 1,
+            blocks=_blocks(size + family.flops, extent // family.strip) if family.strip else 1,
             reads=set(reads),
             writes={n.number for n in group},
         )
@@ -286,6 +285,11 @@ class _Emitter:
 def _images(node: Node) -> int:
     ref = node.inputs[0]
     return ref.shape[0] if ref.shape else 1
+
+
+def _blocks(work: int, most: int) -> int:
+    """Choose how many parts a range is divided into."""
+    return max(1, min(BLOCKS, work // BLOCK_WORK, most))
 
 
 def _work(calls: list[Call]) -> int:

@@ -234,6 +234,12 @@ def _places(node: Node, images: int) -> Family:
 
 # --- products ------------------------------------------------------------------------------------------------------
 
+# What the range of a call counts: rows of the result, the dimension that is summed over, or columns.
+ROWS, INNER, COLUMNS = range(3)
+
+# The fewest rows or columns of the result that a product is divided into.
+STRIP = 64
+
 # A product keeps its sizes, the ends of its rows and two factors behind the addresses of its operands, at this byte.
 CELLS = 128
 
@@ -242,12 +248,14 @@ def _product(operands, b0, b1):
     """Multiply matrices by BLAS, which reads all numbers from memory and counts along columns: $C^T = B^T A^T$."""
     at = integers(operands)
     plan = integers(at[3])
-    gemm, count, by_inner = plan[0], plan[1], plan[2]
+    gemm, count, ranged = plan[0], plan[1], plan[2]
     m, k, n = plan[3], plan[4], plan[5]
-    if by_inner:
+    if ranged == ROWS:
+        m = b1 - b0
+    elif ranged == INNER:
         k = b1 - b0
     else:
-        m = b1 - b0
+        n = b1 - b0
     cells = operands + CELLS
     at[8], at[9] = cells, cells + 40
     numbers, factors = int32_at(operands, 8), real_at(operands, 9)
@@ -277,21 +285,24 @@ def _matrix_multiply(node: Node, images: int) -> Family:
     k = a.shape[-1]
     count = math.prod(a.shape[:-2])
     # A partial sum has a dimension of chunks in front of the matrix, and the inner dimension is that of the batch.
-    by_inner = len(node.shape) > len(a.shape)
-    # Two steps of a walk tell whether a matrix lies by rows or by columns.
+    ranged = INNER if len(node.shape) > len(a.shape) else COLUMNS if images == m < n and count == 1 else ROWS
     a_turned, b_turned = _is_turned(a), _is_turned(b)
-    by_row = n, (1 if a_turned else k), 0
-    by_inner_step = 0, (m if a_turned else 1), (1 if b_turned else n)
+    # How far the result and both factors are from the last of a range to the next.
+    steps = {
+        ROWS: (n, 1 if a_turned else k, 0),
+        INNER: (0, m if a_turned else 1, 1 if b_turned else n),
+        COLUMNS: (1, 0, k if b_turned else 1),
+    }[ranged]
     letters = [ord("T" if turned else "N") for turned in (b_turned, a_turned)]
     rows = [max(1, length) for length in (k if b_turned else n, m if a_turned else k, n)]
-    numbers = [count, by_inner, m, k, n, *(by_inner_step if by_inner else by_row), *letters, *rows, m * n, m * k, k * n]
+    numbers = [count, ranged, m, k, n, *steps, *letters, *rows, m * n, m * k, k * n]
     return Family(
         name="product",
         entry=entry(_product, node.dtype) if m * n * count else None,
         tables=[_plan(_gemm(node.dtype), *numbers)],
         flops=2 * count * m * n * k,
-        extent=k if by_inner else m,
-        divisible=count == 1 and not by_inner,
+        extent={ROWS: m, INNER: k, COLUMNS: n}[ranged],
+        strip=STRIP if count == 1 and ranged != INNER else 0,
         uses_blas=True,
     )
 

@@ -35,7 +35,7 @@ class Family:
         scratch: bytes of memory that the kernel works in.
         flops: additions and multiplications.
         extent: the end of the range that the kernel works on where no chunk gives one.
-        divisible: whether parts of this range may be computed by several calls, in any order.
+        strip: the shortest part of this range that is worth a call of its own; 0 where the range is not divisible.
         uses_blas: whether it calls BLAS.
     """
 
@@ -46,5 +46,5 @@ class Family:
     scratch: int = 0
     flops: int = 0
     extent: int = 0
-    divisible: bool = False
+    strip: int = 0
     uses_blas: bool = False

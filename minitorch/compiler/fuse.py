@@ -77,7 +77,21 @@ def fuse(graph: Graph) -> Graph:
             return new.add("conv_act", operands, (node.args[0], False, transposed), node.shape, node.dtype)
         return None
 
-    return drop_dead(graph.rebuild(rule))
+    return drop_dead(_with_bias(graph.rebuild(rule)))
+
+
+def _with_bias(graph: Graph) -> Graph:
+    """Let the gradient of a bias come from the kernel that computes the weight's: it reads the same numbers."""
+    weights = {node.inputs[1].key(): node for node in graph if node.op == "conv_weight" and _is_plain(node.args[1])}
+    for node in graph:
+        if node.op != "reduce" or node.args[0] is not elements.add or node.args[1] != 0:
+            continue
+        (gradient,) = node.inputs
+        weight = weights.get(gradient.key())
+        along = tuple(d for d in range(len(gradient.shape)) if d != 1)
+        if weight is not None and node.args[2] == along and weight.inputs[0].node.number < node.number:
+            node.op, node.inputs, node.args = "conv_bias", weight.inputs, weight.args
+    return graph
 
 
 def _is_plain(geometry: Sequence[Geometry]) -> bool:
@@ -117,9 +131,16 @@ def _sparse(ref: Ref) -> Node | None:
 
 
 def lay_out(graph: Graph) -> Graph:
-    """Copy the operands whose walk their reader cannot follow."""
+    """Copy the operands whose walk their reader cannot follow; turn the products that are only read turned."""
+    readers: dict[int, list[Ref]] = {node.number: [] for node in graph}
+    for ref in (*graph.outputs, *(ref for node in graph for ref in node.inputs)):
+        readers[ref.node.number].append(ref)
 
-    def rule(new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Node:
+    def rule(new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Node | Ref:
+        if node.op == "matrix_multiply" and len(node.shape) == 2 and all(map(_is_turned, readers[node.number])):
+            a, b = (ref if _is_matrix(ref) else _copied(new, ref) for ref in inputs)
+            product = new.add(node.op, (_turned(b), _turned(a)), (), node.shape[::-1], node.dtype)
+            return _turned(product.ref())
         if node.op == "matrix_multiply":
             inputs = tuple(ref.expand((*node.shape[:-2], *ref.shape[-2:])) for ref in inputs)
             inputs = tuple(ref if _is_matrix(ref) else _copied(new, ref) for ref in inputs)
@@ -128,6 +149,18 @@ def lay_out(graph: Graph) -> Graph:
         return new.add(node.op, inputs, node.args, node.shape, node.dtype)
 
     return graph.rebuild(rule)
+
+
+def _turned(ref: Ref) -> Ref:
+    """Exchange rows and columns."""
+    return Ref(ref.node, ref.shape[::-1], ref.strides[::-1], ref.start)
+
+
+def _is_turned(ref: Ref) -> bool:
+    """Tell whether a walk goes through a whole matrix column by column."""
+    rows, columns = ref.node.shape
+    turned = ref.shape == (columns, rows) and ref.strides == (1, columns) and ref.start == 0
+    return turned and min(rows, columns) > 1
 
 
 def _is_matrix(ref: Ref) -> bool:
@@ -179,6 +212,10 @@ ARRAYS = 16
 # A maximum and its places are found together.
 PAIRS = {"max": "max_place", "max_pool": "max_pool_place", "conv_pool": "conv_pool_place"}
 
+# What one kernel computes beside something else.
+TOGETHER = {**PAIRS, "conv_at": "conv_weight_at", "conv_weight": "conv_bias"}
+EITHER = {*TOGETHER, *TOGETHER.values()}
+
 
 def kernels(nodes: Sequence[Node], inside: set[int], batched: Callable[[Node], bool]) -> list[list[Node]]:
     """Divide the operations of a stage into kernels, and put these in order.
@@ -197,8 +234,11 @@ def kernels(nodes: Sequence[Node], inside: set[int], batched: Callable[[Node], b
     own = [node for node in nodes if node.number not in inside]
     groups: list[list[Node]] = []
     for node in own:
-        if groups and len(groups[-1]) == 1 and _together(groups[-1][0], node):
-            groups[-1].append(node)
+        alone = [group for group in groups if len(group) == 1] if node.op in EITHER else []
+        if group := next((group for group in alone if _together(group[0], node)), None):
+            group.append(node)
+        elif group := next((group for group in alone if _together(node, group[0])), None):
+            group.insert(0, node)
         else:
             groups.append([node])
     reads = {node.number: _reads(node, inside) for node in own}
@@ -216,12 +256,11 @@ def kernels(nodes: Sequence[Node], inside: set[int], batched: Callable[[Node], b
 
 def _together(first: Node, second: Node) -> bool:
     """Tell whether one kernel of the library computes two results."""
+    if TOGETHER.get(first.op) != second.op or first.args != second.args:
+        return False
     one, other = [ref.key() for ref in first.inputs], [ref.key() for ref in second.inputs]
-    if PAIRS.get(first.op) == second.op:
-        return one == other and first.args == second.args
     # One pass over a list of values gives the gradients of input and weight.
-    ops = first.op, second.op
-    return ops == ("conv_at", "conv_weight_at") and one[:2] == other[1:] and first.args == second.args
+    return one[:2] == other[1:] if first.op == "conv_at" else one == other
 
 
 def _reads(node: Node, inside: set[int]) -> list[Ref]:

@@ -25,6 +25,9 @@ __all__ = ["Schedule", "Stage", "split"]
 # The most chunks that a batch is divided into, and the fewest images of one.
 CHUNKS, IMAGES = 16, 4
 
+# A weight of more elements than this stays in no cache beside the images of a chunk: it is multiplied by all at once.
+LARGE_WEIGHT = 1 << 18
+
 # Operations that handle each image by itself.
 BY_IMAGE = ("conv_act", "conv", "conv_pool", "conv_pool_place", "max_pool", "max_pool_place")
 
@@ -118,11 +121,22 @@ def split(graph: Graph, batch: int) -> Schedule:
         return made
 
     divided = graph.rebuild(rule)
+    _sink(divided, stage)
     stages = [Stage(parallel=i % 2 == 1) for i in range(max(stage.values(), default=-1) + 1)]
     for node in divided:
         if stage[node.number] >= 0:
             stages[stage[node.number]].nodes.append(node)
     return Schedule(divided, batch, chunk, stages, stage, partial)
+
+
+def _sink(graph: Graph, stage: dict[int, int]) -> None:
+    """Compute what has no batch as late as it is needed, so that it can join the loop that reads it."""
+    users = graph.users()
+    for node in reversed(graph.nodes):
+        number = stage[node.number]
+        if node.op in POINTWISE and number >= 0 and number % 2 == 0 and users[node.number]:
+            needed = min(stage[user.number] for user in users[node.number])
+            stage[node.number] = max(number, needed - needed % 2)
 
 
 def _begin(inputs: tuple[Ref, ...], stage: dict[int, int], batched: set[int], parallel: bool) -> int:
@@ -170,7 +184,7 @@ def _kind(node: Node, inputs: tuple[Ref, ...], batch: int, batched: set[int]) ->
         return "batched" if along[0] == 0 and all(free[1:]) else "whole"
     if op == "conv_at":
         return "batched" if along[:2] == [0, 0] and free[2] else "whole"
-    if op in ("conv_weight", "conv_weight_at"):
+    if op in ("conv_weight", "conv_bias", "conv_weight_at"):
         return "sum" if by_image and not any(free) else "whole"
     if op in ("max", "max_place", "softmax", "logsoftmax"):
         return "batched" if along[0] == 0 and node.args[0] != 0 else "whole"
@@ -186,7 +200,7 @@ def _kind(node: Node, inputs: tuple[Ref, ...], batch: int, batched: set[int]) ->
         return "sum" if node.args[0] is elements.add and along[0] == 0 else "whole"
     if op == "matrix_multiply" and len(node.shape) == 2:
         if along[0] == 0 and free[1]:
-            return "batched"
+            return "batched" if inputs[1].size <= LARGE_WEIGHT else "whole"
         # Where the result is larger than what it is made of, one product behind the region moves less memory.
         if along == [1, 0] and 2 * node.size <= inputs[0].size + inputs[1].size:
             return "sum"

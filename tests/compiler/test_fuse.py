@@ -190,3 +190,20 @@ def test_a_chain_is_one_loop() -> None:
     b = apply(graph, elements.mul, a, constant(graph, 2.0, 3, 4))
     graph.outputs = [reduce(graph, elements.add, b, 1).ref()]
     assert {a.number, b.number} <= inlined(graph, {n.number: 0 for n in graph})
+
+
+def test_a_product_that_is_only_read_turned_is_computed_turned() -> None:
+    for also_straight in (False, True):
+        graph = Graph()
+        x, d = source(graph, 6, 4), source(graph, 6, 3)
+        product = graph.add("matrix_multiply", (Ref(x, (4, 6), (1, 4)), d.ref()), (), (4, 3), FLOAT)
+        graph.outputs = [apply(graph, elements.neg, Ref(product, (3, 4), (1, 3))).ref()]
+        if also_straight:
+            graph.outputs.append(apply(graph, elements.exp, product).ref())
+        laid_out = lay_out(graph)
+        (made,) = (node for node in laid_out if node.op == "matrix_multiply")
+        assert made.shape == ((4, 3) if also_straight else (3, 4))
+        reader = next(node for node in laid_out if node.op == "map" and node.args[0] is elements.neg)
+        assert reader.inputs[0].is_whole() is not also_straight
+        for got, wanted in zip(evaluate(laid_out, inputs_of(graph)), evaluate(graph, inputs_of(graph)), strict=True):
+            np.testing.assert_array_equal(got, wanted)

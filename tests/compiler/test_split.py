@@ -11,7 +11,7 @@ from minitorch.compiler.simplify import drop_dead
 from minitorch.compiler.split import CHUNKS, IMAGES, Schedule, split
 from minitorch.kernels import elements
 
-from .walks import Array, apply, batched_graphs, compute, evaluate, inputs_of, read, reduce, source
+from .walks import FLOAT, Array, apply, batched_graphs, compute, evaluate, inputs_of, read, reduce, source
 
 
 def run_in_chunks(schedule: Schedule, inputs: list[Array]) -> list[Array]:
@@ -114,3 +114,26 @@ def test_a_walk_out_of_step_with_the_batch_is_not_divided() -> None:
     schedule = split(graph, 16)
     assert not schedule.is_batched(turned)
     assert all(not stage.nodes for stage in schedule.stages if stage.parallel)
+
+
+def test_a_weight_that_no_cache_holds_is_multiplied_by_the_whole_batch() -> None:
+    for width, batched in [(64, True), (1024, False)]:
+        graph = Graph()
+        x, w = source(graph, 16, 512), source(graph, 512, width, kind="cell")
+        product = graph.add("matrix_multiply", (x.ref(), w.ref()), (), (16, width), FLOAT)
+        graph.outputs = [product.ref()]
+        schedule = split(graph, 16)
+        assert schedule.is_batched(schedule.graph.nodes[-1]) is batched
+
+
+def test_what_has_no_batch_waits_for_its_reader() -> None:
+    graph = Graph()
+    x, average = source(graph, 16, 3), source(graph, 1, 3, kind="cell")
+    decayed = apply(graph, elements.neg, average)
+    total = reduce(graph, elements.add, apply(graph, elements.exp, x), 0)
+    used_before = apply(graph, elements.inv, average)
+    shifted = apply(graph, elements.add, x, used_before.ref().expand((16, 3)))
+    graph.outputs = [apply(graph, elements.add, decayed, total).ref(), shifted.ref()]
+    schedule = split(graph, 16)
+    stage = {node.args[0]: schedule.stage[node.number] for node in schedule.graph if node.op == "map"}
+    assert (stage[elements.neg], stage[elements.exp], stage[elements.inv]) == (2, 1, 0)
