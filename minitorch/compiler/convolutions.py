@@ -23,7 +23,8 @@ __all__ = ["CONVOLUTIONS"]
 
 Pair = tuple[int, int]
 
-real: Any = None  # bound in the copy of a template for each type of elements
+real: Any = None  # bound in the copy of a template for each type of elements, like what follows
+real_at: Any = None
 convolve = fused_conv.convolve
 conv_grad_weight = fused_conv.conv_grad_weight
 conv_pool_backward = sparse_conv.conv_pool_backward
@@ -225,6 +226,66 @@ def _conv_at(node: Node, images: int) -> Family:
     )
 
 
+# --- one value a line ----------------------------------------------------------------------------------------------
+
+
+def _conv_line_weight(operands, b0, b1):
+    """Add up the gradient of channels ``b0`` to ``b1`` of a weight, from one value for each image and channel.
+
+    Operands: gradient ``out x in x taps``, images ``batch x width x in``, values and places ``batch x out``, plan, and
+    memory for one channel's gradient, ``taps x in``: there every tap reads and writes neighbours.
+    """
+    at = integers(operands)
+    out, x, values = real_at(operands, 0), real_at(operands, 1), real_at(operands, 2)
+    places, plan, total = integers(at[3]), integers(at[4]), real_at(operands, 5)
+    batch, channels, width, in_channels, taps, start, dilation = (
+        plan[0],
+        plan[1],
+        plan[2],
+        plan[3],
+        plan[4],
+        plan[5],
+        plan[6],
+    )
+    for o in range(b0, b1):
+        for i in range(taps * in_channels):
+            total[i] = real(0)
+        for b in range(batch):
+            value, place = values[b * channels + o], places[b * channels + o] + start
+            if dilation == 1 and place >= 0 and place + taps <= width:
+                first = (b * width + place) * in_channels
+                for i in range(taps * in_channels):
+                    total[i] = total[i] + value * x[first + i]
+                continue
+            for tap in range(taps):
+                position = place + tap * dilation
+                if position >= 0 and position < width:
+                    first = (b * width + position) * in_channels
+                    for i in range(in_channels):
+                        total[tap * in_channels + i] = total[tap * in_channels + i] + value * x[first + i]
+        for tap in range(taps):
+            for i in range(in_channels):
+                out[(o * in_channels + i) * taps + tap] = total[tap * in_channels + i]
+
+
+def _conv_line(node: Node, images: int) -> Family:
+    x, values, _ = node.inputs
+    batch, width, in_channels = x.shape
+    out_channels, _, taps = node.shape
+    (geometry,) = node.args
+    sizes = [batch, out_channels, width, in_channels, taps, geometry.offset, geometry.dilation]
+    return Family(
+        name="conv_line_weight",
+        entry=entry(_conv_line_weight, values.dtype),
+        tables=[np.array(sizes, np.int64)],
+        arrange=lambda results, inputs, tables, work: [*results, *inputs, *tables, work],
+        scratch=taps * in_channels * values.dtype.itemsize,
+        flops=2 * values.size * taps * in_channels,
+        extent=out_channels,
+        strip=4,
+    )
+
+
 def _window(values: Sequence[int], dense: Sequence[int]) -> tuple[int, int]:
     (height, width), (rows, columns) = _four(dense)[2:], _four(values)[2:]
     return height // max(1, rows), width // max(1, columns)
@@ -316,5 +377,6 @@ CONVOLUTIONS: dict[str, Callable[[Node, int], Family]] = {
     "conv_pool": _conv_act,
     "conv_pool_place": _conv_act,
     "conv_weight_at": _conv_at,
+    "conv_line_weight": _conv_line,
     "conv_at": _conv_at,
 }

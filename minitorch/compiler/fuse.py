@@ -29,6 +29,7 @@ def fuse(graph: Graph) -> Graph:
     """Join what surrounds a convolution with it."""
     users = graph.users()
     wanted = {ref.node.number for ref in graph.outputs}
+    lines: dict[Any, Ref] = {}  # images ``batch x width x channel``
 
     def only(node: Node, *readers: str) -> bool:
         """Tell whether a result is read by these operations alone."""
@@ -61,6 +62,12 @@ def fuse(graph: Graph) -> Graph:
             shape = inputs[1].node.args[3]
             return new.add(node.op, inputs, (shape,), node.shape, node.dtype)
         if node.op == "conv_weight" and _is_plain(node.args[1]) and (put := _sparse(inputs[1])):
+            if put.inputs[0].shape[2:] == (1,):
+                turned = Ref(inputs[0].node, *_last_two_turned(inputs[0]), inputs[0].start)
+                if turned.key() not in lines:
+                    lines[turned.key()] = _copied(new, turned)
+                operands = (lines[turned.key()], *put.inputs)
+                return new.add("conv_line_weight", operands, node.args[1], node.shape, node.dtype)
             args = (node.args[1], put.shape)
             return new.add("conv_weight_at", (inputs[0], *put.inputs), args, node.shape, node.dtype)
         if node.op == "conv" and _is_plain(node.args[0]):
@@ -109,6 +116,11 @@ def _is_bias(ref: Ref, conv: Node) -> bool:
     """Tell whether an operand is one number for each output channel."""
     along = [d for d, (n, s) in enumerate(zip(ref.shape, ref.strides, strict=True)) if n != 1 and s != 0]
     return ref.shape == conv.shape and (along == [1] or not along)
+
+
+def _last_two_turned(ref: Ref) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    (*shape, a, b), (*strides, s, t) = ref.shape, ref.strides
+    return (*shape, b, a), (*strides, t, s)
 
 
 def _window(node: Node, argument: Ref) -> tuple[int, int] | None:

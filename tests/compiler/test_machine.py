@@ -50,7 +50,9 @@ def test_a_program_computes_what_its_graph_says(case: tuple[Graph, int]) -> None
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (3, 5, 2), (1, 7, 4), (4, 7, 1), (16, 392, 64), (700, 33, 300), (7, 64, 900)])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(1, 1, 1), (3, 5, 2), (1, 7, 4), (4, 7, 1), (16, 392, 64), (700, 33, 300), (7, 64, 900)]
+)
 @pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
 def test_products_of_matrices_that_lie_by_rows_and_by_columns(
     m: int, k: int, n: int, turned: tuple[bool, bool], dtype: type
