@@ -3,7 +3,7 @@
 This page is the public surface. Read the modules in the order of their imports below; each is one idea.
 """
 
-from . import errors, fast_conv, fast_ops, init, layers, losses, nn, operators, tensor_functions
+from . import data, errors, fast_conv, fast_ops, init, layers, losses, nn, operators, tensor_functions
 from .autodiff import (
     Context,
     Variable,
@@ -128,6 +128,7 @@ __all__ = [
     "compile",
     "conv1d",
     "conv2d",
+    "data",
     "datasets",
     "debug",
     "default_generator",

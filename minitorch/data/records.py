@@ -19,9 +19,10 @@ from pathlib import Path
 
 from ..errors import DataError
 
-__all__ = ["DataFile", "DataSet", "RemoteFile", "identify", "read_content"]
+__all__ = ["DataFile", "DataSet", "RemoteFile", "digest", "identify", "published_gzip", "read_content"]
 
 GZIP_START = b"\x1f\x8b"
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")  # a gzip file does not tell by its first bytes that it holds an archive
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class DataFile:
 
     Args:
         name: its name without ``.gz``; a pattern such as ``glove*.50d*.txt`` stands for any file that fits.
-        sha256: the digest of the uncompressed content; None accepts any content.
-        size: the number of uncompressed bytes.
+        sha256: the digest of the uncompressed content; None accepts any content of the right size.
+        size: the number of uncompressed bytes; None, for a file without a digest, accepts any.
         remote: what to download for it; None where it has no public address.
-        member: its path inside ``remote`` when that is a zip archive.
+        member: its path inside ``remote`` when that is an archive, zip or tar.
     """
 
     name: str
@@ -60,8 +61,9 @@ class DataFile:
     member: str | None = None
 
     def describes(self, content: bytes) -> bool:
-        """Tell whether ``content`` is what the record promises; a record without a digest describes anything."""
-        return self.sha256 is None or (len(content) == self.size and digest(content) == self.sha256)
+        """Tell whether ``content`` is what the record promises; without digest and size it describes anything."""
+        fits = self.size is None or len(content) == self.size
+        return fits and (self.sha256 is None or digest(content) == self.sha256)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,24 @@ class DataSet:
     advice: str = ""
 
 
+def published_gzip(
+    mirrors: tuple[str, ...], name: str, sha256: str, size: int, packed_sha256: str, packed_size: int
+) -> DataFile:
+    """Record a file that is published gzip-compressed, the same bytes on every mirror.
+
+    Args:
+        mirrors: addresses of folders, each ending in a slash.
+        name: the name of the file without ``.gz``.
+        sha256: the digest of the uncompressed content.
+        size: its number of bytes.
+        packed_sha256: the digest of the compressed file.
+        packed_size: its number of bytes.
+    """
+    packed = f"{name}.gz"
+    remote = RemoteFile(packed, tuple(mirror + packed for mirror in mirrors), packed_sha256, packed_size)
+    return DataFile(name, sha256, size, remote)
+
+
 def digest(content: bytes) -> str:
     """Compute the SHA-256 of ``content``, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
@@ -92,7 +112,8 @@ def read_content(path: Path, member: str | None = None) -> bytes:
 
     Args:
         path: the file.
-        member: the path to read inside a zip archive. Without it, an archive is read as it is (an ``.npz`` is one).
+        member: the path to read when the file is an archive, a zip or a compressed tar. Without it, a zip archive is
+            read as it is (an ``.npz`` is one).
 
     Raises:
         DataError: the compressed data is cut off or damaged, or the archive lacks ``member``.
@@ -102,8 +123,12 @@ def read_content(path: Path, member: str | None = None) -> bytes:
         if member is not None and zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return archive.read(member)
+        if member is not None and path.name.endswith(TAR_ENDINGS):
+            return read_tar_member(path, member)
         raw = path.read_bytes()
         return gzip.decompress(raw) if raw.startswith(GZIP_START) else raw
+    except DataError:
+        raise
     except KeyError:
         raise DataError(f"{path} is a zip archive without the member {member}. Take the publisher's archive.") from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
@@ -113,6 +138,27 @@ def read_content(path: Path, member: str | None = None) -> bytes:
         ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}). Check that it is a file that you may read.") from error
+
+
+def read_tar_member(path: Path, member: str) -> bytes:
+    """Read one member of a tar archive, front to back and no further than it.
+
+    Raises:
+        DataError: it is no whole archive, or lacks the member.
+    """
+    import tarfile  # on first use: few data sets come in one
+
+    try:
+        with tarfile.open(path) as archive:
+            for entry in archive:
+                stream = archive.extractfile(entry) if entry.name == member else None
+                if stream is not None:
+                    return stream.read()
+    except tarfile.TarError as error:
+        raise DataError(
+            f"{path} is truncated or corrupted: expected a tar archive ({error}). Delete it and get it again."
+        ) from error
+    raise DataError(f"{path} is a tar archive without the member {member}. Take the publisher's archive.")
 
 
 def identify(content: bytes, file: DataFile, dataset: DataSet, path: Path, own: bool) -> bool:
@@ -141,7 +187,7 @@ def identify(content: bytes, file: DataFile, dataset: DataSet, path: Path, own: 
         )
     if own:
         return False
-    if len(content) != file.size:
+    if file.size is not None and len(content) != file.size:
         problem = f"expected {file.size:,} bytes uncompressed, got {len(content):,} (truncated, or another file)"
     else:
         problem = f"expected SHA-256 {file.sha256}, got {digest(content)} (corrupted, or another file)"

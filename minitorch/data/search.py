@@ -66,6 +66,7 @@ def announce(line: str) -> None:
 def search(
     dataset: DataSet,
     *choices: Choice,
+    partial: Sequence[Choice] = (),
     path: str | os.PathLike[str] | None = None,
     download: bool = True,
     notice: Notice = announce,
@@ -75,6 +76,8 @@ def search(
     Args:
         dataset: the data set that the files belong to.
         *choices: groups of files, best first; a place serves when it holds all files of a group.
+        partial: groups that hold only a part of the data set, best first. They serve where no group of ``choices``
+            does; in the cache, which a download may complete, only after the download has failed.
         path: a folder, or for a group of a single file that file (or its archive). Nothing else is searched.
         download: whether the network may be used.
         notice: receives a line on whatever the user should know.
@@ -87,9 +90,9 @@ def search(
         DataNotFoundError: no place holds the files.
     """
     if path is not None:
-        return search_path(Path(path).expanduser(), dataset, choices, notice)
+        return search_path(Path(path).expanduser(), dataset, [*choices, *partial], notice)
     for place in standing_places():
-        if found := look(folders_of(place, dataset), dataset, choices):
+        if found := look(folders_of(place, dataset), dataset, [*choices, *partial]):
             return found
     cache = cache_folder() / "data" / dataset.folders[0]
     wanted = next((files for files in choices if all(file.remote for file in files)), None)
@@ -106,6 +109,8 @@ def search(
             return obtain(cache, dataset, wanted, notice)
         except DataError as error:
             failure = str(error)
+    if found := look([cache], dataset, partial):
+        return found
     raise DataNotFoundError(not_found(dataset, choices, cache, failure))
 
 

@@ -1,4 +1,4 @@
-"""The IDX reader, MNIST at an explicit path, and the stand-in; on genuine data where there is some."""
+"""MNIST at an explicit path, and the stand-in; on genuine data where there is some."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 
 from minitorch.data import load_mnist
-from minitorch.data.mnist import MNIST_FILES, parse_idx
+from minitorch.data.mnist import MNIST_FILES
 from minitorch.errors import ArgumentError, DataError
-
-HERE = Path("here")
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -37,41 +32,6 @@ def write_digits(folder: Path, count: int = 7, split: str = "train") -> tuple[np
     (folder / f"{prefix}-images-idx3-ubyte").write_bytes(idx(images))
     (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
     return images, labels
-
-
-@given(npst.arrays(np.uint8, npst.array_shapes(min_dims=3, max_dims=3, min_side=0, max_side=5)))
-def test_images_come_back_as_written(images):
-    read = parse_idx(idx(images), HERE, dimensions=3)
-    assert read.dtype == np.uint8
-    assert not read.flags.writeable
-    np.testing.assert_array_equal(read, images)
-
-
-@given(npst.arrays(np.uint8, npst.array_shapes(min_dims=1, max_dims=1, min_side=0, max_side=9)), st.data())
-def test_every_other_length_is_seen(labels, data):
-    content = idx(labels)
-    cut = data.draw(st.integers(0, len(content) - 1))
-    for damaged in (content[:cut], content + b"x"):
-        with pytest.raises(DataError, match=r"here is (truncated|not an IDX file)"):
-            parse_idx(damaged, HERE, dimensions=1)
-
-
-def test_a_header_that_announces_more_than_memory_holds_is_an_error_only():
-    with pytest.raises(DataError, match="4294967295 x 4294967295 x 4294967295"):
-        parse_idx(bytes([0, 0, 8, 3]) + b"\xff" * 12, HERE, dimensions=3)
-
-
-def test_swapped_images_and_labels_are_told():
-    with pytest.raises(DataError, match=r"IDX file of images: .* 00000803, got 00000801 \(labels: are two files swap"):
-        parse_idx(idx(np.zeros(3, np.uint8)), HERE, dimensions=3)
-    with pytest.raises(DataError, match=r"IDX file of labels: .* got 00000803 \(images: are two"):
-        parse_idx(idx(np.zeros((1, 2, 2), np.uint8)), HERE, dimensions=1)
-
-
-@pytest.mark.parametrize("magic", [b"", b"\x00", b"PNG!", bytes([0, 0, 13, 3]), bytes([1, 0, 8, 3])])
-def test_what_is_not_idx_is_told(magic):
-    with pytest.raises(DataError, match="expected the magic bytes 00000803, got"):
-        parse_idx(magic, HERE, dimensions=3)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -41,6 +42,48 @@ def test_member_of_an_archive_is_read(tmp_path):
     assert read_content(path, "toy/a") == A
     with pytest.raises(DataError, match=r"toy\.zip is a zip archive without the member toy/b"):
         read_content(path, "toy/b")
+
+
+def tar(path: Path, **members: bytes) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(f"toy/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        archive.addfile(tarfile.TarInfo("toy/link"), None)
+    return path
+
+
+def test_member_of_a_tar_archive_is_read(tmp_path):
+    path = tar(tmp_path / "toy.tar.gz", a=A, b=B)
+    assert read_content(path, "toy/a") == A
+    assert read_content(path, "toy/b") == B
+    with pytest.raises(DataError, match=r"toy\.tar\.gz is a tar archive without the member toy/c"):
+        read_content(path, "toy/c")
+
+
+@pytest.mark.parametrize("length", [0, 1, 20, 60, 100])
+def test_a_tar_archive_that_is_cut_off_is_told(tmp_path, length):
+    path = tar(tmp_path / "toy.tar.gz", a=np.random.default_rng(0).bytes(9999))
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(DataError, match=r"toy\.tar\.gz is truncated or corrupted"):
+        read_content(path, "toy/a")
+
+
+def test_what_only_claims_to_be_a_tar_archive_is_told(tmp_path):
+    (tmp_path / "toy.tar.gz").write_bytes(gzip.compress(A))
+    with pytest.raises(DataError, match=r"toy\.tar\.gz is truncated or corrupted: expected a tar archive"):
+        read_content(tmp_path / "toy.tar.gz", "toy/a")
+
+
+def test_without_a_digest_the_size_is_what_describes():
+    sized, any_size = DataFile("c", size=3), DataFile("d")
+    assert sized.describes(b"abc")
+    assert not sized.describes(b"ab")
+    assert any_size.describes(b"ab")
+    with pytest.raises(DataError, match="expected 3 bytes uncompressed, got 2"):
+        identify(b"ab", sized, FILES, Path("c"), own=False)
+    assert identify(b"abc", sized, FILES, Path("c"), own=False) is False, "nothing says that it is the published file"
 
 
 def test_an_archive_that_is_itself_the_file_is_not_opened(tmp_path):
