@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import os
 import threading
 import time
 
@@ -27,6 +28,8 @@ from minitorch.data import (
 )
 from minitorch.errors import ArgumentError, DTypeError
 from minitorch.random import Generator
+
+CACHE = os.environ.get("MINITORCH_CACHE")  # where the suite keeps compiled kernels
 
 sizes = st.integers(0, 40)
 batch_sizes = st.integers(1, 12)
@@ -173,6 +176,15 @@ def test_leaving_the_loop_ends_the_threads():
     assert workers() == []
 
 
+def test_leaving_the_loop_drops_what_was_to_come():
+    dataset = Watched(1000)
+    batches = iter(DataLoader(dataset, 2, num_workers=1, prefetch_factor=400))
+    next(batches)
+    del batches
+    gc.collect()
+    assert len(dataset.asked) < 100
+
+
 def test_an_epoch_that_ends_leaves_no_thread():
     assert len(list(DataLoader(Watched(9), 2, num_workers=3))) == 5
     assert workers() == []
@@ -232,12 +244,21 @@ def test_what_the_state_counts():
     batches = iter(loader)
     next(batches)
     assert loader.state_dict() == {"seed": 9, "epoch": 0, "batch": 1}
-    assert len(list(batches)) == 2
+    next(batches), next(batches)
+    assert loader.state_dict() == {"seed": 9, "epoch": 1, "batch": 0}, "the last batch ends the epoch"
+    assert list(batches) == []
     assert loader.state_dict() == {"seed": 9, "epoch": 1, "batch": 0}
     next(iter(loader))
     assert loader.state_dict() == {"seed": 9, "epoch": 1, "batch": 1}
     assert items(loader) == [[0, 1], [2, 3], [4]], "a new loop is a whole epoch"
     assert loader.state_dict() == {"seed": 9, "epoch": 3, "batch": 0}
+
+
+def test_a_resumed_epoch_counts_on():
+    loader = DataLoader(numbers(9), 2)
+    loader.load_state_dict({"seed": 9, "epoch": 4, "batch": 2})
+    assert next(iter(loader))[0].tolist() == [4, 5]
+    assert loader.state_dict() == {"seed": 9, "epoch": 4, "batch": 3}
 
 
 def test_iterators_of_one_loader_are_epochs_of_their_own():
@@ -299,13 +320,14 @@ def test_a_collate_fn_makes_the_batch():
 def test_a_batch_can_be_written_to_and_the_data_stays():
     values = np.arange(6.0).reshape(3, 2)
     values.flags.writeable = False
-    loader = DataLoader(
-        [values[:, ::-1]], collate_fn=lambda rows: rows[0]
-    )  # a view that is read-only and walks backwards
-    (batch,) = loader
-    assert batch.tolist() == [[1, 0], [3, 2], [5, 4]]
-    batch[0, 0] = 9.0
-    assert values[0, 1] == 1.0
+    for view in (values, values[:, ::-1], values.T):  # read-only, walking backwards, and not row by row
+        (batch,) = DataLoader([view], collate_fn=lambda views: views[0])
+        assert batch.tolist() == view.tolist()
+        storage = batch._tensor._storage
+        assert storage.flags.writeable
+        assert storage.flags.c_contiguous
+        batch[0, 0] = 9.0
+        assert values.tolist() == [[0, 1], [2, 3], [4, 5]]
     x = next(iter(DataLoader(TensorDataset(values), 3)))[0]
     x[0, 0] = 7.0
     assert values[0, 0] == 0.0
@@ -320,8 +342,12 @@ def test_numbers_out_of_range_are_told(name, value):
         DataLoader(numbers(3), **{name: value})
 
 
-def test_batches_train_a_compiled_step():
+def test_batches_train_a_compiled_step(monkeypatch):
     """Labels of int64 go through a loss and a compiled step, the smaller last batch too."""
+    if CACHE is None:
+        monkeypatch.delenv("MINITORCH_CACHE")
+    else:
+        monkeypatch.setenv("MINITORCH_CACHE", CACHE)
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(70, 4)).astype(np.float32)
     dataset = TensorDataset(inputs, (inputs[:, 0] > 0).astype(np.int64))
