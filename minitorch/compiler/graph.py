@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,12 @@ class Graph:
                 seen.add(node.number)
                 stack.extend(ref.node for ref in node.inputs)
         return seen
+
+    def draw(self, path: str | Path) -> None:
+        """Write a drawing of the graph, as ``.svg``, ``.png`` or ``.pdf``; see ``draw.py``."""
+        from .draw import draw  # draw.py knows graphs; on first use
+
+        draw(self, path)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
