@@ -329,16 +329,17 @@ def _ordered(groups: list[list[Node]], reads: dict[int, list[Ref]]) -> list[list
     done: set[int] = set()
     order: list[list[Node]] = []
 
-    def visit(i: int) -> None:
-        if i in done:
-            return
-        done.add(i)
-        for node in groups[i]:
-            for ref in reads[node.number]:
-                if home.get(ref.node.number, i) != i:
-                    visit(home[ref.node.number])
-        order.append(groups[i])
-
-    for i in range(len(groups)):
-        visit(i)
+    for first in range(len(groups)):
+        stack = [first]
+        while stack:
+            i = stack[-1]
+            needs = (home.get(ref.node.number, i) for node in groups[i] for ref in reads[node.number])
+            missing = [] if i in done else [j for j in needs if j != i and j not in done]
+            if missing:
+                stack += missing[::-1]
+                continue
+            if i not in done:
+                done.add(i)
+                order.append(groups[i])
+            stack.pop()
     return order

@@ -38,7 +38,7 @@ from ..errors import CompileError
 from ..module import Module, Parameter, last_change
 from ..optim import Optimizer
 from ..tensor import Tensor
-from .trace import TraceBackend
+from .trace import ARRAY_LIMIT, TraceBackend
 
 if TYPE_CHECKING:
     from .trace import Tracer
@@ -47,9 +47,6 @@ __all__ = ["Guards"]
 
 # Elements of a list, a dictionary or a set that are compared one by one; of longer ones the length is.
 LIMIT = 100
-# Bytes of a NumPy array that are compared; a larger one is guarded by identity alone.
-ARRAY_LIMIT = 1024
-
 PACKAGE = __name__.partition(".")[0]
 LIBRARIES = frozenset((PACKAGE, "numpy", "numba", "builtins")) | sys.stdlib_module_names
 
@@ -124,7 +121,9 @@ class Contents:
 
 def _elements(container: Any) -> list[Any]:
     if isinstance(container, np.ndarray):
-        return [container.shape, container.dtype.str, container.tobytes()] if container.nbytes <= ARRAY_LIMIT else []
+        # A larger array is refused once the trace is done.
+        few = container.nbytes <= ARRAY_LIMIT
+        return [container.shape, container.dtype.str, container.tobytes() if few else b""]
     if len(container) > LIMIT:
         return [len(container)]
     return [*container, *container.values()] if isinstance(container, dict) else list(container)
@@ -436,6 +435,9 @@ class Guards:
         self._absent = [p for p in reach.places.values() if p.shadows and p.value is MISSING]
         self._inside = [(p.read, p.key, p.value) for p in kept if p.module]
         self._contents = [c for c in reach.contents.values() if c.guarded and not c.module]
+        for contents in self._contents:
+            if isinstance(contents.container, np.ndarray):
+                tracer.check_array(contents.container, contents.name)
         self._contents_inside = [c for c in reach.contents.values() if c.module]
         for optimizer, _ in reach.optimizers:
             self._places.append((vars(optimizer).__getitem__, "state", optimizer.state))

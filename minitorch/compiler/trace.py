@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
 from ..autodiff import grad_mode
 from ..cells import look, tracing
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from ..kernels.geometry import Space
     from ..tensor_data import UserShape
 
-__all__ = ["Cell", "Number", "Source", "TraceBackend", "Tracer"]
+__all__ = ["ARRAY_LIMIT", "Cell", "Number", "Source", "TraceBackend", "Tracer"]
+
+# Bytes of a NumPy array that a step may use; its guards compare them in every call.
+ARRAY_LIMIT = 1 << 16
 
 PACKAGE = str(Path(__file__).parents[1])
 
@@ -268,6 +272,15 @@ class Tracer:
             "choice would be frozen. Return the tensor and look at it outside, write the choice with tensor functions "
             "(a comparison gives 1.0 or 0.0 to multiply by), or run inside `with minitorch.debug():`."
         )
+
+    def check_array(self, array: npt.NDArray[Any], name: str) -> None:
+        """Raise where a step uses an array that is too large to be compared in every call."""
+        if array.nbytes > ARRAY_LIMIT:
+            self.refuse(
+                f"a compiled step uses the NumPy array `{name}` of {array.nbytes} bytes. Its numbers would be frozen, "
+                f"and beyond {ARRAY_LIMIT} bytes nobody notices when they change. Pass the array, or what is needed "
+                "of it, to the step as an argument, or make a tensor of it outside."
+            )
 
     # --- tensors from outside --------------------------------------------------------------------------------
 

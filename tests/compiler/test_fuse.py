@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from minitorch.compiler.fuse import fuse, inlined, lay_out
+from minitorch.compiler.fuse import fuse, inlined, kernels, lay_out
 from minitorch.compiler.graph import Graph, Node, Ref, compose
 from minitorch.compiler.simplify import drop_dead
 from minitorch.compiler.split import split
@@ -207,3 +207,15 @@ def test_a_product_that_is_only_read_turned_is_computed_turned() -> None:
         assert reader.inputs[0].is_whole() is not also_straight
         for got, wanted in zip(evaluate(laid_out, inputs_of(graph)), evaluate(graph, inputs_of(graph)), strict=True):
             np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_chain_of_thousands_of_kernels_is_put_in_order() -> None:
+    graph = Graph()
+    node = source(graph, 2, 2)
+    for _ in range(2000):
+        node = graph.add("matrix_multiply", (node.ref(), node.ref()), (), (2, 2), FLOAT)
+    graph.outputs = [node.ref()]
+    schedule = split(graph, 0)
+    (stage,) = schedule.stages
+    groups = kernels(stage.nodes, set(), schedule.is_batched)
+    assert [group[0].number for group in groups] == list(range(1, 2001))

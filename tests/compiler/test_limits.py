@@ -166,6 +166,22 @@ def test_random_numbers_that_would_be_frozen_are_refused(draw: Callable[[Tensor]
     assert "minitorch.debug()" in message
 
 
+SMALL, LARGE = np.ones((2, 3)), np.ones((2000, 2, 3))
+
+
+def test_a_small_array_may_change_and_a_large_one_is_refused() -> None:
+    step = minitorch.compile(lambda x: x * minitorch.tensor(SMALL[::-1], backend=FastBackend))
+    for value in (3.0, 5.0):
+        SMALL[0, 0] = value
+        np.testing.assert_array_equal(step(on_fast(X)).to_numpy(), X * SMALL[::-1])
+    step = minitorch.compile(lambda x: x * minitorch.tensor(LARGE[[0]], backend=FastBackend))
+    with pytest.raises(CompileError, match=r"`LARGE` of 96000 bytes.*as an argument"):
+        step(on_fast(X))
+    with minitorch.debug():
+        assert step(on_fast(X)).shape == (1, 2, 3)
+    assert minitorch.compile(lambda x, y: x * y)(on_fast(X), LARGE).shape == (2000, 2, 3)
+
+
 COUNT = 0
 
 
