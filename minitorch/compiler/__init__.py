@@ -4,8 +4,9 @@ One pass a file, in this order: :mod:`~minitorch.compiler.trace` records a run o
 :mod:`~minitorch.compiler.graph`; :mod:`~minitorch.compiler.simplify` makes it smaller; :mod:`~minitorch.compiler.fuse`
 joins operations that one kernel does better; :mod:`~minitorch.compiler.split` divides the batch over the cores;
 :mod:`~minitorch.compiler.memory` gives every result its place; :mod:`~minitorch.compiler.emit` writes the program, with
-the calls of :mod:`~minitorch.compiler.families`; :mod:`~minitorch.compiler.machine` compiles and runs it. What a user
-sees is in :mod:`~minitorch.compiler.compiled`.
+the calls of :mod:`~minitorch.compiler.families`; :mod:`~minitorch.compiler.machine` compiles and runs it. What a call
+does in Python around it is written by :mod:`~minitorch.compiler.calls`, and uses :mod:`~minitorch.compiler.runtime`.
+What a user sees is in :mod:`~minitorch.compiler.compiled`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def compile(fn: Callable[..., Any]) -> Compiled:
         fn: the function. Its arguments are tensors, arrays, numbers, text, and lists, tuples and dictionaries of them.
 
     Returns:
-        A function of the same arguments, with the attributes ``source``, ``graph`` and ``passes`` and the method
-        ``profile``.
+        A function of the same arguments, with the attributes ``source``, ``call``, ``graph`` and ``passes`` and the
+        method ``profile``.
 
     Raises:
         CompileError: while it is traced, if the step does something that a program could not repeat; the message

@@ -19,7 +19,7 @@ from ..errors import CompileError
 from ..fast_ops import FastBackend
 from ..kernels import elements
 from ..tensor import Tensor
-from ..tensor_data import TensorData
+from .calls import CallWriter, as_tensor
 from .emit import emit
 from .fuse import fuse, inlined, lay_out
 from .graph import Graph, Ref
@@ -27,10 +27,10 @@ from .guards import Guards
 from .machine import Machine
 from .profile import Profile, measure
 from .program import Program
-from .runtime import Argument, HostNumber, Output, Runtime
+from .runtime import UNFIT, HostNumber, Input, Output, Runtime
 from .simplify import drop_dead, simplify
 from .split import split
-from .trace import Number, Source, TracedData, Tracer
+from .trace import Number, Source, TraceBackend, Tracer
 from .tree import mapped
 
 __all__ = ["Compiled", "Debug"]
@@ -58,11 +58,12 @@ class Debug(ContextDecorator):
 
 @dataclass
 class Trace:
-    """One traced run of a step: the graph after each pass, its program, and what runs it."""
+    """One traced run of a step: the graph after each pass, its program, the text of a call, and what runs it."""
 
     passes: dict[str, Graph]
     machine: Machine
     guards: Guards
+    call: str
     runtime: Runtime
 
 
@@ -71,9 +72,8 @@ class Compiled:
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
-        self.traces: dict[Any, list[Trace]] = {}
+        self.traces: list[Trace] = []  # the one that ran last comes first
         self._lock = threading.RLock()
-        self._last: Trace | None = None
         functools.update_wrapper(self, fn, updated=())
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -90,43 +90,36 @@ class Compiled:
         """Run the program that fits the arguments; trace the step first where none does."""
         if tracing.tracer is not None or _debug.depth:
             return self.fn(*args, **kwargs)
-        tensors: list[Tensor] = []
-        floats: list[float] = []
-        key = (*[_flatten(arg, tensors, floats) for arg in args], grad_mode.enabled)
-        if kwargs:
-            key = (*key, _flatten(kwargs, tensors, floats))
         with self._lock:  # a step changes its parameters: one call at a time
-            for trace in self.traces.get(key, ()):
-                if trace.guards.hold():
-                    ran, result = trace.runtime.call(tensors, floats)
-                    if ran:
-                        self._last = trace
-                        return result
-            ran, result = self._trace(key, args, kwargs).runtime.call(tensors, floats)
-        assert ran, "a program fits the call that it was traced for"
+            for trace in self.traces:
+                if (result := trace.runtime.call(args, kwargs)) is not UNFIT:
+                    if trace is not self.traces[0]:
+                        self._put_first(trace)
+                    return result
+            trace = _make(self.fn, args, kwargs)
+            self._put_first(trace)
+            result = trace.runtime.call(args, kwargs)
+        assert result is not UNFIT, "a program fits the call that it was traced for"
         return result
 
-    def _trace(self, key: Any, args: Any, kwargs: Any) -> Trace:
-        trace = _make(self.fn, args, kwargs)
-        known = self.traces.setdefault(key, [])
-        known.append(trace)
-        while sum(map(len, self.traces.values())) > PROGRAMS:
-            oldest = next(iter(self.traces))
-            self.traces[oldest].pop(0)
-            if not self.traces[oldest]:
-                del self.traces[oldest]
-        self._last = trace
-        return trace
+    def _put_first(self, trace: Trace) -> None:
+        """Try this trace first in the next call, and forget the one that ran longest ago where there are too many."""
+        self.traces = [trace, *[other for other in self.traces if other is not trace]][:PROGRAMS]
 
     def _newest(self) -> Trace:
-        if self._last is None:
+        if not self.traces:
             raise CompileError("the step has not run yet, so there is no program. Call it once with real arguments.")
-        return self._last
+        return self.traces[0]
 
     @property
     def source(self) -> str:
         """The Python text of the program that ran last."""
         return self._newest().machine.program.source
+
+    @property
+    def call(self) -> str:
+        """The Python text of what a call does around the program that ran last; see :mod:`.calls`."""
+        return self._newest().call
 
     @property
     def graph(self) -> Graph:
@@ -141,7 +134,7 @@ class Compiled:
     def profile(self, *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:
         """Time every kernel of the program that runs for these arguments, on one core.
 
-        The step itself runs once, as in any call; the kernels are timed on what it left in memory.
+        The step itself runs once, as in any call; the kernels are timed on copies of what it left.
 
         Args:
             args: the step's arguments.
@@ -155,46 +148,38 @@ class Compiled:
             raise CompileError("inside debug() nothing is compiled, so there are no kernels to time. Leave it first.")
         self(*args, **kwargs)
         trace = self._newest()
-        return measure(trace.machine, trace.runtime.memories[-1], rounds)
+        return measure(trace.machine, trace.runtime.copy_of_last(), rounds)
 
     def __repr__(self) -> str:
-        return f"Compiled({getattr(self.fn, '__name__', self.fn)!r}, {sum(map(len, self.traces.values()))} programs)"
+        return f"Compiled({getattr(self.fn, '__name__', self.fn)!r}, {len(self.traces)} programs)"
 
 
 # --- arguments and results -------------------------------------------------------------------------------------------
 
 
-def _flatten(value: Any, tensors: list[Tensor], numbers: list[float]) -> Any:
-    """Take the tensors and floats out of nested arguments, and give what is left: the key of a program."""
+def _take_apart(value: Any, tensors: list[Tensor], numbers: list[float]) -> None:
+    """Take the tensors and floats out of nested arguments."""
     if isinstance(value, Tensor):
-        # Its place among the arguments tells x * y from x * x.
-        same = next((i for i, t in enumerate(tensors) if t is value), -1)
         tensors.append(value)
-        data = value._tensor
-        return data.shape, data._storage.dtype.num, same, value.history is None, value.grad is None
-    if isinstance(value, np.ndarray):
-        made = Tensor(TensorData.from_array(np.ascontiguousarray(value)), backend=FastBackend)
-        tensors.append(made)
-        return np.ndarray, value.shape, value.dtype.str
-    if type(value) is float:
+    elif isinstance(value, np.ndarray):
+        tensors.append(as_tensor(value))
+    elif type(value) is float:
         numbers.append(value)
-        return float
-    if isinstance(value, (list, tuple)):
-        return type(value), tuple(_flatten(v, tensors, numbers) for v in value)
-    if isinstance(value, dict):
-        return dict, tuple((k, _flatten(v, tensors, numbers)) for k, v in value.items())
-    try:
-        hash(value)
-    except TypeError:
-        raise CompileError(
-            f"a compiled step takes tensors, arrays, numbers, text, and lists, tuples and dictionaries of them; got "
-            f"{type(value).__name__}. Let the step refer to it from outside instead."
-        ) from None
-    return type(value), value
+    elif isinstance(value, (list, tuple, dict)):
+        for element in value.values() if isinstance(value, dict) else value:
+            _take_apart(element, tensors, numbers)
+    else:
+        try:
+            hash(value)
+        except TypeError:
+            raise CompileError(
+                "a compiled step takes tensors, arrays, numbers, text, and lists, tuples and dictionaries of them; got "
+                f"{type(value).__name__}. Let the step refer to it from outside instead."
+            ) from None
 
 
 def _rebuild(value: Any, tensors: list[Any], numbers: list[Any]) -> Any:
-    """Put stand-ins in the place of tensors and floats, in the order in which :func:`_flatten` took them."""
+    """Put stand-ins in the place of tensors and floats, in the order in which :func:`_take_apart` took them."""
 
     def stand_in(value: Any) -> Any:
         if isinstance(value, (Tensor, np.ndarray)):
@@ -208,7 +193,7 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
     """Trace a step and compile it."""
     tensors: list[Tensor] = []
     floats: list[float] = []
-    _flatten((args, kwargs), tensors, floats)
+    _take_apart((args, kwargs), tensors, floats)
     tracer = Tracer()
     guards = Guards.before(fn, (args, kwargs))
     tracing.tracer = tracer
@@ -218,19 +203,22 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
         symbols = [tracer.number_argument(x, i) for i, x in enumerate(floats)]
         new_args, new_kwargs = _rebuild((args, kwargs), list(stand_ins), list(symbols))
         result = fn(*new_args, **new_kwargs)
-        guards.after(tracer)
         collected = _Collected(tracer)
         returned = collected.take(result)
         writes = [(cell, collected.take(cell.now)) for cell in tracer.cells.values() if cell.written]
         gradients = _gradients(tracer, collected)
+        guards.after(tracer)
     finally:
         tracing.tracer = None
         tracer.open = False
         grad_mode.enabled = before
     passes, program = _passes(tracer.graph, collected.refs, _batch(tensors))
     machine = Machine(program)
-    numbers = _host(tracer, program, collected)
-    return Trace(passes, machine, guards, Runtime(tracer, machine, returned, writes, gradients, numbers))
+    writer = CallWriter(tracer, program)
+    writer.write((args, kwargs), returned, writes, gradients)
+    runtime = Runtime(machine, tracer.sources, writer.outputs)
+    runtime.step = writer.made(guards.hold, runtime)
+    return Trace(passes, machine, guards, str(writer.text), runtime)
 
 
 class _Collected:
@@ -240,7 +228,6 @@ class _Collected:
         self.tracer = tracer
         self.refs: list[Ref] = []
         self.known: dict[Any, int] = {}
-        self.numbers: list[str] = []
 
     def take(self, value: Any) -> Any:
         """Replace traced values by what stands for them in every later call."""
@@ -248,23 +235,20 @@ class _Collected:
 
     def _taken(self, value: Any) -> Any:
         if isinstance(value, Tensor):
-            if not isinstance(value._tensor, TracedData):
+            if value.backend is FastBackend:
+                (value,) = self.tracer.lift((value,))  # handed on as it is: the guards have to know
+            elif value.backend is not TraceBackend:
                 return value
             for original, stand_in in self.tracer._stand_ins.values():
                 if stand_in is value:
-                    places = [s.index for s in self.tracer.sources if s.kind == "argument" and s.like is original]
-                    return Argument(places[0]) if places else original
+                    return Input(next(k for k, s in enumerate(self.tracer.sources) if s.like is original))
             ref = self.tracer.ref(value)
             if ref.key() not in self.known:
                 self.known[ref.key()] = len(self.refs)
                 self.refs.append(ref)
             grad = "constant" if value.history is None else "leaf" if value.history.last_fn is None else "made"
             return Output(self.known[ref.key()], value.shape, value.dtype, grad)
-        if isinstance(value, Number):
-            if value.name not in self.numbers:
-                self.numbers.append(value.name)
-            return HostNumber(self.numbers.index(value.name))
-        return value
+        return HostNumber(value.name) if isinstance(value, Number) else value
 
 
 def _gradients(tracer: Tracer, collected: _Collected) -> list[tuple[Source, Any]]:
@@ -309,26 +293,3 @@ def _own_outputs(graph: Graph) -> Graph:
         outputs.append(ref)
     graph.outputs = outputs
     return graph
-
-
-# --- numbers ----------------------------------------------------------------------------------------------------------
-
-
-def _host(tracer: Tracer, program: Program, collected: _Collected) -> Callable[..., Any]:
-    """Write the arithmetic on numbers as a Python function: it fills the program's array, checks, and gives results."""
-    names: dict[str, Any] = {}
-    lines = ["def numbers(out, floats):"]
-    for k, (name, holder, key, index) in enumerate(tracer.number_cells):
-        names[f"holder_{k}"] = holder
-        read = f"holder_{k}[{key!r}]" if isinstance(holder, dict) else f"holder_{k}.{key}"
-        lines.append(f"    {name} = {read}" + (f"[{index}]" if index >= 0 else ""))
-    for name, index in tracer.number_arguments:
-        lines.append(f"    {name} = floats[{index}]")
-    lines += [f"    {name} = {expression}" for name, expression in tracer.lines]
-    for k, (name, value) in enumerate(tracer.fixed):
-        names[f"fixed_{k}"] = value
-        lines.append(f"    if {name} != fixed_{k}: return None")
-    lines += [f"    out[{k}] = {name}" for k, name in enumerate(program.numbers)]
-    lines.append(f"    return ({''.join(name + ', ' for name in collected.numbers)})")
-    exec("\n".join(lines), names)
-    return names["numbers"]

@@ -333,7 +333,8 @@ def _ordered(groups: list[list[Node]], reads: dict[int, list[Ref]]) -> list[list
         stack = [first]
         while stack:
             i = stack[-1]
-            needs = (home.get(ref.node.number, i) for node in groups[i] for ref in reads[node.number])
+            sources = [ref.node.number for node in groups[i] for ref in reads[node.number]]
+            needs = [home[number] for number in sources if number in home]
             missing = [] if i in done else [j for j in needs if j != i and j not in done]
             if missing:
                 stack += missing[::-1]

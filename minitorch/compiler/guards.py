@@ -9,9 +9,9 @@ names that they mention, and follows these names to the values behind them. A va
 - a module: its plain attributes, and the identity of its parameters and of the modules inside it;
 - everything else: by identity.
 
-:meth:`Guards.hold` looks at all of this before every call; while no module's attribute is set anywhere, one integer
-answers for all modules. The same values are compared before and after the trace: what changed is a side effect, which
-the program would not repeat.
+``Guards.hold`` looks at all of this before every call, in straight-line code that is written for the step; while no
+module's attribute is set anywhere, one integer answers for all modules. The same values are compared before and after
+the trace: what changed is a side effect, which the program would not repeat.
 
 The values of parameters, and an optimiser's settings and averages, are not guarded here: a program looks them up in
 every call (see :mod:`minitorch.cells`). Functions of this package, of NumPy and of Python are not read.
@@ -33,12 +33,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from ..cells import look
 from ..errors import CompileError
 from ..module import Module, Parameter, last_change
 from ..optim import Optimizer
 from ..tensor import Tensor
 from .trace import ARRAY_LIMIT, TraceBackend
+from .written import WrittenFunction
 
 if TYPE_CHECKING:
     from .trace import Tracer
@@ -47,6 +47,9 @@ __all__ = ["Guards"]
 
 # Elements of a list, a dictionary or a set that are compared one by one; of longer ones the length is.
 LIMIT = 100
+# Elements of a list or a dictionary that are compared by a line of code of their own.
+SHORT = 16
+
 PACKAGE = __name__.partition(".")[0]
 LIBRARIES = frozenset((PACKAGE, "numpy", "numba", "builtins")) | sys.stdlib_module_names
 
@@ -365,7 +368,14 @@ class Guards:
 
     Args:
         roots: the step and its arguments.
+
+    Attributes:
+        hold: tells whether everything that the program depends on is as it was; :meth:`after` writes it.
+        text: of ``hold``.
     """
+
+    hold: Callable[[], bool]
+    text: WrittenFunction
 
     def __init__(self, roots: tuple[Any, ...]) -> None:
         self._roots = roots
@@ -431,55 +441,87 @@ class Guards:
             if place.value is not MISSING
             and not (place.attribute and (_traced(place.value) or _is_unread_tensor(place.value, outside)))
         ]
-        self._places = [(p.read, p.key, p.value) for p in kept if not p.module]
-        self._absent = [p for p in reach.places.values() if p.shadows and p.value is MISSING]
-        self._inside = [(p.read, p.key, p.value) for p in kept if p.module]
-        self._contents = [c for c in reach.contents.values() if c.guarded and not c.module]
-        for contents in self._contents:
-            if isinstance(contents.container, np.ndarray):
-                tracer.check_array(contents.container, contents.name)
+        self._inside = [p for p in kept if p.module]
         self._contents_inside = [c for c in reach.contents.values() if c.module]
+        places = [p for p in kept if not p.module]
+        contents = [c for c in reach.contents.values() if c.guarded and not c.module]
+        for each in contents:
+            if isinstance(each.container, np.ndarray):
+                tracer.check_array(each.container, each.name)
         for optimizer, _ in reach.optimizers:
-            self._places.append((vars(optimizer).__getitem__, "state", optimizer.state))
+            space = vars(optimizer)
+            places.append(Place("", space, "state", space.__getitem__, optimizer.state))
             groups = [optimizer.param_groups, *(group["params"] for group in optimizer.param_groups)]
-            self._contents += [Contents("", "", x) for x in (optimizer.state, *groups)]
-        self._choices = list(
-            {
-                (id(holder), key, test): (holder, key, test, answer) for holder, key, test, answer in tracer.choices
-            }.values()
-        )
+            contents += [Contents("", "", x) for x in (optimizer.state, *groups)]
+        absent = [p for p in reach.places.values() if p.shadows and p.value is MISSING]
+        self.text = _write_hold(places, absent, contents, tracer)
+        self.hold = self.text.made(guards=self)
         self._last_change = last_change.number
         del self._reach, self._drawn, self._roots
 
     # --- before every call ---------------------------------------------------------------------------------------
 
-    def hold(self) -> bool:
-        """Tell whether everything that the program depends on is as it was."""
-        if self._last_change != last_change.number and not self._modules_hold():
-            return False
-        try:
-            for read, key, value in self._places:
-                if (now := read(key)) is not value and not _same(now, value):
-                    return False
-        except (KeyError, AttributeError, ValueError):  # a name was deleted
-            return False
-        if self._absent and any(place.key in place.holder for place in self._absent):
-            return False
-        for contents in self._contents:
-            if not contents.same():
-                return False
-        return all(test(look(holder, key)) == answer for holder, key, test, answer in self._choices)
-
     def _modules_hold(self) -> bool:
         number = last_change.number
         try:
-            held = all(_same(read(key), value) for read, key, value in self._inside)
+            held = all(_same(p.read(p.key), p.value) for p in self._inside)
         except KeyError:
             return False
         if not held or not all(contents.same() for contents in self._contents_inside):
             return False
         self._last_change = number
         return True
+
+
+def _write_hold(places: list[Place], absent: list[Place], contents: list[Contents], tracer: Tracer) -> WrittenFunction:
+    """Write the function that looks at everything before a call."""
+    text = WrittenFunction("def hold():", last_change=last_change, same=_same)
+    text.add("if guards._last_change != last_change.number and not guards._modules_hold(): return False", "try:")
+    for place in places:
+        text.add(f"    now = {_read(text, place)}")
+        value = text.name("value", place.value)
+        equal = f" and not same(now, {value})" if _is_plain(place.value) else ""
+        text.add(f"    if now is not {value}{equal}: return False")
+    for place in absent:
+        text.add(f"    if {place.key!r} in {text.name('holder', place.holder)}: return False")
+    for c in contents:
+        _write_same(text, c)
+    choices = {(id(holder), key, test): (holder, key, test, answer) for holder, key, test, answer in tracer.choices}
+    for holder, key, test, answer in choices.values():
+        now = f"{text.name('test', test)}({text.cell(holder, key)})"
+        text.add(f"    if {now} != {text.name('value', answer)}: return False")
+    # A name was deleted, a closure's cell emptied, or a container changed on the way.
+    text.add("    return True", "except (KeyError, AttributeError, ValueError):", "    return False")
+    return text
+
+
+def _read(text: WrittenFunction, place: Place) -> str:
+    holder = text.name("holder", place.holder)
+    if isinstance(place.holder, types.CellType):
+        return f"{holder}.cell_contents"
+    return f"{holder}[{place.key!r}]" if isinstance(place.holder, dict) else f"getattr({holder}, {place.key!r})"
+
+
+def _write_same(text: WrittenFunction, contents: Contents) -> None:
+    """Compare a container: a short list or dictionary by the identity of its elements first."""
+    container, same = contents.container, f"{text.name('contents', contents)}.same()"
+    if type(container) not in (list, dict) or len(container) > SHORT:
+        text.add(f"    if not {same}: return False")
+        return
+    name = text.name("container", container)
+    text.add(f"    if len({name}) != {len(container)}: return False")
+    if container:
+        count = len(container)
+        _write_identity(text, name, contents.before[:count], same)
+        if isinstance(container, dict):
+            _write_identity(text, f"{name}.values()", contents.before[count:], same)
+
+
+def _write_identity(text: WrittenFunction, elements: str, before: list[Any], otherwise: str) -> None:
+    names = [f"e{i}" for i in range(len(before))]
+    text.add(f"    [{', '.join(names)}] = {elements}")
+    changed = [f"{name} is not {text.name('value', value)}" for name, value in zip(names, before, strict=True)]
+    text.add(f"    if ({' or '.join(changed)}) and not {otherwise}: return False")
 
 
 def _code_name(name: str, key: str) -> str:

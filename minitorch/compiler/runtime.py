@@ -1,33 +1,41 @@
-"""A traced step at work: find its inputs, run the program, and put the results where the step would have put them.
+"""A traced step at work: what lasts from call to call, and what a call is made of.
 
-This runs in every call, so it is written for speed: addresses of arrays that have not changed stay in the table, and
-what replaces a parameter's value is one of two tensors that take turns, as long as nobody else holds on to it.
+The call itself is a Python function that :mod:`~minitorch.compiler.calls` writes for each trace; this file has what it
+uses. It is written for speed: addresses of arrays that have not changed stay in the table, and each output of the
+program is one of two tensors that take turns, as long as nobody else holds on to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from sys import getrefcount
 from typing import Any
+from weakref import getweakrefcount
 
 import numpy as np
+import numpy.typing as npt
 
-from ..cells import look, write
 from ..fast_ops import FastBackend
 from ..tensor import Tensor
 from ..tensor_data import TensorData
 from ..tensor_functions import History
 from .machine import Machine, Memory
-from .trace import Cell, Source, Tracer
-from .tree import mapped
+from .trace import Source
 
-__all__ = ["Argument", "HostNumber", "Output", "Runtime"]
+__all__ = ["UNFIT", "CompiledStep", "HostNumber", "Input", "Output", "Runtime", "Turns", "address", "again"]
+
+# What a call gives, before anything has happened, when the program is not for these arguments or this state.
+UNFIT: Any = object()
+
+
+# --- what stands for values in what a step returns and writes --------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Output:
-    """Stands for output ``index`` of the program in what a step returns and writes.
+    """Stands for output ``index`` of the program.
 
     ``grad`` says what its tensor is: a ``constant``, a ``leaf`` whose gradient is wanted, or ``made`` by the step from
     such a leaf.
@@ -40,8 +48,8 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Argument:
-    """Stands for an argument that is handed back."""
+class Input:
+    """Stands for a tensor from outside that is handed on: number ``index`` among the tracer's sources."""
 
     index: int
 
@@ -50,186 +58,161 @@ class Argument:
 class HostNumber:
     """Stands for a number that is computed from numbers."""
 
-    index: int
+    name: str
 
 
 class CompiledStep:
     """Stands as the function that made a result of a compiled step: its history stayed in the program."""
 
 
-class _Turns:
-    """Two tensors that take turns as the value of a cell."""
+# --- the tensors that outputs are written to -------------------------------------------------------------------------
 
-    __slots__ = ("addresses", "alone", "output", "tensors")
+
+class Turns:
+    """Two tensors that take turns as one output of a program, so that most calls make no new ones.
+
+    Attributes:
+        address: of the elements of the tensor that :meth:`next` gave.
+    """
+
+    __slots__ = ("_addresses", "_alone", "_history", "_last", "_output", "_tensors", "address")
 
     def __init__(self, output: Output) -> None:
-        self.output = output
-        self.tensors = [_empty(output), _empty(output)]
-        self.addresses = [t._tensor._storage.ctypes.data for t in self.tensors]
-        self.alone = self._references(0)
+        self._output = output
+        self._history = _history(output)
+        self._tensors = [self._make(), self._make()]
+        self._addresses = [address(t._tensor._storage) for t in self._tensors]
+        self._last = 1
+        self._alone = 0
+        self.address = 0
 
-    def _references(self, k: int) -> tuple[int, int, int]:
-        """Count the references to a tensor, its data and its storage.
+    def _make(self) -> Tensor:
+        data = TensorData.empty(self._output.shape, self._output.dtype)
+        return Tensor(data, self._history, backend=FastBackend)
 
-        How many of them are ours depends on the version of Python, so it is counted once while nobody else has any.
-        """
-        tensor = self.tensors[k]
+    def next(self) -> Tensor:
+        """Give the one that was not given last, or a new one in its place where somebody still holds it."""
+        k = self._last = 1 - self._last
+        tensor = self._tensors[k]
         data = tensor._tensor
-        return getrefcount(tensor), getrefcount(data), getrefcount(data._storage)
-
-    def free(self, current: Any) -> tuple[Tensor, int]:
-        """Give the one that nobody holds, and its address; a new one where somebody does."""
-        k = 1 if current is self.tensors[0] else 0
-        if self._references(k) != self.alone:
-            self.tensors[k] = _empty(self.output)
-            self.addresses[k] = self.tensors[k]._tensor._storage.ctypes.data
-        tensor = self.tensors[k]
-        tensor.grad = None
-        return tensor, self.addresses[k]
-
-
-def _empty(output: Output) -> Tensor:
-    return _tensor(TensorData.empty(output.shape, output.dtype), output)
+        # A user may hold the tensor, or a view, which shares the storage. How many references are ours depends on the
+        # version of Python: they are counted when the first of the two, which nobody has seen, is given.
+        references = getrefcount(tensor) + getweakrefcount(tensor) + getrefcount(data) + getrefcount(data._storage)
+        if references == self._alone:
+            tensor.grad = tensor._name = None
+            tensor.history = self._history
+        elif self._alone == 0:
+            self._alone = references
+        else:
+            tensor = self._tensors[k] = self._make()
+            self._addresses[k] = address(tensor._tensor._storage)
+        self.address = self._addresses[k]
+        return tensor
 
 
-def _tensor(data: TensorData, output: Output) -> Tensor:
-    """Make the tensor that stands for an output."""
-    tensor = Tensor(data, backend=FastBackend)
-    if output.grad == "leaf":
-        tensor.history = History()
-    elif output.grad == "made":
-        tensor.history = History(CompiledStep)  # type: ignore[arg-type]
-    return tensor
+def again(tensor: Tensor, output: Output) -> Tensor:
+    """Make a second tensor of an output that the step uses with and without a gradient: the elements are shared."""
+    return Tensor(tensor._tensor, _history(output), backend=FastBackend)
+
+
+def _history(output: Output) -> History | None:
+    if output.grad == "constant":
+        return None
+    return History(CompiledStep) if output.grad == "made" else History()  # type: ignore[arg-type]
+
+
+_nothing: Any = ctypes.c_char * 0
+
+
+def address(array: npt.NDArray[Any]) -> int:
+    """Find where the elements of an array are: ``array.ctypes.data``, in a fifth of the time."""
+    try:
+        return ctypes.addressof(_nothing.from_buffer(array))
+    except (TypeError, ValueError):  # read-only, or with gaps
+        return array.ctypes.data
+
+
+# --- a call ----------------------------------------------------------------------------------------------------------
 
 
 class Runtime:
-    """What one traced step does in every call."""
+    """What one traced step does in every call.
 
-    def __init__(
-        self,
-        tracer: Tracer,
-        machine: Machine,
-        result: Any,
-        writes: Sequence[tuple[Cell, Any]],
-        gradients: Sequence[tuple[Source, Any]],
-        numbers: Callable[[Any, Sequence[float]], Any],
-    ) -> None:
-        self.machine, self.result, self.gradients, self.numbers = machine, result, gradients, numbers
-        program = machine.program
-        self.draws = tracer.draws
-        self.streams = [(k, tracer.draws[s.generator].generator, s.index) for k, s in enumerate(program.streams)]
-        self.sources = [(place, tracer.sources[number]) for place, number in enumerate(program.inputs)]
-        self.expected = [
-            (s.like.shape, s.like.dtype, s.like.history is None, s.like.grad is None) for _, s in self.sources
-        ]
-        self.outputs = [(len(program.inputs) + i, node) for i, node in enumerate(program.outputs)]
-        # An output that becomes the value of a cell, and nothing else, is written where the cell's next value lives.
-        uses = _count(result) + [i for _, value in writes for i in _count(value)]
-        uses += [i for _, value in gradients for i in _count(value)]
-        self.turns: dict[int, tuple[Cell, Output]] = {}
-        self.writes: list[tuple[Cell, Any]] = []
-        for cell, value in writes:
-            if isinstance(value, Output) and uses.count(value.index) == 1:
-                self.turns[value.index] = cell, value
-            else:
-                self.writes.append((cell, value))
+    Args:
+        machine: runs the program.
+        sources: of the tensors that the step gets from outside.
+        outputs: what stands for each output of the program.
+
+    Attributes:
+        step: the function that :mod:`~minitorch.compiler.calls` has written.
+    """
+
+    step: Callable[[Memory, tuple[Any, ...], dict[str, Any]], Any]
+
+    def __init__(self, machine: Machine, sources: Sequence[Source], outputs: Mapping[int, Output]) -> None:
+        self.machine, self.sources, self.outputs = machine, sources, outputs
+        self.places = {number: place for place, number in enumerate(machine.program.inputs)}
+        self.forms = [(s.like.shape, s.like.dtype, s.like.history is not None) for s in sources]
         self.memories: list[Memory] = []
 
-    def call(self, tensors: list[Tensor], floats: list[float]) -> tuple[bool, Any]:
-        """Run the program; the first result is False, and nothing has happened, where it does not fit the inputs."""
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the program; gives :data:`UNFIT`, and nothing has happened, where it is not for this call."""
         memory = self.memories.pop() if self.memories else self._memory()
-        table, seen = memory.table, memory.seen
-        kept = []  # copies that must live until the program has run
-        for (place, source), (shape, dtype, constant, without) in zip(self.sources, self.expected, strict=True):
-            tensor = _current(source, tensors)
-            if tensor is None or (tensor.history is None) != constant or (tensor.grad is None) != without:
-                return self._unfit(memory)
-            data = tensor._tensor
-            storage = data._storage
-            if seen[place] is not storage or data.shape != shape:
-                if data.shape != shape or storage.dtype != dtype or tensor.backend is not FastBackend:
-                    return self._unfit(memory)
-                flat = data.flat()
-                if flat is storage:
-                    seen[place] = storage
-                else:
-                    kept.append(flat)
-                    seen[place] = None
-                table[place] = flat.ctypes.data
-        numbers = self.numbers(memory.numbers, floats)
-        if numbers is None:
-            return self._unfit(memory)
-        if self.draws:
-            for k, generator, index in self.streams:
-                seed, stream = generator.state
-                memory.streams[2 * k], memory.streams[2 * k + 1] = seed, stream + index
-            for draws in self.draws:
-                seed, stream = draws.generator.state
-                draws.generator.state = seed, stream + draws.count
-        made: list[Any] = []
-        for i, (place, node) in enumerate(self.outputs):
-            if i in self.turns:
-                cell, _ = self.turns[i]
-                holder = cell.holder
-                current = holder.get(cell.key) if isinstance(holder, dict) else getattr(holder, cell.key, None)
-                tensor, address = memory.turns[i].free(current)
-                made.append(tensor)
-                table[place] = address
-            else:
-                data = TensorData.empty(node.shape, node.dtype)
-                made.append(data)
-                table[place] = data._storage.ctypes.data
-        self.machine.run(memory)
-
-        given = [
-            (_current(source, tensors), self._give(value, made, numbers, tensors)) for source, value in self.gradients
-        ]
-        for tensor, value in given:
-            tensor.grad = value
-        for i, (cell, _) in self.turns.items():
-            write(cell.holder, cell.key, made[i])
-        for cell, value in self.writes:
-            write(cell.holder, cell.key, self._give(value, made, numbers, tensors))
-        result = self._give(self.result, made, numbers, tensors)
-        self.memories.append(memory)
-        return True, result
+        try:
+            return self.step(memory, args, kwargs)
+        finally:
+            self.memories.append(memory)
 
     def _memory(self) -> Memory:
         memory = Memory(self.machine.program)
-        memory.turns = {i: _Turns(output) for i, (_, output) in self.turns.items()}
+        memory.seen = [None] * len(self.sources)
+        memory.turns = {i: Turns(output) for i, output in self.outputs.items()}
         return memory
 
-    def _unfit(self, memory: Memory) -> tuple[bool, Any]:
-        self.memories.append(memory)
-        return False, None
+    def copy_of_last(self) -> Memory:
+        """Make a memory with the inputs of the last call, in which the program can run again unseen.
 
-    def _give(self, value: Any, made: list[Any], numbers: Any, tensors: list[Tensor]) -> Any:
-        """Replace what stands for values by the values."""
+        In the last call's own memory the inputs have moved on: an output that became a weight is the next input.
+        """
+        last, memory = self.memories[-1], self._memory()
+        inputs = len(self.machine.program.inputs)
+        memory.seen, memory.table[:inputs] = list(last.seen), last.table[:inputs]
+        memory.numbers[:], memory.streams[:] = last.numbers, last.streams
+        for i, turns in memory.turns.items():
+            turns.next()
+            memory.table[inputs + i] = turns.address
+        return memory
 
-        def given(value: Any) -> Any:
-            if isinstance(value, Output):
-                data = made[value.index]
-                return _tensor(data if data.shape == value.shape else data.view(value.shape), value)
-            if isinstance(value, HostNumber):
-                return numbers[value.index]
-            return tensors[value.index] if isinstance(value, Argument) else value
+    def bind(self, memory: Memory, number: int, tensor: Any) -> bool:
+        """Put the address of a tensor that is new at its source into the table; tells whether it fits there."""
+        shape, dtype, variable = self.forms[number]
+        if not isinstance(tensor, Tensor) or tensor.backend is not FastBackend:
+            return False
+        data = tensor._tensor
+        if data.shape != shape or data._storage.dtype != dtype:
+            return False
+        seen = memory.seen
+        # Gradients of one tensor at two sources would have to be added up.
+        if variable and any(_is_of(tensor, seen[k]) for k in range(len(seen)) if k != number):
+            return False
+        if data.is_contiguous():
+            flat, seen[number] = data._storage, tensor
+        else:
+            flat = data.flat()
+            seen[number] = tensor, flat  # copied anew in every call
+        if number in self.places:
+            memory.table[self.places[number]] = address(flat)
+        return True
 
-        return mapped(given, value)
+    def bind_array(self, memory: Memory, number: int, array: Any, shape: tuple[int, ...]) -> bool:
+        """Do the same for a NumPy array among the arguments."""
+        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != self.forms[number][1]:
+            return False
+        memory.seen[number] = flat = np.ascontiguousarray(array)
+        if number in self.places:
+            memory.table[self.places[number]] = address(flat)
+        return True
 
 
-def _count(value: Any) -> list[int]:
-    """List the outputs in a result."""
-    found: list[int] = []
-    mapped(lambda v: found.append(v.index) if isinstance(v, Output) else None, value)
-    return found
-
-
-def _current(source: Source, tensors: list[Tensor]) -> Any:
-    """Find the tensor of an input as it is now."""
-    if source.kind == "argument":
-        return tensors[source.index]
-    if source.kind == "cell":
-        return look(source.holder, source.key)
-    if source.kind == "gradient":
-        return getattr(_current(source.holder, tensors), "grad", None)
-    return source.holder
+def _is_of(tensor: Tensor, seen: Any) -> bool:
+    return seen is tensor or (isinstance(seen, tuple) and seen[0] is tensor)

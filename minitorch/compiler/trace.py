@@ -250,6 +250,7 @@ class Tracer:
     number_arguments: list[tuple[str, int]] = field(default_factory=list)
     fixed: list[tuple[str, Any]] = field(default_factory=list)  # numbers whose value was asked for
     choices: list[tuple[Any, str, Callable[[Any], Any], Any]] = field(default_factory=list)
+    met_again: list[tuple[Tensor, Source]] = field(default_factory=list)  # tensors with a stand-in, elsewhere
     open: bool = True
     _stand_ins: dict[int, tuple[Any, Tensor]] = field(default_factory=dict)
     _operands: dict[Any, Tensor] = field(default_factory=dict)
@@ -291,6 +292,7 @@ class Tracer:
     def adopt(self, tensor: Tensor, source: Source, cell: Cell | None = None) -> Tensor:
         """Give the stand-in for a tensor from outside: a new input, unless it has one."""
         if (known := self._stand_ins.get(id(tensor))) is not None:
+            self.met_again.append((tensor, source))
             return known[1]
         if tensor.backend is not FastBackend:
             raise BackendError(

@@ -53,7 +53,7 @@ def trainer(**settings: Any) -> tuple[Linear, minitorch.SGD, Callable[[Tensor], 
 
 
 def programs(step: Any) -> int:
-    return sum(map(len, step.traces.values()))
+    return len(step.traces)
 
 
 def close(a: Any, b: Any, rtol: float = 1e-12) -> None:
