@@ -33,44 +33,32 @@ conv_pool_backward = sparse_conv.conv_pool_backward
 # --- in compiled code ----------------------------------------------------------------------------------------------
 
 
-@jit
-def _images(address, sizes, first, dtype):
-    """Make an array of four dimensions, whose sizes are in a list."""
-    shape = (sizes[first], sizes[first + 1], sizes[first + 2], sizes[first + 3])
-    return carray(pointer(address), shape, dtype)
-
-
 def _convolve(operands, b0, b1):
-    """Operands: out, places, x, weight, bias, plan, sizes, work."""
+    """Operands: out, places, x, weight, bias, plan, sizes of x, work."""
     at = integers(operands)
-    s = integers(at[6])
-    numbers = array(at[5], s[12], np.int64)
-    result, image, weight = _images(at[0], s, 0, real), _images(at[2], s, 4, real), _images(at[3], s, 8, real)
-    where, work = array(at[1], result.size, np.int64), array(at[7], s[13], real)
-    convolve(result, where, image, image, weight, array(at[4], s[14], real), numbers, work, b0, b1)
+    sizes = integers(at[6])
+    out, places, x = real_at(operands, 0), integers(at[1]), real_at(operands, 2)
+    weight, bias, work = real_at(operands, 3), real_at(operands, 4), real_at(operands, 7)
+    convolve(out, places, x, sizes[2], sizes[3], weight, bias, integers(at[5]), work, b0, b1)
 
 
 def _conv_grad_weight(operands, b0, b1):
-    """Operands: gradients of weight and bias, x, gradient, plan, sizes, work."""
+    """Operands: gradients of weight and bias, x, gradient, plan, sizes of x, work."""
     at = integers(operands)
-    s = integers(at[5])
-    numbers = array(at[4], s[12], np.int64)
-    result, image, gradient = _images(at[0], s, 0, real), _images(at[2], s, 4, real), _images(at[3], s, 8, real)
-    work = array(at[6], s[13], real)
-    conv_grad_weight(result, array(at[1], s[14], real), image, gradient, gradient, numbers, work, b0, b1)
+    sizes = integers(at[5])
+    d_weight, d_bias, x = real_at(operands, 0), real_at(operands, 1), real_at(operands, 2)
+    gradient, work = real_at(operands, 3), real_at(operands, 6)
+    conv_grad_weight(d_weight, d_bias, x, sizes[2], sizes[3], gradient, integers(at[4]), work, b0, b1)
 
 
 def _conv_pool_backward(operands, b0, b1):
-    """Operands: gradients of weight, bias and x, then x, weight, values, places, plan, sizes, work."""
+    """Operands: gradients of weight, bias and x, then x, weight, values, places, plan, sizes of x, work."""
     at = integers(operands)
-    s = integers(at[8])
-    numbers = array(at[7], s[12], np.int64)
-    v = _images(at[5], s, 8, real)
-    where = array(at[6], v.size, np.int64)
-    d_weight, weight = _images(at[0], s, 0, real), _images(at[4], s, 0, real)
-    d_image, image = _images(at[2], s, 4, real), _images(at[3], s, 4, real)
-    d_bias, work = array(at[1], s[14], real), array(at[9], s[13], real)
-    conv_pool_backward(d_weight, d_bias, d_image, image, weight, v, where, v, numbers, work, b0, b1)
+    sizes = integers(at[8])
+    d_weight, d_bias, d_x = real_at(operands, 0), real_at(operands, 1), real_at(operands, 2)
+    x, weight, values, work = real_at(operands, 3), real_at(operands, 4), real_at(operands, 5), real_at(operands, 9)
+    places, plan = integers(at[6]), integers(at[7])
+    conv_pool_backward(d_weight, d_bias, d_x, x, sizes[2], sizes[3], weight, values, places, plan, work, b0, b1)
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------
@@ -97,8 +85,8 @@ def _conv_flops(node: Node) -> int:
     return 2 * x.shape[0] * space * w.size
 
 
-def _sizes(shapes: Sequence[Sequence[int]], *numbers: int) -> npt.NDArray[np.int64]:
-    return np.array([n for shape in shapes for n in _four(shape)] + list(numbers), np.int64)
+def _sizes(*shapes: Sequence[int]) -> npt.NDArray[np.int64]:
+    return np.array([n for shape in shapes for n in _four(shape)], np.int64)
 
 
 # --- windows that move by one --------------------------------------------------------------------------------------
@@ -122,7 +110,6 @@ def _conv_act(node: Node, images: int) -> Family:
         relu,
         transposed=transposed,
     )
-    sizes = _sizes([node.shape, x.shape, w.shape], plan.numbers.size, plan.scratch, out_channels)
     without_bias = [np.zeros(out_channels, x.dtype)] if len(node.inputs) == 2 else []
 
     def arrange(results: list[Operand], inputs: list[Operand], tables: list[Operand], work: Operand) -> list[Operand]:
@@ -134,7 +121,7 @@ def _conv_act(node: Node, images: int) -> Family:
     return Family(
         name="convolve",
         entry=entry(_convolve, x.dtype),
-        tables=[plan.numbers, sizes, *without_bias],
+        tables=[plan.numbers, _sizes(x.shape), *without_bias],
         arrange=arrange,
         scratch=plan.scratch * x.dtype.itemsize,
         flops=_conv_flops(node),
@@ -170,7 +157,7 @@ def _conv_weight(node: Node, images: int) -> Family:
     return Family(
         name="conv_grad_weight",
         entry=entry(_conv_grad_weight, x.dtype),
-        tables=[plan.numbers, _sizes([shape, x.shape, d.shape], plan.numbers.size, plan.scratch, d.shape[1])],
+        tables=[plan.numbers, _sizes(x.shape)],
         arrange=arrange,
         scratch=(plan.scratch + d.shape[1]) * itemsize,
         flops=2 * d.size * math.prod(shape[1:]),
@@ -218,7 +205,7 @@ def _conv_at(node: Node, images: int) -> Family:
     return Family(
         name="conv_pool_backward",
         entry=entry(_conv_pool_backward, values.dtype),
-        tables=[plan.numbers, _sizes([shape, x_shape, values.shape], plan.numbers.size, plan.scratch, shape[0])],
+        tables=[plan.numbers, _sizes(x_shape)],
         arrange=arrange,
         scratch=(plan.scratch + shape[0] + math.prod(shape)) * itemsize,
         flops=2 * values.size * math.prod(shape[1:]) * (2 if to_input else 1),
@@ -341,6 +328,13 @@ def convolve_weight(out, x, d, g, b0, b1):
                         out[o, c, k, l] += total
 
 
+@jit
+def _images(address, sizes, first, dtype):
+    """Make an array of four dimensions, whose sizes are in a list."""
+    shape = (sizes[first], sizes[first + 1], sizes[first + 2], sizes[first + 3])
+    return carray(pointer(address), shape, dtype)
+
+
 def _convolve_any(operands, b0, b1):
     at = integers(operands)
     s = integers(at[4])
@@ -364,7 +358,7 @@ def _general(node: Node, images: int) -> Family:
     return Family(
         name=template.__name__.strip("_"),
         entry=entry(template, node.dtype),
-        tables=[_numbers(node.args[-1]), _sizes([shape, x.shape, other.shape])],
+        tables=[_numbers(node.args[-1]), _sizes(shape, x.shape, other.shape)],
         flops=_conv_flops(node) if node.op == "conv" else 2 * other.size * math.prod(shape[1:]),
         extent=x.shape[0],
     )

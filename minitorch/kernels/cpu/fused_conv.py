@@ -1,4 +1,4 @@
-r"""Convolution with what stands before and behind it in a training step, for a part of the batch.
+r"""Convolution with what stands behind it in a training step, for a part of the batch.
 
 These functions are called from compiled programs: each works on images ``b0`` to ``b1`` of a batch on one core and
 writes nothing else. They compute the general convolution of stride 1,
@@ -19,8 +19,9 @@ are laid out alike, with more phases than the output has, so that a tap in anoth
 constant distance away. Columns have zeros to their left and right, and a tap in another kernel column sees the next
 element. Without pooling, a tile is one band of many phases.
 
-All numbers that describe shapes come in one array of integers, a *plan*, made in Python once. As arguments they would
-be literals to Numba, which compiles a function again for every literal.
+**What it costs to compile.** All arrays are contiguous and come as pointers to their first elements. Nearly all numbers
+that describe shapes come in one array of integers, a *plan*, made in Python once: as arguments they would be literals
+to Numba, which compiles a function again for every literal.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compile import jit
+from ..part import PartCompiler
 from .conv import PLACES
 from .vectors import (
     LANES,
@@ -40,7 +42,6 @@ from .vectors import (
     broadcast,
     choose,
     counting,
-    element,
     fill,
     first_maximum,
     goes_before,
@@ -48,16 +49,15 @@ from .vectors import (
     load,
     load_part,
     multiply_add,
+    numbers_at,
+    skip,
     store,
-    store_element,
     store_part,
     total,
-    where_positive,
 )
 
 __all__ = ["Plan", "conv_grad_weight", "convolve", "plan_conv"]
 
-Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
 # Sums over places may be regrouped; NaN and infinity keep their meaning.
@@ -65,15 +65,27 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
 
 def _compiled(fn: Any) -> Any:
-    # Called from compiled code alone, so without the ways in for Python, which take a quarter of the compile time.
-    return jit(fn, keep=False, fastmath=FASTMATH, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return jit(
+        fn,
+        keep=False,
+        fastmath=FASTMATH,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        pipeline_class=PartCompiler,
+    )
 
 
-# The order of the numbers in a plan; the distances of the taps follow them.
-GROUP, PHASES, IMAGES, BANDS, ALL_BANDS, STRIDE, PLANE, TOP, LEFT, PLACES_ROUNDED, RESULTS = range(11)
-ROWS, PACKED, END, CHANNELS, WIDTH, POOL_WIDTH, WINDOWS, RELU, GRADIENT, MASK_INPUT, MASK_GRADIENT, TRANSPOSED, TAPS = (
-    range(11, 24)
-)
+# The order of the numbers in a plan. How the work is divided:
+GROUP, PHASES, IMAGES, BANDS, ALL_BANDS, STRIDE, LINE, PLANE, RESULT, PLACES_ROUNDED, TOP, LEFT = range(12)
+# Shapes: channels, the output before pooling, windows (0 where there are none), and the weight, in which two output
+# and two input channels are so far apart.
+CHANNELS, OUT_CHANNELS, HEIGHT, WIDTH, POOL_WIDTH, HIGH, WIDE, AREA, STEP_OUT, STEP_IN = range(12, 22)
+RELU, GRADIENT = 22, 23
+# Where things begin in the scratch array: the input, four channels of results, the weight, twice as many maxima as a
+# band has columns, and the places of those.
+INPUT, RESULTS, PACKED, MAXIMA, MAXIMA_SIZE, MAXIMA_PLACES = range(24, 30)
+# How many taps there are, and where, from a place on, each of them sees the scratch array.
+COUNT, TAPS = 30, 31
 
 
 class Plan(NamedTuple):
@@ -89,76 +101,70 @@ class Plan(NamedTuple):
 @_compiled
 def _clear(a, start, end):
     """Set elements ``start`` to ``end``, a multiple of ``LANES``, to zero."""
-    zero = fill(a.dtype.type(0))
+    zero = fill(a, 0)
     for p in range(start, end, LANES):
         as_written()
         store(a, p, zero)
 
 
 @_compiled
-def _copy(to, at, source, start, n, y, masked):
-    """Copy ``n`` elements, if ``masked`` with zeros in the place of those where ``y`` is not positive."""
+def _copy(to, at, source, start, n):
     for p in range(0, n, LANES):
         as_written()
-        part = where_positive(load_part(y, start + p, n - p), load_part(source, start + p, n - p), masked)
-        store_part(to, at + p, part, n - p)
+        store_part(to, at + p, load_part(source, start + p, n - p), n - p)
 
 
 @_compiled
-def _lay_out(scratch, x, y, plan, b0, b1, band):
+def _lay_out(scratch, x, height, width, plan, b0, b1, band):
     """Write the input rows that a tile sees, ``channel x phase x image x band x column``, and zeros around them."""
-    bands, stride, left = plan[BANDS], plan[STRIDE], plan[LEFT]
-    channels, height, width = x.shape[1], x.shape[2], x.shape[3]
-    line = plan[IMAGES] * bands * stride
-    start, masked = max(left, 0), plan[MASK_INPUT]
+    channels, bands, stride, left = plan[CHANNELS], plan[BANDS], plan[STRIDE], plan[LEFT]
+    start = max(left, 0)
     n = min(width, left + stride) - start
-    _clear(scratch, 0, plan[ROWS])
+    _clear(scratch, plan[INPUT], plan[RESULTS])
     for c in range(channels):
         for b in range(b0, b1):
             for i in range(bands):
                 first = (band + i) * plan[GROUP] + plan[TOP]
-                to = c * plan[PLANE] + ((b - b0) * bands + i) * stride + start - left
+                to = plan[INPUT] + c * plan[PLANE] + ((b - b0) * bands + i) * stride + start - left
                 at = ((b * channels + c) * height + first) * width + start
                 for u in range(max(0, -first), min(plan[PHASES], height - first)):
                     as_written()
-                    _copy(scratch, to + u * line, x, at + u * width, n, y, masked)
+                    _copy(scratch, to + u * plan[LINE], x, at + u * width, n)
 
 
 # --- a tile's products ---------------------------------------------------------------------------------------
 
 
 @_compiled
-def _pack(scratch, w, plan, out_channels):
-    """Write the weight tap by tap, four output channels side by side, with zeros in the place of missing ones."""
-    taps = plan.size - TAPS
-    area = w.shape[2] * w.shape[3]
-    # How far apart two output and two input channels of the weight are.
-    step_out, step_in = (area, area * out_channels) if plan[TRANSPOSED] else (taps, area)
-    for o in range((out_channels + 3) // 4 * 4):
-        to = plan[PACKED] + (o - o % 4) * taps + o % 4
-        for c in range(plan[CHANNELS]):
-            for k in range(area):
-                as_written()
-                value = element(w, o * step_out + c * step_in + k) if o < out_channels else 0
-                store_element(scratch, to, value)
-                to += 4
+def _pack(scratch, w, plan):
+    """Write the weight tap by tap, four output channels side by side; behind the last, copies of it."""
+    last = plan[OUT_CHANNELS] - 1
+    for o in range(0, last + 1, 4):
+        for side in range(4):
+            to = plan[PACKED] + o * plan[COUNT] + side
+            at = min(o + side, last) * plan[STEP_OUT]
+            for _ in range(plan[CHANNELS]):
+                for k in range(plan[AREA]):
+                    as_written()
+                    scratch[to] = w[at + k]
+                    to += 4
+                at += plan[STEP_IN]
 
 
 @_compiled
-def _multiply(scratch, bias, o, lowest, plan):
+def _multiply(scratch, bias, o, plan):
     """Compute four output channels, from ``o`` on, for all places: sums over the taps, held in registers."""
-    last = bias.size - 1
-    taps = plan.size - TAPS
-    distance = plan[RESULTS]
-    low = fill(lowest)
+    last, end = plan[OUT_CHANNELS] - 1, TAPS + plan[COUNT]
+    packed = plan[PACKED] + o * plan[COUNT]
+    lowest = fill(scratch, 0 if plan[RELU] else -np.inf)
     for p in range(0, plan[PLACES_ROUNDED], 2 * LANES):
         a0 = a1 = broadcast(bias, o)
         b0 = b1 = broadcast(bias, min(o + 1, last))
         c0 = c1 = broadcast(bias, min(o + 2, last))
         d0 = d1 = broadcast(bias, min(o + 3, last))
-        at = plan[PACKED] + o * taps
-        for k in range(TAPS, plan.size):
-            tap = element(plan, k) + p
+        at = packed
+        for k in range(TAPS, end):
+            tap = plan[k] + p
             left, right = load(scratch, tap), load(scratch, tap + LANES)
             w = broadcast(scratch, at)
             a0, a1 = multiply_add(left, w, a0), multiply_add(right, w, a1)
@@ -169,78 +175,53 @@ def _multiply(scratch, bias, o, lowest, plan):
             w = broadcast(scratch, at + 3)
             d0, d1 = multiply_add(left, w, d0), multiply_add(right, w, d1)
             at += 4
-        to = plan[ROWS] + p
-        store(scratch, to, at_least(a0, low))
-        store(scratch, to + LANES, at_least(a1, low))
-        to += distance
-        store(scratch, to, at_least(b0, low))
-        store(scratch, to + LANES, at_least(b1, low))
-        to += distance
-        store(scratch, to, at_least(c0, low))
-        store(scratch, to + LANES, at_least(c1, low))
-        to += distance
-        store(scratch, to, at_least(d0, low))
-        store(scratch, to + LANES, at_least(d1, low))
-
-
-@_compiled
-def _lowest(scratch, relu):
-    """What results are raised to: zero for ReLU."""
-    return scratch.dtype.type(0) if relu else scratch.dtype.type(-np.inf)
+        to = plan[RESULTS] + p
+        store(scratch, to, at_least(a0, lowest))
+        store(scratch, to + LANES, at_least(a1, lowest))
+        to += plan[RESULT]
+        store(scratch, to, at_least(b0, lowest))
+        store(scratch, to + LANES, at_least(b1, lowest))
+        to += plan[RESULT]
+        store(scratch, to, at_least(c0, lowest))
+        store(scratch, to + LANES, at_least(c1, lowest))
+        to += plan[RESULT]
+        store(scratch, to, at_least(d0, lowest))
+        store(scratch, to + LANES, at_least(d1, lowest))
 
 
 # --- what becomes of the results -----------------------------------------------------------------------------
 
 
 @_compiled
-def _write_rows(out, scratch, plan, b0, b1, band, o):
-    """Copy four channels of a tile to the output."""
-    bands, stride = plan[BANDS], plan[STRIDE]
-    channels, height, width = out.shape[1], out.shape[2], out.shape[3]
-    nothing = plan[MASK_GRADIENT]
-    line = plan[IMAGES] * bands * stride
-    for row in range(min(4, channels - o)):
+def _move_rows(y, scratch, plan, b0, b1, band, o, back):
+    """Copy four channels of a tile to the output, or ``back`` from the output's gradient."""
+    bands, width = plan[BANDS], plan[WIDTH]
+    for row in range(min(4, plan[OUT_CHANNELS] - o)):
         for b in range(b0, b1):
             for i in range(bands):
                 first = (band + i) * plan[GROUP]
-                there = ((b * channels + o + row) * height + first) * width
-                here = plan[ROWS] + row * plan[RESULTS] + ((b - b0) * bands + i) * stride
-                for _ in range(min(plan[GROUP], height - first)):
+                there = ((b * plan[OUT_CHANNELS] + o + row) * plan[HEIGHT] + first) * width
+                here = plan[RESULTS] + row * plan[RESULT] + ((b - b0) * bands + i) * plan[STRIDE]
+                for _ in range(min(plan[GROUP], plan[HEIGHT] - first)):
                     as_written()
-                    _copy(out, there, scratch, here, width, scratch, nothing)
-                    here += line
+                    if back:
+                        _copy(scratch, here, y, there, width)
+                    else:
+                        _copy(y, there, scratch, here, width)
+                    here += plan[LINE]
                     there += width
 
 
 @_compiled
-def _read_rows(scratch, dy, y, plan, b0, b1, band, o):
-    """Copy four channels of the output's gradient to a tile."""
-    bands, stride = plan[BANDS], plan[STRIDE]
-    channels, height, width = dy.shape[1], dy.shape[2], dy.shape[3]
-    masked = plan[MASK_GRADIENT]
-    line = plan[IMAGES] * bands * stride
-    for row in range(min(4, channels - o)):
-        for b in range(b0, b1):
-            for i in range(bands):
-                first = (band + i) * plan[GROUP]
-                there = ((b * channels + o + row) * height + first) * width
-                here = plan[ROWS] + row * plan[RESULTS] + ((b - b0) * bands + i) * stride
-                for _ in range(min(plan[GROUP], height - first)):
-                    as_written()
-                    _copy(scratch, here, dy, there, width, y, masked)
-                    here += line
-                    there += width
-
-
-@_compiled
-def _compare_phases(best, place, scratch, at, line, group, width):
+def _compare_phases(best, place, results, plan):
     """Find the maximum of each column of a band, and its place: ``phase * width`` and the column's index."""
+    line = plan[LINE]
     for p in range(0, line, LANES):
-        most, where = load(scratch, at + p), counting(p)
-        for a in range(1, group):
-            value = load(scratch, at + a * line + p)
+        most, where = load(results, p), counting(p)
+        for a in range(1, plan[GROUP]):
+            value = load(results, a * line + p)
             found = larger(value, most)
-            most, where = choose(found, value, most), choose(found, counting(a * width + p), where)
+            most, where = choose(found, value, most), choose(found, counting(a * plan[WIDTH] + p), where)
         store(best, p, most)
         store(place, p, where)
 
@@ -248,12 +229,13 @@ def _compare_phases(best, place, scratch, at, line, group, width):
 @_compiled
 def _compare_columns(best, place, to, start, step, n):
     """Put together what begins at each column and what begins ``step`` columns further on."""
-    for p in range(start, start + n, LANES):
-        here, place_here = load(best, p), load(place, p)
-        there, place_there = load(best, p + step), load(place, p + step)
+    for p in range(0, n, LANES):
+        at = start + p
+        here, place_here = load(best, at), load(place, at)
+        there, place_there = load(best, at + step), load(place, at + step)
         found = goes_before(there, place_there, here, place_here)
-        store(best, to + p - start, choose(found, there, here))
-        store(place, to + p - start, choose(found, place_there, place_here))
+        store(best, to + p, choose(found, there, here))
+        store(place, to + p, choose(found, place_there, place_here))
 
 
 @_compiled
@@ -270,73 +252,69 @@ def _find(best, place, start, n):
 
 
 @_compiled
-def _pool(values, places, scratch, best, place, plan, b0, b1, band, o):
+def _pool(values, places, scratch, plan, b0, b1, band, o):
     """Find the maxima of a tile's windows and their places in the image."""
-    bands, stride, pool_width, width = plan[BANDS], plan[STRIDE], plan[POOL_WIDTH], plan[WIDTH]
-    line = plan[IMAGES] * bands * stride
-    channels, windows_high, windows_wide = values.shape[1], values.shape[2], values.shape[3]
-    wide = pool_width >= LANES
-    for row in range(min(4, channels - o)):
-        _compare_phases(best, place, scratch, plan[ROWS] + row * plan[RESULTS], line, plan[GROUP], width)
+    bands, pool_width, high, wide = plan[BANDS], plan[POOL_WIDTH], plan[HIGH], plan[WIDE]
+    best, place = skip(scratch, plan[MAXIMA]), numbers_at(skip(scratch, plan[MAXIMA_PLACES]), np.int32)
+    for row in range(min(4, plan[OUT_CHANNELS] - o)):
+        _compare_phases(best, place, skip(scratch, plan[RESULTS] + row * plan[RESULT]), plan)
         # Maxima of 1, 2, 4, ... columns, in as many steps as the width has bits, in one half and the other.
-        now, other = 0, best.size // 2
-        covered = pool_width if wide else 1
+        now, other = 0, plan[MAXIMA_SIZE]
+        covered = pool_width if pool_width >= LANES else 1
         while covered < pool_width:
             step = min(covered, pool_width - covered)
-            _compare_columns(best, place, other, now, step, line)
+            _compare_columns(best, place, other, now, step, plan[LINE])
             now, other = other, now
             covered += step
         for b in range(b0, b1):
-            for i in range(min(bands, windows_high - band)):
-                start = ((b - b0) * bands + i) * stride
-                to_place = (band + i) * plan[GROUP] * width - start
-                to = ((b * channels + o + row) * windows_high + band + i) * windows_wide
-                for j in range(windows_wide):
+            for i in range(min(bands, high - band)):
+                start = ((b - b0) * bands + i) * plan[STRIDE]
+                to_place = (band + i) * plan[GROUP] * plan[WIDTH] - start
+                to = ((b * plan[OUT_CHANNELS] + o + row) * high + band + i) * wide
+                for j in range(wide):
                     as_written()
                     at = now + start + j * pool_width
-                    if wide:
+                    if pool_width >= LANES:
                         value, where = _find(best, place, at, pool_width)
                     else:
-                        value, where = element(best, at), element(place, at)
-                    store_element(values, to + j, value)
-                    store_element(places, to + j, where + to_place)
+                        value, where = best[at], place[at]
+                    values[to + j] = value
+                    places[to + j] = where + to_place
 
 
 # --- forward and back to the input ---------------------------------------------------------------------------
 
 
 @_compiled
-def convolve(out, places, x, y, w, bias, plan, scratch, b0, b1) -> None:
+def convolve(out, places, x, height, width, w, bias, plan, scratch, b0, b1) -> None:
     """Convolve images ``b0`` to ``b1``, with all that the plan says.
 
     Args:
         out: ``batch x out_channels x out_height x out_width``; of windows, where the plan has them.
-        places: flat, the position of each maximum in row-major order of its image's output; unused without windows.
+        places: 64-bit integers, the position of each maximum in row-major order of its image's output; unused without
+            windows.
         x: ``batch x in_channels x height x width``.
-        y: of the shape of ``x``. Where the plan is ``masked``, elements of ``x`` count as zero if ``y`` is zero or
-            less; read but without effect otherwise.
+        height: of ``x``.
+        width: of ``x``.
         w: ``out_channels x in_channels x kernel_height x kernel_width``, the first two exchanged where the plan is
             ``transposed``.
         bias: one number for each output channel; zeros where there is none.
         plan: the numbers of :func:`plan_conv` for the same shapes.
-        scratch: flat, as many elements as the plan says.
+        scratch: as many elements as the plan says.
         b0: the first image.
         b1: the image behind the last.
     """
-    lowest = scratch.dtype.type(0) if plan[RELU] else scratch.dtype.type(-np.inf)
-    half = plan[IMAGES] * plan[BANDS] * plan[STRIDE] + plan[POOL_WIDTH] + 2 * LANES
-    best, place = np.empty(2 * half, scratch.dtype), np.empty(2 * half, np.int32)
-    _pack(scratch, w, plan, bias.size)
+    _pack(scratch, w, plan)
     for b in range(b0, b1, plan[IMAGES]):
         end = min(b + plan[IMAGES], b1)
         for band in range(0, plan[ALL_BANDS], plan[BANDS]):
-            _lay_out(scratch, x, y, plan, b, end, band)
-            for o in range(0, bias.size, 4):
-                _multiply(scratch, bias, o, lowest, plan)
-                if plan[WINDOWS]:
-                    _pool(out, places, scratch, best, place, plan, b, end, band, o)
+            _lay_out(scratch, x, height, width, plan, b, end, band)
+            for o in range(0, plan[OUT_CHANNELS], 4):
+                _multiply(scratch, bias, o, plan)
+                if plan[POOL_WIDTH]:
+                    _pool(out, places, scratch, plan, b, end, band, o)
                 else:
-                    _write_rows(out, scratch, plan, b, end, band, o)
+                    _move_rows(out, scratch, plan, b, end, band, o, plan[GRADIENT])
 
 
 # --- back to the weight --------------------------------------------------------------------------------------
@@ -345,12 +323,12 @@ def convolve(out, places, x, y, w, bias, plan, scratch, b0, b1) -> None:
 @_compiled
 def _dot(scratch, plan, o, k):
     """Add the scalar products of four channels' gradients with what four taps see, held in registers."""
-    last = plan.size - 1
-    y0 = plan[ROWS]
-    y1, y2, y3 = y0 + plan[RESULTS], y0 + 2 * plan[RESULTS], y0 + 3 * plan[RESULTS]
-    x0, x1 = element(plan, TAPS + k), element(plan, min(TAPS + k + 1, last))
-    x2, x3 = element(plan, min(TAPS + k + 2, last)), element(plan, min(TAPS + k + 3, last))
-    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = fill(scratch.dtype.type(0))
+    last = plan[COUNT] - 1
+    y0 = plan[RESULTS]
+    y1, y2, y3 = y0 + plan[RESULT], y0 + 2 * plan[RESULT], y0 + 3 * plan[RESULT]
+    x0, x1 = plan[TAPS + k], plan[TAPS + min(k + 1, last)]
+    x2, x3 = plan[TAPS + min(k + 2, last)], plan[TAPS + min(k + 3, last)]
+    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = fill(scratch, 0)
     c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = a0
     for p in range(0, plan[PLACES_ROUNDED], LANES):
         x = load(scratch, x0 + p)
@@ -362,68 +340,66 @@ def _dot(scratch, plan, o, k):
         a2, b2, c2, d2 = multiply_add(x, r, a2), multiply_add(x, s, b2), multiply_add(x, t, c2), multiply_add(x, u, d2)
         x = load(scratch, x3 + p)
         a3, b3, c3, d3 = multiply_add(x, r, a3), multiply_add(x, s, b3), multiply_add(x, t, c3), multiply_add(x, u, d3)
-    taps = (plan.size - TAPS + 3) // 4 * 4
-    at = plan[PACKED] + o * taps + k
+    padded = (plan[COUNT] + 3) // 4 * 4
+    at = plan[PACKED] + o * padded + k
     _add_totals(scratch, at, a0, a1, a2, a3)
-    _add_totals(scratch, at + taps, b0, b1, b2, b3)
-    _add_totals(scratch, at + 2 * taps, c0, c1, c2, c3)
-    _add_totals(scratch, at + 3 * taps, d0, d1, d2, d3)
+    _add_totals(scratch, at + padded, b0, b1, b2, b3)
+    _add_totals(scratch, at + 2 * padded, c0, c1, c2, c3)
+    _add_totals(scratch, at + 3 * padded, d0, d1, d2, d3)
 
 
 @_compiled
 def _add_totals(scratch, at, v0, v1, v2, v3):
-    store_element(scratch, at, element(scratch, at) + total(v0))
-    store_element(scratch, at + 1, element(scratch, at + 1) + total(v1))
-    store_element(scratch, at + 2, element(scratch, at + 2) + total(v2))
-    store_element(scratch, at + 3, element(scratch, at + 3) + total(v3))
+    scratch[at] += total(v0)
+    scratch[at + 1] += total(v1)
+    scratch[at + 2] += total(v2)
+    scratch[at + 3] += total(v3)
 
 
 @_compiled
-def _sum_of(scratch, at, n):
-    sums = fill(scratch.dtype.type(0))
+def _sum_of(a, at, n):
+    sums = fill(a, 0)
     for p in range(at, at + n, LANES):
-        sums = add(sums, load(scratch, p))
+        sums = add(sums, load(a, p))
     return total(sums)
 
 
 @_compiled
-def conv_grad_weight(dw, dbias, x, dy, y, plan, scratch, b0, b1) -> None:
+def conv_grad_weight(dw, dbias, x, height, width, dy, plan, scratch, b0, b1) -> None:
     """Compute what images ``b0`` to ``b1`` give to the gradients of the weight and of the bias.
 
     Args:
         dw: ``out_channels x in_channels x kernel_height x kernel_width``; every element is written.
         dbias: one number for each output channel; every element is written.
         x: the input, ``batch x in_channels x height x width``.
+        height: of ``x``.
+        width: of ``x``.
         dy: the gradient of the output, ``batch x out_channels x out_height x out_width``.
-        y: of the shape of ``dy``. Where the plan is ``masked``, elements of ``dy`` count as zero if ``y`` is zero
-            or less; read but without effect otherwise.
         plan: the numbers of :func:`plan_conv` for the shapes of the forward call, with ``gradient``.
-        scratch: flat, as many elements as the plan says.
+        scratch: as many elements as the plan says.
         b0: the first image.
         b1: the image behind the last.
     """
-    taps = plan.size - TAPS
+    taps = plan[COUNT]
     padded = (taps + 3) // 4 * 4
-    for o in range(dbias.size):
+    for o in range(plan[OUT_CHANNELS]):
         dbias[o] = 0
-    for k in range(plan[PACKED], plan[END]):
-        as_written()
-        store_element(scratch, k, 0)
+    _clear(scratch, plan[PACKED], plan[MAXIMA])
     for b in range(b0, b1, plan[IMAGES]):
         end = min(b + plan[IMAGES], b1)
         for band in range(0, plan[ALL_BANDS], plan[BANDS]):
-            _lay_out(scratch, x, x, plan, b, end, band)
-            for o in range(0, dbias.size, 4):
-                _clear(scratch, plan[ROWS], plan[PACKED])
-                _read_rows(scratch, dy, y, plan, b, end, band, o)
-                for row in range(min(4, dbias.size - o)):
-                    dbias[o + row] += _sum_of(scratch, plan[ROWS] + row * plan[RESULTS], plan[PLACES_ROUNDED])
+            _lay_out(scratch, x, height, width, plan, b, end, band)
+            for o in range(0, plan[OUT_CHANNELS], 4):
+                _clear(scratch, plan[RESULTS], plan[PACKED])
+                _move_rows(dy, scratch, plan, b, end, band, o, plan[GRADIENT])
+                for row in range(min(4, plan[OUT_CHANNELS] - o)):
+                    dbias[o + row] += _sum_of(scratch, plan[RESULTS] + row * plan[RESULT], plan[PLACES_ROUNDED])
                 for k in range(0, taps, 4):
                     _dot(scratch, plan, o, k)
-    for o in range(dbias.size):
+    for o in range(plan[OUT_CHANNELS]):
         for k in range(taps):
             as_written()
-            store_element(dw, o * taps + k, element(scratch, plan[PACKED] + o * padded + k))
+            dw[o * taps + k] = scratch[plan[PACKED] + o * padded + k]
 
 
 # --- in Python -----------------------------------------------------------------------------------------------
@@ -454,7 +430,6 @@ def plan_conv(
     dilation: tuple[int, int] = (1, 1),
     window: tuple[int, int] | None = None,
     relu: bool = False,
-    masked: bool = False,
     transposed: bool = False,
     gradient: bool = False,
 ) -> Plan:
@@ -470,8 +445,6 @@ def plan_conv(
         dilation: the distance between two taps; negative where the kernel is reversed.
         window: the height and width of the windows whose maximum is taken, or None.
         relu: whether ReLU follows.
-        masked: whether what goes in (:func:`convolve`) or comes back (:func:`conv_grad_weight`) first goes back
-            through a ReLU, whose output is given.
         transposed: whether the weight has input and output channels exchanged.
         gradient: whether the plan is for :func:`conv_grad_weight` and not for :func:`convolve`.
 
@@ -479,8 +452,8 @@ def plan_conv(
     size, ``start`` and ``dilation`` of opposite sign, channels exchanged, and ``transposed``.
 
     >>> plan = plan_conv(16, 4, 8, (28, 28), (3, 3), window=(4, 4))
-    >>> plan.numbers[GROUP], plan.scratch == plan.numbers[END]  # four rows of the output make one of windows
-    (np.int64(4), np.True_)
+    >>> plan.numbers[[GROUP, HIGH, WIDE]].tolist()  # four rows of the output make one of windows
+    [4, 7, 7]
     """
     (height, width), (kh, kw) = out_size, kernel
     (top, left), (below, right) = _reach(kernel, start, dilation)
@@ -488,7 +461,7 @@ def plan_conv(
     if window is None:
         # Equal strips of rows, each a band.
         group = _parts(height, _parts(height, max(1, PLACES // stride)))
-        all_bands, pool_width = _parts(height, group), width
+        all_bands, pool_width = _parts(height, group), 0
     else:
         group, pool_width = window
         all_bands = height // group
@@ -500,19 +473,28 @@ def plan_conv(
     line = together * bands * stride
     places = _parts(group * line, 2 * LANES) * 2 * LANES
     plane = (_parts((group + below) * line, LANES) | 1) * LANES
-    results = (places // LANES + 1 | 1) * LANES
-    # Loads of the last places reach beyond the last plane.
-    rows = channels * plane + (2 + _parts(right, LANES)) * LANES
+    result = (places // LANES + 1 | 1) * LANES
     c, k, m = np.ogrid[:channels, :kh, :kw]
     down = dilation[0] * k - min(0, dilation[0] * (kh - 1))
     across = dilation[1] * m - min(0, dilation[1] * (kw - 1))
     taps = (c * plane + down * line + across).reshape(-1)
-    packed = rows + 4 * results
-    end = packed + _parts(out_channels, 4) * 4 * _parts(taps.size, 4) * 4
+
+    # Loads of the last places reach beyond the last plane.
+    results = channels * plane + (2 + _parts(right, LANES)) * LANES
+    packed = results + 4 * result
+    maxima = packed + _parts(out_channels, 4) * 4 * _parts(taps.size, 4) * 4
+    maxima_size = _parts(line + pool_width, LANES) * LANES + 2 * LANES if window else 0
+    maxima_places = maxima + 2 * maxima_size
+
+    area = kh * kw
+    step_out, step_in = (area, area * out_channels) if transposed else (taps.size, area)
     header = np.zeros(TAPS, np.int64)
-    header[[GROUP, PHASES, IMAGES, BANDS, ALL_BANDS, STRIDE]] = group, group + below, together, bands, all_bands, stride
-    header[[PLANE, TOP, LEFT, PLACES_ROUNDED, RESULTS]] = plane, top, left, places, results
-    header[[ROWS, PACKED, END, CHANNELS, WIDTH, POOL_WIDTH]] = rows, packed, end, channels, width, pool_width
-    header[[WINDOWS, RELU, TRANSPOSED, GRADIENT]] = window is not None, relu, transposed, gradient
-    header[[MASK_INPUT, MASK_GRADIENT]] = masked and not gradient, masked and gradient
-    return Plan(np.concatenate([header, taps]), end)
+    header[[GROUP, PHASES, IMAGES, BANDS, ALL_BANDS]] = group, group + below, together, bands, all_bands
+    header[[STRIDE, LINE, PLANE, RESULT, PLACES_ROUNDED, TOP, LEFT]] = stride, line, plane, result, places, top, left
+    header[[CHANNELS, OUT_CHANNELS, HEIGHT, WIDTH]] = channels, out_channels, height, width
+    if window:
+        header[[POOL_WIDTH, HIGH, WIDE]] = pool_width, all_bands, width // pool_width
+    header[[AREA, STEP_OUT, STEP_IN, RELU, GRADIENT]] = area, step_out, step_in, relu, gradient
+    header[[RESULTS, PACKED, MAXIMA, MAXIMA_SIZE, MAXIMA_PLACES]] = results, packed, maxima, maxima_size, maxima_places
+    header[COUNT] = taps.size
+    return Plan(np.concatenate([header, taps]), maxima_places + 2 * maxima_size)

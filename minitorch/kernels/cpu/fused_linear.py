@@ -41,7 +41,7 @@ def linear_forward(y, x, w, bias, relu, b0, b1) -> None:
     """
     inputs, outputs = w.shape
     last = b1 - 1
-    low = fill(y.dtype.type(0) if relu else y.dtype.type(-np.inf))
+    low = fill(y, 0 if relu else -np.inf)
     for b in range(b0, b1, 4):
         # Where fewer than four rows are left, the last one is computed several times.
         row1, row2, row3 = min(b + 1, last), min(b + 2, last), min(b + 3, last)
