@@ -81,11 +81,11 @@ GROUP, PHASES, IMAGES, BANDS, ALL_BANDS, STRIDE, LINE, PLANE, RESULT, PLACES_ROU
 # and two input channels are so far apart.
 CHANNELS, OUT_CHANNELS, HEIGHT, WIDTH, POOL_WIDTH, HIGH, WIDE, AREA, STEP_OUT, STEP_IN = range(12, 22)
 RELU, GRADIENT = 22, 23
-# Where things begin in the scratch array: the input, four channels of results, the weight, twice as many maxima as a
-# band has columns, and the places of those.
-INPUT, RESULTS, PACKED, MAXIMA, MAXIMA_SIZE, MAXIMA_PLACES = range(24, 30)
+# Where things begin in the scratch array: the input, four channels of results, the weight, maxima and their places;
+# and in these, the maxima of all columns once, and once more.
+INPUT, RESULTS, PACKED, MAXIMA, MAXIMA_PLACES, HALF, OTHER_HALF = range(24, 31)
 # How many taps there are, and where, from a place on, each of them sees the scratch array.
-COUNT, TAPS = 30, 31
+COUNT, TAPS = 31, 32
 
 
 class Plan(NamedTuple):
@@ -259,7 +259,7 @@ def _pool(values, places, scratch, plan, b0, b1, band, o):
     for row in range(min(4, plan[OUT_CHANNELS] - o)):
         _compare_phases(best, place, skip(scratch, plan[RESULTS] + row * plan[RESULT]), plan)
         # Maxima of 1, 2, 4, ... columns, in as many steps as the width has bits, in one half and the other.
-        now, other = 0, plan[MAXIMA_SIZE]
+        now, other = plan[HALF], plan[OTHER_HALF]
         covered = pool_width if pool_width >= LANES else 1
         while covered < pool_width:
             step = min(covered, pool_width - covered)
@@ -483,8 +483,8 @@ def plan_conv(
     results = channels * plane + (2 + _parts(right, LANES)) * LANES
     packed = results + 4 * result
     maxima = packed + _parts(out_channels, 4) * 4 * _parts(taps.size, 4) * 4
-    maxima_size = _parts(line + pool_width, LANES) * LANES + 2 * LANES if window else 0
-    maxima_places = maxima + 2 * maxima_size
+    half = _parts(line + pool_width, LANES) * LANES + 2 * LANES if window else 0
+    maxima_places = maxima + 2 * half
 
     area = kh * kw
     step_out, step_in = (area, area * out_channels) if transposed else (taps.size, area)
@@ -495,6 +495,6 @@ def plan_conv(
     if window:
         header[[POOL_WIDTH, HIGH, WIDE]] = pool_width, all_bands, width // pool_width
     header[[AREA, STEP_OUT, STEP_IN, RELU, GRADIENT]] = area, step_out, step_in, relu, gradient
-    header[[RESULTS, PACKED, MAXIMA, MAXIMA_SIZE, MAXIMA_PLACES]] = results, packed, maxima, maxima_size, maxima_places
+    header[[RESULTS, PACKED, MAXIMA, MAXIMA_PLACES, OTHER_HALF]] = results, packed, maxima, maxima_places, half
     header[COUNT] = taps.size
-    return Plan(np.concatenate([header, taps]), maxima_places + 2 * maxima_size)
+    return Plan(np.concatenate([header, taps]), maxima_places + 2 * half)

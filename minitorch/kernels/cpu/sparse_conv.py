@@ -190,7 +190,8 @@ def conv_pool_backward(dw, dbias, dx, x, height, width, w, dvalues, places, plan
     for b in range(b0, b1, plan[IMAGES]):
         end = min(b + plan[IMAGES], b1)
         _clear(scratch, plan[LAID_OUT], plan[SUMS])
-        _move_images(x, height, width, laid_out, plan, b, end, 0)
+        # Not a plain 0, a literal, for which Numba would compile the function once more.
+        _move_images(x, height, width, laid_out, plan, b, end, np.int64(0))
         for o in range(plan[OUT_CHANNELS]):
             count = _collect(gradients, patches, dbias, dvalues, places, plan, b, end, o)
             sums = skip(scratch, plan[SUMS] + o * row)
