@@ -69,7 +69,7 @@ class _Emitter:
                 images = schedule.chunk if schedule.is_batched(node) or self._is_partial(node) else _images(node)
                 family = self.families[node.number] = FAMILIES[node.op](node, images)
                 needs[node.number] = family.scratch
-                if node.op in PAIRS and len(group) == 1:
+                if node.op in (*PAIRS, *PAIRS.values()) and len(group) == 1:
                     # The kernel writes both; what nobody reads is written over.
                     needs[node.number] = aligned(family.scratch) + node.size * 8
         program.memory = plan_memory(schedule, groups, {*self.slots, *self.local}, needs)

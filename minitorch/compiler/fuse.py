@@ -148,16 +148,24 @@ def lay_out(graph: Graph) -> Graph:
     for ref in (*graph.outputs, *(ref for node in graph for ref in node.inputs)):
         readers[ref.node.number].append(ref)
 
+    copies: dict[Any, Ref] = {}
+
+    def copied(new: Graph, ref: Ref) -> Ref:
+        """Copy a walk once for all its readers: those of one kernel must see the same operand."""
+        if ref.key() not in copies:
+            copies[ref.key()] = _copied(new, ref)
+        return copies[ref.key()]
+
     def rule(new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Node | Ref:
         if node.op == "matrix_multiply" and len(node.shape) == 2 and all(map(_is_turned, readers[node.number])):
-            a, b = (ref if _is_matrix(ref) else _copied(new, ref) for ref in inputs)
+            a, b = (ref if _is_matrix(ref) else copied(new, ref) for ref in inputs)
             product = new.add(node.op, (_turned(b), _turned(a)), (), node.shape[::-1], node.dtype)
             return _turned(product.ref())
         if node.op == "matrix_multiply":
             inputs = tuple(ref.expand((*node.shape[:-2], *ref.shape[-2:])) for ref in inputs)
-            inputs = tuple(ref if _is_matrix(ref) else _copied(new, ref) for ref in inputs)
+            inputs = tuple(ref if _is_matrix(ref) else copied(new, ref) for ref in inputs)
         elif node.op not in ANY_WALK:
-            inputs = tuple(ref if ref.is_whole() and ref.node.op != "constant" else _copied(new, ref) for ref in inputs)
+            inputs = tuple(ref if ref.is_whole() and ref.node.op != "constant" else copied(new, ref) for ref in inputs)
         return new.add(node.op, inputs, node.args, node.shape, node.dtype)
 
     return graph.rebuild(rule)

@@ -100,3 +100,19 @@ def test_the_value_from_before_a_step_stays_what_it_was() -> None:
     # Two tensors take turns as the value, but never one that somebody holds.
     assert [t.tolist() for t in held] == [[1.0 - 0.5 * i, 2.0 - 0.5 * i] for i in range(5)]
     assert [v.tolist() for v in views] == [[1.0 - 0.5 * i, 2.0 - 0.5 * i] for i in range(5)]
+
+
+def test_two_convolutions_of_one_input_whose_gradients_are_constant() -> None:
+    minitorch.manual_seed(2)
+    convolutions = [layers.Conv1d(4, 3, width, dtype="float64", backend=BACKEND) for width in (2, 4)]
+    optimizer = minitorch.SGD([p for convolution in convolutions for p in convolution.parameters()])
+    x = minitorch.tensor(np.random.default_rng(0).normal(size=(6, 4, 9)), backend=BACKEND)
+
+    def step(x: minitorch.Tensor) -> list[minitorch.Tensor]:
+        optimizer.zero_grad()
+        sum(convolution(x).sum() for convolution in convolutions).backward()  # type: ignore[union-attr]
+        return [p.value.grad for convolution in convolutions for p in convolution.parameters()]  # type: ignore[misc]
+
+    wanted = [gradient.to_numpy() for gradient in step(x)]
+    for got, gradient in zip(minitorch.compile(step)(x), wanted, strict=True):
+        np.testing.assert_allclose(got.to_numpy(), gradient, rtol=1e-12)

@@ -107,6 +107,19 @@ def test_long_sums_add_every_element_once(size: int) -> None:
     np.testing.assert_array_equal(got, values.sum(1, keepdims=True))
 
 
+def test_places_of_maxima_that_nobody_reads_the_maxima_of_overwrite_nothing() -> None:
+    x = np.random.default_rng(0).normal(size=(16, 6))
+    graph = Graph()
+    node = source(graph, 16, 6)
+    kept = apply(graph, elements.exp, node)
+    places = graph.add("max_place", (node.ref(),), (1,), (16, 1), np.dtype(np.int64))
+    chosen = graph.add("put", (Ref(kept, (16, 1), (6, 1)), places.ref()), (), (16, 6), FLOAT)
+    graph.outputs = [apply(graph, elements.mul, kept, chosen).ref()]
+    (got,) = run(machine_of(graph, 16), [x])
+    wanted = np.where(x == x.max(1, keepdims=True), np.exp(x) * np.exp(x[:, :1]), 0.0)
+    np.testing.assert_allclose(got, wanted, rtol=1e-14)
+
+
 # --- machine code ---------------------------------------------------------------------------------------------------
 
 TEXT = "def f(operands, b0, b1):\n    x = float64_at(operands, 0)\n    for i in range(b0, b1):\n        x[i] = fn(x[i])"
