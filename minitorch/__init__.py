@@ -35,13 +35,18 @@ from .errors import (
 from .fast_conv import Conv1dFun, Conv2dFun, _tensor_conv1d, _tensor_conv2d, conv1d, conv2d
 from .fast_ops import FastBackend, FastOps, _tensor_matrix_multiply
 from .gradcheck import grad_central_difference, grad_check
+from .indexing import gather, one_hot, scatter, scatter_add
 from .module import Module, Parameter
 from .nn import argmax, avgpool2d, dropout, logsoftmax, max, maxpool2d, softmax, tile
 from .operators import prod
 from .optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
+from .pointwise import abs, clamp, clip, pow, sqrt, where
 from .random import Generator, default_generator, initial_seed, manual_seed
+from .reductions import min, std, var
 from .scalar import Scalar, ScalarHistory, derivative_check
 from .scalar_functions import ScalarFunction
+from .shaping import broadcast_to, cat, clone, flatten, reshape, squeeze, stack, transpose, unsqueeze
+from .sorting import argsort, sort, topk
 from .tensor import History, Tensor
 from .tensor_data import (
     MAX_DIMS,
@@ -62,7 +67,18 @@ from .version import __version__
 
 # isort: split
 # Last, because `tensor` the function stands where the submodule of that name would be found.
-from .creation import ones, rand, set_default_backend, tensor, zeros
+from .creation import (
+    arange,
+    from_numpy,
+    full,
+    linspace,
+    ones,
+    rand,
+    randn,
+    set_default_backend,
+    tensor,
+    zeros,
+)
 
 # The course keeps these in tensor_functions; here they are built on top of it.
 for _function in (grad_central_difference, grad_check, rand, tensor, zeros):
@@ -171,4 +187,34 @@ __all__ = [
     "to_index",
     "topological_sort",
     "zeros",
+    "gather",
+    "one_hot",
+    "scatter",
+    "scatter_add",
+    "abs",
+    "clamp",
+    "clip",
+    "pow",
+    "sqrt",
+    "where",
+    "min",
+    "std",
+    "var",
+    "broadcast_to",
+    "cat",
+    "clone",
+    "flatten",
+    "reshape",
+    "squeeze",
+    "stack",
+    "transpose",
+    "unsqueeze",
+    "argsort",
+    "sort",
+    "topk",
+    "arange",
+    "from_numpy",
+    "full",
+    "linspace",
+    "randn",
 ]

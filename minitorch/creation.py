@@ -9,13 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from .dtypes import default_dtype, float_dtype, storage_dtype
-from .errors import BackendError, DTypeError, ShapeError
+from .errors import ArgumentError, BackendError, DTypeError, ShapeError
 from .random import default_generator
 from .tensor import Tensor
 from .tensor_data import TensorData, UserShape
 from .tensor_ops import SimpleBackend, TensorBackend
 
-__all__ = ["ones", "rand", "set_default_backend", "tensor", "zeros"]
+__all__ = [
+    "arange",
+    "from_numpy",
+    "full",
+    "linspace",
+    "ones",
+    "rand",
+    "randn",
+    "set_default_backend",
+    "tensor",
+    "zeros",
+]
 
 _default_backend = SimpleBackend
 
@@ -148,3 +159,141 @@ def rand(
     """
     draws = default_generator.uniform(_checked(shape), float_dtype(dtype or default_dtype()))
     return _wrap(draws, backend, requires_grad)
+
+
+def randn(
+    shape: UserShape,
+    backend: TensorBackend | None = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+) -> Tensor:
+    """Draw a tensor from the standard normal distribution; :func:`minitorch.manual_seed` fixes the draw.
+
+    Every backend draws the same numbers.
+    """
+    draws = default_generator.normal(_checked(shape), float_dtype(dtype or default_dtype()))
+    return _wrap(draws, backend, requires_grad)
+
+
+def full(
+    shape: UserShape,
+    fill_value: float,
+    backend: TensorBackend | None = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+) -> Tensor:
+    """Make a tensor that holds one number everywhere.
+
+    >>> full((2, 2), 0.5).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+    (value,) = _numbers_only("full", fill_value)
+    return _wrap(np.full(_checked(shape), value, storage_dtype(dtype or default_dtype())), backend, requires_grad)
+
+
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    backend: TensorBackend | None = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+) -> Tensor:
+    r"""Count from ``start`` towards ``end``, which is left out: $\lceil (end - start) / step \rceil$ numbers.
+
+    Args:
+        start: the first number; with one argument alone, that is the end, and the first number is 0.
+        end: where to stop.
+        step: from each number to the next; it may be negative.
+        backend: what computes.
+        requires_grad: record what is computed from it.
+        dtype: int64 when left out and all three are integers, as in PyTorch, so that the numbers serve as indices;
+            else the default dtype.
+
+    Raises:
+        ArgumentError: the step is 0 or leads away from the end, or a number is not finite.
+
+    >>> arange(3).tolist(), arange(1, 2, 0.5).tolist()
+    ([0, 1, 2], [1.0, 1.5])
+    """
+    start, end = (0, start) if end is None else (start, end)
+    numbers = _numbers_only("arange", start, end, step)
+    if not np.isfinite(numbers).all() or step == 0 or (end - start) * step < 0:
+        raise ArgumentError(
+            f"arange expected finite numbers and a step that leads from start to end, got start {start}, end {end}, "
+            f"step {step}. Change the sign of the step, or exchange the two."
+        )
+    if dtype is None:
+        dtype = np.int64 if all(isinstance(n, (int, np.integer)) for n in numbers) else default_dtype()
+    return _wrap(np.arange(start, end, step).astype(storage_dtype(dtype)), backend, requires_grad)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    backend: TensorBackend | None = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+) -> Tensor:
+    """Space numbers evenly from ``start`` to ``end``, both included.
+
+    Args:
+        start: the first number.
+        end: the last.
+        steps: how many numbers.
+        backend: what computes.
+        requires_grad: record what is computed from it.
+        dtype: the default dtype when left out.
+
+    Raises:
+        ArgumentError: ``steps`` is not a whole number of 0 or more.
+
+    >>> linspace(0, 1, 5).tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
+    _numbers_only("linspace", start, end)
+    if not isinstance(steps, (int, np.integer)) or steps < 0:
+        raise ArgumentError(
+            f"linspace expected a whole number of steps, 0 or more, got {steps!r}. Write 5, for example."
+        )
+    return _wrap(np.linspace(start, end, steps).astype(storage_dtype(dtype or default_dtype())), backend, requires_grad)
+
+
+def from_numpy(array: npt.NDArray[Any], backend: TensorBackend | None = None) -> Tensor:
+    """Make a tensor that shares the memory of an array: what is written into one is seen in the other.
+
+    The tensor has the array's dtype and strides. :func:`tensor` copies.
+
+    Raises:
+        DTypeError: it is no array, or its elements are of a type that tensors do not have.
+        ArgumentError: the array cannot be written, or a stride of it is negative or not of whole elements.
+
+    >>> array = np.zeros(2)
+    >>> shared = from_numpy(array)
+    >>> array[1] = 5.0
+    >>> shared.tolist()
+    [0.0, 5.0]
+    """
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(f"from_numpy expected a NumPy array, got {type(array).__name__}. tensor() takes lists.")
+    dtype = storage_dtype(array.dtype)
+    if not array.dtype.isnative or not array.flags.writeable or any(s < 0 or s % dtype.itemsize for s in array.strides):
+        raise ArgumentError(
+            f"from_numpy expected an array that can be written, of the processor's byte order and with strides of 0 or "
+            f"more whole elements, got {array.dtype.str}, strides {array.strides}, writeable={array.flags.writeable}. "
+            "Pass array.copy(), or tensor(array)."
+        )
+    backend = _default_backend if backend is None else check_backend(backend)
+    strides = tuple(s // dtype.itemsize for s in array.strides)
+    reach = sum((n - 1) * s for n, s in zip(array.shape, strides, strict=True)) + 1 if array.size else 0
+    flat = np.lib.stride_tricks.as_strided(array, (reach,), (dtype.itemsize,))
+    return Tensor(TensorData.of(flat, array.shape, strides), backend=backend)
+
+
+def _numbers_only(name: str, *numbers: Any) -> tuple[Any, ...]:
+    """Check that arguments are numbers; infinity and NaN are."""
+    for n in numbers:
+        if not isinstance(n, (int, float, np.number, np.bool_)):
+            raise DTypeError(f"{name} expected numbers, got {type(n).__name__}. Read one from a tensor with item().")
+    return numbers

@@ -7,7 +7,7 @@ Below this file everything is exact and neutral. The course's habits are all her
 ``t.is_close(u)``         equal within 0.01
 ``t < u``, ``t == u``     1.0 or 0.0 in the dtype of the operands
 ``t.sum(d)``, ``mean``    the reduced dimension stays, with size 1; over everything, the result has shape ``(1,)``
-``t[i, j]``               a full index gives a Python number
+``t[i, j]``               a full index gives a Python number; any other index a tensor
 ``t.requires_grad()``     a method
 ``t.size``                the number of elements
 ``dropout``               does not scale what it keeps (in :mod:`minitorch.nn`)
@@ -23,9 +23,12 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 import numpy.typing as npt
 
+from . import indexing, pointwise, reductions, shaping, sorting
 from .autodiff import Variable, backpropagate, enable_grad, grad_mode, no_grad
 from .dtypes import FLOATS, storage_dtype
 from .errors import DTypeError, GraphError, ShapeError
+from .indexing import element_of, getitem
+from .sorting import Ordered
 from .tensor_data import TensorData, UserIndex, UserShape, UserStrides
 from .tensor_functions import (
     EQ,
@@ -192,9 +195,13 @@ class Tensor:
             )
         return self._tensor.get((0,) * self.dims)
 
-    def __getitem__(self, key: int | UserIndex) -> float:
-        """Read one element: ``t[i, j]`` has an index for every dimension."""
-        return self._tensor.get(key)
+    def __getitem__(self, key: Any) -> Any:
+        """Read a part: ``t[1:3, ::2]``, ``t[mask]``, ``t[[0, 2]]``, ``t[..., None]``; see :mod:`minitorch.indexing`.
+
+        With a number for every dimension, ``t[i, j]`` is a Python number. Below zero an index counts from the end.
+        """
+        element = element_of(self.shape, key)
+        return getitem(self, key) if element is None else self._tensor.get(element)
 
     def __setitem__(self, key: int | UserIndex, val: float) -> None:
         """Write one element.
@@ -453,6 +460,31 @@ class Tensor:
         r"""$\max(x, 0)$."""
         return ReLU.apply(self)
 
+    def sqrt(self) -> Tensor:
+        r"""$\sqrt{x}$."""
+        return pointwise.sqrt(self)
+
+    def abs(self) -> Tensor:
+        """$|x|$."""
+        return pointwise.abs(self)
+
+    __abs__ = abs
+
+    def pow(self, exponent: TensorLike) -> Tensor:
+        """$x^y$; see :func:`minitorch.pow`."""
+        return pointwise.pow(self, exponent)
+
+    __pow__ = pow
+
+    def __rpow__(self, base: TensorLike) -> Tensor:
+        return pointwise.pow(base, self)
+
+    def clip(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+        """Replace what is below ``min`` or above ``max`` by these; see :func:`minitorch.clip`."""
+        return pointwise.clip(self, min, max)
+
+    clamp = clip
+
     # --- reductions ------------------------------------------------------------------------------------------
 
     def sum(self, dim: Any = None) -> Tensor:
@@ -480,7 +512,73 @@ class Tensor:
         """Tell whether every element along ``dim`` is 1: 1.0 or 0.0."""
         return All.apply(self, None if dim is None else as_dims(dim, self.shape))
 
+    def max(self, dim: int | None = None) -> Tensor:
+        """Take the largest element along ``dim``, which keeps size 1, or of all; see :func:`minitorch.nn.max`."""
+        return reductions.max(self, dim)
+
+    def min(self, dim: int | None = None) -> Tensor:
+        """Take the smallest element along ``dim``, which keeps size 1, or of all; see :func:`minitorch.min`."""
+        return reductions.min(self, dim)
+
+    def var(self, dim: int | Sequence[int] | None = None, correction: int = 1) -> Tensor:
+        """Compute the variance along ``dim``, which keeps size 1, or of all; see :func:`minitorch.var`."""
+        return reductions.var(self, dim, correction)
+
+    def std(self, dim: int | Sequence[int] | None = None, correction: int = 1) -> Tensor:
+        """Compute the standard deviation; see :func:`minitorch.std`."""
+        return reductions.std(self, dim, correction)
+
+    # --- order and places ------------------------------------------------------------------------------------
+
+    def sort(self, dim: int = -1, descending: bool = False) -> Ordered:
+        """Sort along ``dim``: ``(values, indices)``; see :func:`minitorch.sort`."""
+        return sorting.sort(self, dim, descending)
+
+    def argsort(self, dim: int = -1, descending: bool = False) -> Tensor:
+        """Give the positions along ``dim`` in the order of what stands there; see :func:`minitorch.argsort`."""
+        return sorting.argsort(self, dim, descending)
+
+    def topk(self, k: int, dim: int = -1, largest: bool = True) -> Ordered:
+        """Find the ``k`` largest along ``dim``: ``(values, indices)``; see :func:`minitorch.topk`."""
+        return sorting.topk(self, k, dim, largest)
+
+    def gather(self, dim: int, index: Tensor) -> Tensor:
+        """Read along ``dim`` at the places of ``index``; see :func:`minitorch.gather`."""
+        return indexing.gather(self, dim, index)
+
+    def scatter(self, dim: int, index: Tensor, src: TensorLike) -> Tensor:
+        """Write along ``dim`` of a copy at the places of ``index``; see :func:`minitorch.scatter`."""
+        return indexing.scatter(self, dim, index, src)
+
+    def scatter_add(self, dim: int, index: Tensor, src: TensorLike) -> Tensor:
+        """Add along ``dim`` of a copy at the places of ``index``; see :func:`minitorch.scatter_add`."""
+        return indexing.scatter_add(self, dim, index, src)
+
     # --- layout ----------------------------------------------------------------------------------------------
+
+    def clone(self) -> Tensor:
+        """Copy the elements into memory of their own; see :func:`minitorch.clone`."""
+        return shaping.clone(self)
+
+    def squeeze(self, dim: int | Sequence[int] | None = None) -> Tensor:
+        """Drop dimensions of size 1; see :func:`minitorch.squeeze`."""
+        return shaping.squeeze(self, dim)
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        """Insert a dimension of size 1; see :func:`minitorch.unsqueeze`."""
+        return shaping.unsqueeze(self, dim)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Regroup the elements into another shape, copying where it has to be; see :func:`minitorch.reshape`."""
+        return shaping.reshape(self, *shape)
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """Join dimensions into one; see :func:`minitorch.flatten`."""
+        return shaping.flatten(self, start_dim, end_dim)
+
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        """Exchange two dimensions; see :func:`minitorch.transpose`."""
+        return shaping.transpose(self, dim0, dim1)
 
     def permute(self, *order: int) -> Tensor:
         """Reorder the dimensions: new dimension ``i`` is old dimension ``order[i]``. No element moves."""
@@ -498,9 +596,15 @@ class Tensor:
         """Give the same elements in row-major order: this tensor itself when they are so already."""
         return self if self._tensor.is_contiguous() else Copy.apply(self)
 
-    def expand(self, other: Tensor) -> Tensor:
-        """Give ``other``, a gradient, the shape of this tensor: sum what was broadcast, repeat what was reduced."""
-        return sum_to_shape(other, self.shape)
+    def expand(self, other: Any, *sizes: int) -> Tensor:
+        """Repeat dimensions of size 1 to reach sizes, ``t.expand(2, -1)``; see :func:`minitorch.broadcast_to`.
+
+        With a tensor, a gradient, this is the course's: give it the shape of this one, by summing what was broadcast
+        and repeating what was reduced.
+        """
+        if isinstance(other, Tensor):
+            return sum_to_shape(other, self.shape)
+        return shaping.broadcast_to(self, other, *sizes)
 
     def zeros(self, shape: UserShape | None = None) -> Tensor:
         """Make zeros of this dtype and backend, of this shape unless another is given."""

@@ -412,6 +412,25 @@ class TensorData:
         shape = (*self.shape[:dim], stop - start, *self.shape[dim + 1 :])
         return self._walk(shape, self.strides, start * self.strides[dim])
 
+    def step(self, dim: int, step: int) -> TensorData:
+        """Keep every ``step``-th element of a dimension, from the first on; the storage is shared.
+
+        >>> TensorData([0, 1, 2, 3, 4], (5,)).step(0, 2).array.tolist()
+        [0.0, 2.0, 4.0]
+        """
+        shape = (*self.shape[:dim], -(-self.shape[dim] // step), *self.shape[dim + 1 :])
+        return self._walk(shape, (*self.strides[:dim], self.strides[dim] * step, *self.strides[dim + 1 :]))
+
+    def squeeze(self, shape: UserShape) -> TensorData:
+        """Drop or insert dimensions of size 1 to reach ``shape``; the storage is shared.
+
+        >>> TensorData([0, 1, 2], (3, 1)).squeeze((1, 3)).array.tolist()
+        [[0.0, 1.0, 2.0]]
+        """
+        shape = tuple(shape)
+        walked = iter(s for n, s in zip(self.shape, self.strides, strict=True) if n != 1)
+        return self._walk(shape, tuple(0 if n == 1 else next(walked) for n in shape))
+
     def _walk(self, shape: tuple[int, ...], strides: tuple[int, ...], start: int = 0) -> TensorData:
         """Walk the same storage in another way, from position ``start`` on. Every view comes down to this."""
         return TensorData.of(self._storage[start:] if start else self._storage, shape, strides, self)

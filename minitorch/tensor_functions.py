@@ -475,7 +475,7 @@ class All(Function):
 # --- layout --------------------------------------------------------------------------------------------------
 
 
-def _integers(values: Any) -> tuple[int, ...]:
+def as_integers(values: Any) -> tuple[int, ...]:
     """Read a shape or an order: integers, a list of them, or the course's tensor of them."""
     if hasattr(values, "_tensor"):
         values = values._tensor.flat().tolist()
@@ -493,7 +493,7 @@ class Permute(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor, order: Any) -> Tensor:
         """Exchange sizes and strides."""
-        order = _integers(order)
+        order = as_integers(order)
         ctx.save_for_backward(order)
         return x._new(x._tensor.permute(*order))
 
@@ -515,7 +515,7 @@ class View(Function):
             ShapeError: the tensor is not contiguous, or the shapes hold different numbers of elements.
         """
         ctx.save_for_backward(x.shape)
-        shape = _infer_size(_integers(shape), x)
+        shape = _infer_size(as_integers(shape), x)
         if not x._tensor.is_contiguous():
             raise ShapeError(
                 f"cannot view a tensor of shape {x.shape} and strides {x._tensor.strides} as {shape}: its elements are "
@@ -550,12 +550,12 @@ def _infer_size(shape: tuple[int, ...], x: Tensor) -> tuple[int, ...]:
 
 
 class Copy(Function):
-    """The same elements, contiguous; those that are so already are not copied."""
+    """The same elements, contiguous; those that are so already are copied only with ``Copy.apply(x, True)``."""
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor, always: bool = False) -> Tensor:
         """Write the elements in row-major order."""
-        return x if x._tensor.is_contiguous() else x.backend.id_map(x)
+        return x if x._tensor.is_contiguous() and not always else x.backend.id_map(x)
 
     @staticmethod
     def backward(ctx: Context, d: Tensor) -> Tensor:

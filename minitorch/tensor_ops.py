@@ -135,6 +135,14 @@ class TensorOps:
         raise NotImplementedError
 
     @staticmethod
+    def argsort(a: Tensor, dim: int, descending: bool) -> Tensor:
+        """Give the positions along ``dim`` in the order of what stands there: int64, of the shape of ``a``.
+
+        Equal elements keep their order. A NaN counts as larger than every number.
+        """
+        raise NotImplementedError
+
+    @staticmethod
     def softmax(a: Tensor, dim: int) -> Tensor:
         r"""Compute $e^{x_i} / \sum_j e^{x_j}$ along ``dim``."""
         raise NotImplementedError
@@ -337,6 +345,18 @@ class SimpleOps(TensorOps):
         for value, place in zip(a._tensor.flat(), _places(index, out.size), strict=True):
             out._tensor._storage[place] += value
         return out
+
+    @staticmethod
+    def argsort(a: Tensor, dim: int, descending: bool) -> Tensor:
+        """Sort the positions of one line after the other by the element at each."""
+        out = TensorData.empty(a.shape, np.int64)
+        for start in TensorData.empty((*a.shape[:dim], min(1, a.shape[dim]), *a.shape[dim + 1 :]), bool).indices():
+            line = [(*start[:dim], i, *start[dim + 1 :]) for i in range(a.shape[dim])]
+            values = [a._tensor.get(index) for index in line]
+            order = sorted(range(len(line)), key=lambda i, x=values: (x[i] != x[i], x[i]), reverse=descending)
+            for index, position in zip(line, order, strict=True):
+                out.set(index, position)
+        return a._new(out)
 
     @staticmethod
     def softmax(a: Tensor, dim: int) -> Tensor:

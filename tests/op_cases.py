@@ -18,7 +18,7 @@ import numpy as np
 from scipy import special
 
 import minitorch
-from minitorch import convolution, fast_conv, layers, nn
+from minitorch import convolution, fast_conv, layers, nn, pointwise, shaping
 from minitorch import tensor_functions as tf
 from minitorch.kernels.geometry import Geometry, Space, same_size
 from minitorch.random import Generator
@@ -262,6 +262,16 @@ def overlapping_maxima(x: Array) -> Array:
     return windows_at(x, (2, 3), geometry, beyond=-np.inf).max((-2, -1))
 
 
+def every_third(x: Tensor) -> Index:
+    """Make a mask of truth values: true for every third element."""
+    return Index(x._new(TensorData.from_array(np.arange(x.size).reshape(x.shape) % 3 == 0)))
+
+
+def every_other_column(x: Tensor) -> Index:
+    """Make a mask of 1 and 0 that broadcasts: 1 for every other place of the last dimension."""
+    return Index(x._new(TensorData.from_array((np.arange(x.shape[-1]) + 1.0) % 2)))
+
+
 NO_VIEW = dict.fromkeys(
     ["permuted", "expanded", "sliced"],
     "a view of elements that are not contiguous raises, as tests/test_error_table.py checks",
@@ -323,6 +333,7 @@ TABLE: list[Case] = [
         empty={"derivatives": "it asks whether all are true: defined on 0 and 1, so there is nothing to differentiate"},
     ),
     one_operand(tf.Copy, lambda x: x),
+    one_operand(tf.Copy, lambda x: x, with_arguments(tf.Copy, True), note="always"),
     Case(tf.Permute, with_arguments(tf.Permute, (2, 0, 1)), lambda x: x.transpose(2, 0, 1), **LINES),
     Case(
         tf.View,
@@ -360,6 +371,37 @@ TABLE: list[Case] = [
         ((1, 2),),
         note="empty",
     ),
+    one_operand(shaping.Squeeze, lambda x: x[:, None], lambda x: shaping.unsqueeze(x, 1), note="insert"),
+    Case(
+        shaping.Squeeze,
+        lambda x: shaping.squeeze(x, 1),
+        lambda x: x[:, 0],
+        ((2, 1, 3),),
+        ((0, 1, 3),),
+        ((1, 1, 1),),
+        note="drop",
+    ),
+    Case(
+        shaping.Step,
+        with_arguments(shaping.Step, 1, 2),
+        lambda x: x[:, ::2],
+        ((2, 5, 3),),
+        ((2, 0, 3),),
+        ((1, 1, 1),),
+    ),
+    Case(shaping.Step, with_arguments(shaping.Step, 0, 3), lambda x: x[::3], ((7, 2),), ((7, 0),), ((1, 1),), note="0"),
+    one_operand(
+        pointwise.Keep,
+        lambda x: np.where(np.arange(x.size).reshape(x.shape) % 3 == 0, x, 0),
+        lambda x: pointwise.Keep.apply(x, every_third(x)),
+    ),
+    one_operand(
+        pointwise.Keep,
+        lambda x: np.where(np.arange(x.shape[-1]) % 2 == 0, 0, x),
+        lambda x: pointwise.Keep.apply(x, every_other_column(x), False),
+        note="opposite",
+    ),
+    *two_operands(pointwise.Pow, np.power, draw=positive),
     Case(tf.Take, take, take_numpy, ((2, 3, 4),), ((2, 0, 4),), ((1, 1, 1),)),
     Case(tf.Put, put, put_numpy, ((2, 3, 4),), ((2, 0, 4),), ((1, 1, 1),)),
     *products(),

@@ -27,6 +27,7 @@ from ..cells import look, tracing
 from ..errors import BackendError, CompileError
 from ..fast_ops import FastBackend
 from ..random import Generator
+from ..sorting import argsort_by_counting
 from ..tensor import Tensor
 from ..tensor_data import TensorData, shape_broadcast
 from ..tensor_functions import History
@@ -572,6 +573,11 @@ class TraceOps(TensorOps):
     def put(a: Tensor, index: Tensor, shape: UserShape) -> Tensor:
         """Record ``put``."""
         return _record("put", (a, index), (), shape)
+
+    @staticmethod
+    def argsort(a: Tensor, dim: int, descending: bool) -> Tensor:
+        """Record the operations of a sort by counting."""
+        return argsort_by_counting(a, dim, descending)
 
     @staticmethod
     def softmax(a: Tensor, dim: int) -> Tensor:

@@ -13,18 +13,26 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "OUTSIDE",
     "add",
     "div",
+    "drop",
     "exp",
     "identity",
+    "index_from_either_end",
+    "index_from_zero",
     "inv",
+    "keep",
     "log",
     "log_grad",
     "maximum",
     "mul",
     "neg",
+    "power",
+    "precedes",
     "relu",
     "relu_grad",
+    "second",
     "sigmoid",
     "sqrt",
 ]
@@ -99,3 +107,50 @@ def div(x: Any, y: Any) -> Any:
 def maximum(x: Any, y: Any) -> Any:
     """The larger of two, the first when they are equal; NaN when either is."""
     return x if x >= y or x != x else y
+
+
+def power(x: Any, y: Any) -> Any:
+    """$x^y$; NaN where $x$ is negative and $y$ is not whole."""
+    return x**y
+
+
+# --- masks, order and places ---------------------------------------------------------------------------------
+
+# The operands of these may differ in type; the result has that of the first.
+
+
+def keep(x: Any, mask: Any) -> Any:
+    """$x$ where the mask is not zero, else 0."""
+    return x if mask != 0 else 0
+
+
+def drop(x: Any, mask: Any) -> Any:
+    """$x$ where the mask is zero, else 0."""
+    return 0 if mask != 0 else x
+
+
+def second(x: Any, y: Any) -> Any:
+    """$y$ in the type of $x$."""
+    return y
+
+
+def precedes(x: Any, y: Any) -> Any:
+    """1 where $x$ stands before $y$ in ascending order, else 0; NaN comes last, and no NaN before another."""
+    return 1 if x < y or (x == x and y != y) else 0
+
+
+# Stands for an index that does not exist. Multiplied by any stride, with other terms added, it stays a negative place
+# and no overflow, as long as a tensor has fewer elements than this.
+OUTSIDE = -(2**31)
+
+
+def index_from_zero(n: Any, i: Any) -> Any:
+    """The index $i$ if it is from 0 to $n - 1$."""
+    return i if 0 <= i < n else OUTSIDE
+
+
+def index_from_either_end(n: Any, i: Any) -> Any:
+    """The index $i$ if it is from $-n$ to $n - 1$; below zero it counts from the end."""
+    if i < 0:
+        i = i + n
+    return i if 0 <= i < n else OUTSIDE

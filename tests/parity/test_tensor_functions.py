@@ -47,6 +47,7 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "All": lambda x: x.prod().reshape(1),
     "All-dim=1": lambda x: x.prod(1, keepdim=True),
     "Copy": torch.clone,
+    "Copy-always": torch.clone,
     "Permute": lambda x: x.permute(2, 0, 1),
     "View": lambda x: x.view(3, -1),
     "View-regrouped": lambda x: x.view(4, 6),

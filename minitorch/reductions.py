@@ -1,0 +1,137 @@
+"""Reductions beyond the course's sum, mean and max: the smallest and the largest element, variance, deviation.
+
+Like the course's, they keep the dimension that they reduce, with size 1; over everything, the result has shape
+``(1,)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from .errors import DTypeError, ShapeError
+from .pointwise import where
+from .shaping import reshape
+from .tensor_functions import EQ, Add, Index, Mul, Neg, Sqrt, Sum, Take, as_dims, not_a_tensor
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+__all__ = ["max", "min", "std", "var"]
+
+
+def var(input: Tensor, dim: int | Sequence[int] | None = None, correction: int = 1) -> Tensor:
+    r"""Compute the variance, $\frac{1}{n - c} \sum_i (x_i - \bar x)^2$.
+
+    Args:
+        input: any shape.
+        dim: the dimension, or several; all when left out.
+        correction: $c$: 1 for the unbiased estimate from a sample, as in PyTorch; 0 for the mean squared deviation.
+
+    Returns:
+        The dimensions of ``input``, size 1 where it was reduced; shape ``(1,)`` for all.
+
+    Raises:
+        DTypeError: the elements are not float32 or float64.
+        ShapeError: there are not more than ``correction`` elements.
+
+    >>> from minitorch.creation import tensor
+    >>> var(tensor([[1.0, 3.0], [2.0, 6.0]]), 1).tolist()
+    [[2.0], [8.0]]
+    """
+    if not hasattr(input, "_tensor"):
+        raise not_a_tensor("var", input)
+    x = input._real("a variance")
+    dims = as_dims(dim, x.shape)
+    count = 1
+    for d in dims:
+        count *= x.shape[d]
+    if count <= correction:
+        raise ShapeError(
+            f"a variance with correction={correction} is that of more than {correction} elements, got {count}: shape "
+            f"{x.shape}, dimension {dim}. Check that the batch is large enough, or pass correction=0."
+        )
+    mean = Mul.apply(Sum.apply(x, dims), x._ensure_tensor(1.0 / count))
+    deviation = Add.apply(x, Neg.apply(mean))
+    squares = Mul.apply(deviation, deviation)
+    total = Sum.apply(squares, dims) if dim is not None else Sum.apply(squares, dims, (1,))
+    return Mul.apply(total, x._ensure_tensor(1.0 / (count - correction)))
+
+
+def std(input: Tensor, dim: int | Sequence[int] | None = None, correction: int = 1) -> Tensor:
+    """Compute the standard deviation, the square root of :func:`var`; its slope where it is zero is taken as zero.
+
+    Args:
+        input: any shape.
+        dim: the dimension, or several; all when left out.
+        correction: as in :func:`var`.
+
+    Raises:
+        DTypeError: the elements are not float32 or float64.
+        ShapeError: there are not more than ``correction`` elements.
+
+    >>> from minitorch.creation import tensor
+    >>> std(tensor([1.0, 3.0, 5.0])).tolist()
+    [2.0]
+    """
+    variance = var(input, dim, correction)
+    flat = EQ.apply(variance.detach(), variance._ensure_tensor(0.0))
+    return where(flat, variance, Sqrt.apply(where(flat, 1.0, variance)))
+
+
+def min(input: Tensor, dim: int | Tensor | None = None) -> Tensor:
+    """Take the smallest element along a dimension; the first has the whole gradient. NaN counts as the smallest.
+
+    Args:
+        input: any shape.
+        dim: the dimension; all when left out.
+
+    Returns:
+        The dimensions of ``input``, size 1 where it was reduced; shape ``(1,)`` for all.
+
+    Raises:
+        ShapeError: there is nothing to compare.
+        DTypeError: the elements are truth values or unsigned, which cannot be negated.
+
+    >>> from minitorch.creation import tensor
+    >>> min(tensor([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]]), 1).tolist()
+    [[1.0], [4.0]]
+    """
+    if hasattr(input, "_tensor") and input.dtype.kind in "bu":
+        raise DTypeError(f'min expected numbers with a sign, got {input.dtype}. Convert them first: t.to("int64").')
+    return _extreme("min", input, dim, Neg.apply)
+
+
+def max(input: Tensor, dim: int | Tensor | None = None) -> Tensor:
+    """Take the largest element along a dimension, as :func:`minitorch.nn.max` does, or of all.
+
+    Args:
+        input: any shape.
+        dim: the dimension; all when left out.
+
+    Returns:
+        The dimensions of ``input``, size 1 where it was reduced; shape ``(1,)`` for all.
+
+    Raises:
+        ShapeError: there is nothing to compare.
+
+    >>> from minitorch.creation import tensor
+    >>> max(tensor([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]])).tolist()
+    [6.0]
+    """
+    return _extreme("max", input, dim, lambda x: x)
+
+
+def _extreme(name: str, input: Tensor, dim: int | Tensor | None, key: Callable[[Tensor], Tensor]) -> Tensor:
+    """Read ``input`` at the places where ``key`` of it is largest."""
+    if not hasattr(input, "_tensor"):
+        raise not_a_tensor(name, input)
+    x, d = (reshape(input, (-1,)), 0) if dim is None and input.size else (input, dim)
+    dims = as_dims(d, x.shape)
+    if len(dims) != 1 or x.shape[dims[0]] == 0:
+        raise ShapeError(
+            f"{name} expected one dimension with elements to compare, got {dim} of shape {input.shape}. Check that the "
+            "batch is not empty, or join several dimensions with flatten."
+        )
+    _, places = x.backend.ops.max(key(x.detach()), dims[0])
+    return Take.apply(x, Index(places))
