@@ -191,6 +191,8 @@ def pow(input: TensorLike, exponent: TensorLike) -> Tensor:
         input = exponent._ensure_tensor(input)
     if isinstance(exponent, (int, float)) and exponent == 2:
         return Mul.apply(input, input)
+    if isinstance(exponent, float) and exponent == 0.5:
+        return sqrt(input)
     exponent_is_index = isinstance(exponent, int) and exponent >= 0
     if input.dtype.kind != "f" and not exponent_is_index:
         raise DTypeError(

@@ -6,7 +6,7 @@ Like the course's, they keep the dimension that they reduce, with size 1; over e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .errors import DTypeError, ShapeError
@@ -97,9 +97,10 @@ def min(input: Tensor, dim: int | Tensor | None = None) -> Tensor:
     >>> min(tensor([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]]), 1).tolist()
     [[1.0], [4.0]]
     """
-    if hasattr(input, "_tensor") and input.dtype.kind in "bu":
+    x, d = _line("min", input, dim)
+    if input.dtype.kind in "bu":
         raise DTypeError(f'min expected numbers with a sign, got {input.dtype}. Convert them first: t.to("int64").')
-    return _extreme("min", input, dim, Neg.apply)
+    return Neg.apply(_largest(Neg.apply(x), d))
 
 
 def max(input: Tensor, dim: int | Tensor | None = None) -> Tensor:
@@ -119,11 +120,11 @@ def max(input: Tensor, dim: int | Tensor | None = None) -> Tensor:
     >>> max(tensor([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]])).tolist()
     [6.0]
     """
-    return _extreme("max", input, dim, lambda x: x)
+    return _largest(*_line("max", input, dim))
 
 
-def _extreme(name: str, input: Tensor, dim: int | Tensor | None, key: Callable[[Tensor], Tensor]) -> Tensor:
-    """Read ``input`` at the places where ``key`` of it is largest."""
+def _line(name: str, input: Tensor, dim: int | Tensor | None) -> tuple[Tensor, int]:
+    """Check what is compared: elements along one dimension, which is made for all of them."""
     if not hasattr(input, "_tensor"):
         raise not_a_tensor(name, input)
     x, d = (reshape(input, (-1,)), 0) if dim is None and input.size else (input, dim)
@@ -133,5 +134,9 @@ def _extreme(name: str, input: Tensor, dim: int | Tensor | None, key: Callable[[
             f"{name} expected one dimension with elements to compare, got {dim} of shape {input.shape}. Check that the "
             "batch is not empty, or join several dimensions with flatten."
         )
-    _, places = x.backend.ops.max(key(x.detach()), dims[0])
+    return x, dims[0]
+
+
+def _largest(x: Tensor, dim: int) -> Tensor:
+    _, places = x.backend.ops.max(x.detach(), dim)
     return Take.apply(x, Index(places))

@@ -1,0 +1,229 @@
+"""Values and gradients of every composed function, in both element types, against PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minitorch
+from tests.cases import BACKENDS, DTYPES, assert_close, make, normal
+from tests.function_cases import COLUMN, KEYS, PLACES, ROWS, Row
+
+
+def key_of(key: Any) -> Any:
+    """Write a key as PyTorch takes it."""
+    if isinstance(key, tuple):
+        return tuple(key_of(k) for k in key)
+    if isinstance(key, range):
+        return list(key)
+    return torch.tensor(key) if isinstance(key, np.ndarray) else key
+
+
+def index(values: Any) -> torch.Tensor:
+    return torch.tensor(values)
+
+
+THEIRS: dict[str, Callable[..., torch.Tensor]] = {
+    "cat": lambda a, b: torch.cat([a, b, a], -1),
+    "stack": lambda a, b: torch.stack([a, b], 1),
+    "stack behind": lambda a, b: torch.stack([a, b], -1),
+    "squeeze": torch.squeeze,
+    "squeeze one": lambda x: x.squeeze(-1),
+    "squeeze two": lambda x: x.squeeze((1, 2)),
+    "unsqueeze": lambda x: x.unsqueeze(-1),
+    "flatten": torch.flatten,
+    "flatten some": lambda x: x.flatten(1, -1),
+    "flatten a number": torch.flatten,
+    "reshape": lambda x: x.reshape(3, -1),
+    "transpose": lambda x: x.transpose(0, -1),
+    "expand": lambda x: x.expand(2, 3, -1, -1),
+    "clone": torch.clone,
+    "where": lambda a, b: torch.where(a < b, a, b),
+    "where with a number": lambda x: torch.where(x > 0, x, -0.5),
+    "where that broadcasts": lambda a, b: torch.where(index([[1], [0], [1]]) != 0, a, b),
+    "clip": lambda x: x.clip(-1.1, 1.1),
+    "clip below": lambda x: x.clamp(min=0.1),
+    "clip above": lambda x: x.clip(max=0.1),
+    "clip by tensors": lambda x, low: torch.clip(x, low, torch.tensor(1.1, dtype=x.dtype)),
+    "abs": torch.abs,
+    "sqrt": torch.sqrt,
+    "square": lambda x: x**2,
+    "cube": lambda x: x.pow(3),
+    "power of a fraction": lambda x: x**-1.5,
+    "power of zero": lambda x: x**0,
+    "power of a number": lambda x: 2.5**x,
+    "power of a tensor": torch.pow,
+    "var": lambda x: x.var().reshape(1),
+    "var along": lambda x: x.var(-1, keepdim=True),
+    "var of all": lambda x: x.var((0, 2), correction=0, keepdim=True),
+    "std": lambda x: x.std().reshape(1),
+    "std along": lambda x: x.std(1, keepdim=True),
+    "min": lambda x: x.min().reshape(1),
+    "min along": lambda x: x.min(-1, keepdim=True).values,
+    "max": lambda x: x.max().reshape(1),
+    "max along": lambda x: x.max(0, keepdim=True).values,
+    "sort": lambda x: x.sort().values,
+    "sort the other way": lambda x: x.sort(0, descending=True).values,
+    "topk": lambda x: x.topk(2, 1).values,
+    "topk of the smallest": lambda x: x.topk(3, largest=False).values,
+    **{name: lambda x, key=key: x[key_of(key)] for name, key in KEYS.items()},
+    "tensor": lambda x: x[:, index([[4, -1], [0, 2]])],
+    "tensor of a number": lambda x: x[:, index(3)],
+    "gather": lambda x: x.gather(1, index(PLACES)),
+    "gather of less": lambda x: torch.gather(x, -1, index(COLUMN)),
+    "scatter of a number": lambda x: torch.scatter(x, 1, index(COLUMN), -0.5),
+    "scatter_add": lambda x, src: x.scatter_add(1, index(PLACES), src),
+}
+
+# PyTorch leaves open which of several values that go to one place stays, and its gradient goes to all of them.
+OPEN = {"scatter", "scatter of a part"}
+
+
+def test_every_row_is_compared() -> None:
+    assert set(THEIRS) | OPEN == {row.name for row in ROWS}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name not in OPEN], ids=lambda row: row.id)
+def test_every_function(row: Row, backend: str, dtype: str) -> None:
+    arrays = [a.astype(dtype) for a in row.operands()]
+    ours = [make(a, BACKENDS[backend], dtype, requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    out, expected = row.call(*ours), THEIRS[row.name](*theirs)
+    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
+    upstream = normal(np.random.default_rng(2), out.shape).astype(dtype)
+    out.backward(make(upstream, BACKENDS[backend], dtype))
+    expected.backward(torch.tensor(upstream))
+    for x, their_x in zip(ours, theirs, strict=True):
+        assert x.grad is not None
+        assert their_x.grad is not None
+        assert_close(x.grad.to_numpy(), their_x.grad.numpy(), dtype)
+
+
+# --- numbers among the indices: NumPy has another rule -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("key", "shape"),
+    [
+        ((0, slice(None), [0, 1]), (5, 2)),
+        (([0, 1], slice(None), 2), (2, 5)),
+        ((slice(0, 3), 1, [0, 2]), (3, 2)),
+        (([1, 2], 0, [0, 2]), (2,)),
+    ],
+)
+def test_a_number_takes_its_dimension_away_first(key: Any, shape: tuple[int, ...], backend: str) -> None:
+    values = np.arange(60.0).reshape(4, 5, 3)
+    out = make(values, BACKENDS[backend])[key]
+    assert out.shape == shape
+    np.testing.assert_array_equal(out.to_numpy(), torch.tensor(values)[key].numpy())
+
+
+# --- edges ---------------------------------------------------------------------------------------------------
+
+awkward = st.lists(st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.5, np.inf, -np.inf, np.nan]), min_size=1, max_size=9)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(awkward, st.booleans())
+def test_order_of_equal_elements_and_nan(backend: str, values: list[float], descending: bool) -> None:
+    ours = make(values, BACKENDS[backend]).sort(descending=descending)
+    theirs = torch.tensor(values, dtype=torch.float64).sort(descending=descending, stable=True)
+    assert ours.indices.tolist() == theirs.indices.tolist()
+    np.testing.assert_array_equal(ours.values.to_numpy(), theirs.values.numpy())
+    k = (len(values) + 1) // 2
+    top = make(values, BACKENDS[backend]).topk(k, largest=descending)
+    np.testing.assert_array_equal(
+        top.values.to_numpy(), torch.tensor(values, dtype=torch.float64).topk(k, largest=descending).values.numpy()
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(awkward)
+def test_awkward_numbers(backend: str, values: list[float]) -> None:
+    x, their_x = make(values, BACKENDS[backend]), torch.tensor(values, dtype=torch.float64)
+    pairs = [
+        (minitorch.clip(x, -1.0, 1.0), their_x.clip(-1.0, 1.0)),
+        (minitorch.clip(x, 1.0, -1.0), their_x.clip(1.0, -1.0)),
+        (minitorch.abs(x), their_x.abs()),
+        (minitorch.where(x > 0, x, -x), torch.where(their_x > 0, their_x, -their_x)),
+        (minitorch.where(x, 1.0, 0.0), torch.where(their_x != 0, 1.0, 0.0).double()),
+        (minitorch.pow(x, 3), their_x**3),
+        (minitorch.pow(x, -1), their_x**-1),
+        (minitorch.pow(x, 0.5), their_x**0.5),
+        (minitorch.pow(2.0, x), 2.0**their_x),
+        (x.min(), their_x.min().reshape(1)),
+        (x.max(), their_x.max().reshape(1)),
+    ]
+    for ours, theirs in pairs:
+        np.testing.assert_allclose(ours.to_numpy(), theirs.numpy(), rtol=1e-14)
+
+
+def slopes(ours: Callable[..., Any], theirs: Callable[..., Any], *arrays: Any) -> list[tuple[Any, Any]]:
+    """Pair our gradients of a sum with PyTorch's."""
+    x = [make(a, requires_grad=True) for a in arrays]
+    their_x = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in arrays]
+    ours(*x).sum().backward()
+    theirs(*their_x).sum().backward()
+    gradients = [their.grad.numpy() for their in their_x if their.grad is not None]
+    return list(zip([a.grad.to_numpy() for a in x if a.grad is not None], gradients, strict=True))
+
+
+def test_slopes_at_kinks_and_edges() -> None:
+    edges = [-2.0, -1.0, 0.0, 1.0, 2.0]
+    found = [
+        *slopes(lambda x: x.clip(-1.0, 1.0), lambda x: x.clip(-1.0, 1.0), edges),
+        *slopes(lambda x: x.abs(), torch.abs, edges),
+        *slopes(lambda x: x.std(), lambda x: x.std(), [3.0, 3.0, 3.0]),
+        *slopes(lambda x: x**3, lambda x: x**3, edges),
+        *slopes(lambda x: x**0, lambda x: x**0, [0.0, 1.0, -1.0]),
+        *slopes(lambda x: x**0.5, lambda x: x**0.5, [0.0, 4.0]),
+        *slopes(lambda a, b: a**b, torch.pow, [0.0, 0.0, 0.0, 2.0], [0.0, 2.0, 0.5, -1.0]),
+        *slopes(
+            lambda x: minitorch.where(x > 0, x.sqrt(), 0.0), lambda x: torch.where(x > 0, x.sqrt(), 0.0), [4.0, 9.0]
+        ),
+    ]
+    assert len(found) == 9
+    for ours, theirs in found:
+        np.testing.assert_allclose(ours, theirs)
+
+
+# --- making ----------------------------------------------------------------------------------------------------
+
+steps = st.sampled_from([1, 2, 3, -1, -2, 0.25, 0.5, -0.75])
+
+
+@given(st.integers(-5, 5), st.integers(-5, 5), steps)
+def test_arange(start: int, end: int, step: float) -> None:
+    if (end - start) * step < 0:
+        start, end = end, start
+    ours, theirs = minitorch.arange(start, end, step), torch.arange(start, end, step, dtype=None)
+    assert ours.shape == tuple(theirs.shape)
+    np.testing.assert_allclose(ours.to_numpy(), theirs.numpy())
+    assert (ours.dtype == np.int64) == (theirs.dtype == torch.int64)
+
+
+@given(st.integers(-5, 5), st.floats(-5, 5), st.integers(0, 9))
+def test_linspace(start: int, end: float, count: int) -> None:
+    ours = minitorch.linspace(start, end, count).to_numpy()
+    np.testing.assert_allclose(ours, torch.linspace(start, end, count, dtype=torch.float64).numpy(), atol=1e-14)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=6))
+def test_one_hot(backend: str, labels: list[int]) -> None:
+    ours = make(labels, BACKENDS[backend], "int64")
+    theirs = torch.tensor(labels)
+    for count in (-1, 7):
+        out = minitorch.one_hot(ours, count)
+        expected = torch.nn.functional.one_hot(theirs, count)
+        assert out.dtype == np.int64
+        np.testing.assert_array_equal(out.to_numpy(), expected.numpy())
