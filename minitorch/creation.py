@@ -254,9 +254,7 @@ def linspace(
     """
     _numbers_only("linspace", start, end)
     if not isinstance(steps, (int, np.integer)) or steps < 0:
-        raise ArgumentError(
-            f"linspace expected a whole number of steps, 0 or more, got {steps!r}. Write 5, for example."
-        )
+        raise ArgumentError(f"linspace expected a whole number of steps, 0 or more, got {steps!r}. Round it first.")
     return _wrap(np.linspace(start, end, steps).astype(storage_dtype(dtype or default_dtype())), backend, requires_grad)
 
 

@@ -23,7 +23,7 @@ from .kernels import elements
 from .pointwise import Keep
 from .shaping import Squeeze, Step, broadcast_to, unsqueeze
 from .tensor_data import TensorData, shape_broadcast, strides_from_shape
-from .tensor_functions import EQ, Add, Index, Mul, Narrow, Put, Sum, Take, as_dims, not_a_tensor
+from .tensor_functions import EQ, Add, Index, Mul, Narrow, Put, Sum, Take, as_dims, is_tensor, not_a_tensor
 
 if TYPE_CHECKING:
     from .tensor import Tensor, TensorLike
@@ -120,7 +120,7 @@ def _part(k: Any) -> Any:
     """Read one entry of a key: arrays for whatever names places, but tensors where a step is traced."""
     if k is None or k is Ellipsis or isinstance(k, slice):
         return k
-    if hasattr(k, "_tensor"):
+    if is_tensor(k):
         if tracing.tracer is not None:
             if k.dtype.kind not in "iu":
                 tracing.tracer.refuse(
@@ -342,7 +342,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: TensorLike) -> Tens
 def _prepared(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int, Tensor]:
     """Check what gather and scatter have in common."""
     for x in (input, index):
-        if not hasattr(x, "_tensor"):
+        if not is_tensor(x):
             raise not_a_tensor(name, x)
     (dim,) = as_dims(dim, input.shape)
     if index.dtype.kind not in "iu":
@@ -363,17 +363,18 @@ def _prepared(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor
 
 def _source(input: Tensor, index: Tensor, src: TensorLike) -> Tensor:
     """Give what is written the shape of the index."""
-    if not hasattr(src, "_tensor"):
+    if not is_tensor(src):
         return broadcast_to(input._ensure_tensor(src), index.shape)
     if len(src.shape) != len(index.shape) or any(k > n for k, n in zip(index.shape, src.shape, strict=True)):
         raise ShapeError(
             f"expected a source at least as large as the index in every dimension, {index.shape}, got {src.shape}. "
             "Expand it, or make the index smaller."
         )
+    part: Tensor = src
     for d, n in enumerate(index.shape):
-        if n != src.shape[d]:
-            src = Narrow.apply(src, d, 0, n)
-    return src
+        if n != part.shape[d]:
+            part = Narrow.apply(part, d, 0, n)
+    return part
 
 
 def _replaced(index: Tensor, places: Tensor, dim: int) -> Tensor:
@@ -415,7 +416,7 @@ def one_hot(labels: Tensor, num_classes: int = -1, dtype: npt.DTypeLike = np.int
     >>> one_hot(tensor([2, 0], dtype="int64"), 3).tolist()
     [[0, 0, 1], [1, 0, 0]]
     """
-    if not hasattr(labels, "_tensor"):
+    if not is_tensor(labels):
         raise not_a_tensor("one_hot", labels)
     if labels.dtype.kind not in "iu":
         raise DTypeError(f'one_hot expected integer labels, got {labels.dtype}. Make them with dtype="int64".')

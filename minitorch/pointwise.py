@@ -13,7 +13,7 @@ from .cells import tracing
 from .dtypes import default_dtype
 from .errors import ArgumentError, BackendError, DTypeError
 from .kernels import elements
-from .tensor_functions import EQ, LT, Add, Function, Index, Log, Mul, Neg, ReLU, Sqrt, not_a_tensor
+from .tensor_functions import EQ, LT, Add, Function, Index, Log, Mul, Neg, ReLU, Sqrt, is_tensor, not_a_tensor
 
 if TYPE_CHECKING:
     from .tensor import Tensor, TensorLike
@@ -87,9 +87,9 @@ def where(condition: Tensor, input: TensorLike, other: TensorLike) -> Tensor:
     >>> where(x > 0, x, x * 0.5).tolist()
     [-0.5, 2.0, -1.5]
     """
-    if not hasattr(condition, "_tensor"):
+    if not is_tensor(condition):
         raise not_a_tensor("where, for its condition,", condition)
-    like = next((x for x in (input, other) if hasattr(x, "_tensor")), None)
+    like = next((x for x in (input, other) if is_tensor(x)), None)
     if like is None:
         like = condition._new(condition._tensor)
         if like.dtype.kind != "f":
@@ -121,7 +121,7 @@ def clip(input: Tensor, min: TensorLike | None = None, max: TensorLike | None = 
     >>> clip(tensor([-1.0, 0.25, 7.0]), 0.0, 1.0).tolist()
     [0.0, 0.25, 1.0]
     """
-    if not hasattr(input, "_tensor"):
+    if not is_tensor(input):
         raise not_a_tensor("clip", input)
     if min is None and max is None:
         raise ArgumentError("clip expected a lower limit, an upper limit, or both; got neither. Give min= or max=.")
@@ -151,7 +151,7 @@ def abs(input: Tensor) -> Tensor:
     >>> abs(tensor([-2.0, 0.5])).tolist()
     [2.0, 0.5]
     """
-    if not hasattr(input, "_tensor"):
+    if not is_tensor(input):
         raise not_a_tensor("abs", input)
     return Add.apply(ReLU.apply(input), ReLU.apply(Neg.apply(input)))
 
@@ -166,7 +166,7 @@ def sqrt(input: Tensor) -> Tensor:
     >>> sqrt(tensor([4.0, 9.0])).tolist()
     [2.0, 3.0]
     """
-    if not hasattr(input, "_tensor"):
+    if not is_tensor(input):
         raise not_a_tensor("sqrt", input)
     return Sqrt.apply(input._real("sqrt"))
 
@@ -185,8 +185,8 @@ def pow(input: TensorLike, exponent: TensorLike) -> Tensor:
     >>> pow(tensor([1.0, 2.0, 3.0]), 3).tolist(), pow(2, tensor([1.0, -1.0])).tolist()
     ([1.0, 8.0, 27.0], [2.0, 0.5])
     """
-    if not hasattr(input, "_tensor"):
-        if not hasattr(exponent, "_tensor"):
+    if not is_tensor(input):
+        if not is_tensor(exponent):
             raise not_a_tensor("pow", input)
         input = exponent._ensure_tensor(input)
     if isinstance(exponent, (int, float)) and exponent == 2:
@@ -197,6 +197,6 @@ def pow(input: TensorLike, exponent: TensorLike) -> Tensor:
     if input.dtype.kind != "f" and not exponent_is_index:
         raise DTypeError(
             f"a power of {input.dtype} numbers is one only where the exponent is a whole number of 0 or more, got "
-            f'{exponent if not hasattr(exponent, "_tensor") else "a tensor"}. Convert first: t.to("float32").'
+            f'{exponent if not is_tensor(exponent) else "a tensor"}. Convert first: t.to("float32").'
         )
     return Pow.apply(input, input._ensure_tensor(exponent))

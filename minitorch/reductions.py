@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .errors import DTypeError, ShapeError
 from .pointwise import where
 from .shaping import reshape
-from .tensor_functions import EQ, Add, Index, Mul, Neg, Sqrt, Sum, Take, as_dims, not_a_tensor
+from .tensor_functions import EQ, Add, Index, Mul, Neg, Sqrt, Sum, Take, as_dims, is_tensor, not_a_tensor
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -39,7 +39,7 @@ def var(input: Tensor, dim: int | Sequence[int] | None = None, correction: int =
     >>> var(tensor([[1.0, 3.0], [2.0, 6.0]]), 1).tolist()
     [[2.0], [8.0]]
     """
-    if not hasattr(input, "_tensor"):
+    if not is_tensor(input):
         raise not_a_tensor("var", input)
     x = input._real("a variance")
     dims = as_dims(dim, x.shape)
@@ -125,7 +125,7 @@ def max(input: Tensor, dim: int | Tensor | None = None) -> Tensor:
 
 def _line(name: str, input: Tensor, dim: int | Tensor | None) -> tuple[Tensor, int]:
     """Check what is compared: elements along one dimension, which is made for all of them."""
-    if not hasattr(input, "_tensor"):
+    if not is_tensor(input):
         raise not_a_tensor(name, input)
     x, d = (reshape(input, (-1,)), 0) if dim is None and input.size else (input, dim)
     dims = as_dims(d, x.shape)

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from .autodiff import Context
 from .errors import ArgumentError, ShapeError
-from .tensor_functions import Cat, Copy, Expand, Function, Narrow, Permute, View, as_dims, as_integers, not_a_tensor
+from .tensor_functions import (
+    Cat,
+    Copy,
+    Expand,
+    Function,
+    Narrow,
+    Permute,
+    View,
+    as_dims,
+    as_integers,
+    is_tensor,
+    not_a_tensor,
+)
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -247,13 +259,13 @@ def clone(input: Tensor) -> Tensor:
 
 
 def _shape_of(name: str, input: Tensor) -> tuple[int, ...]:
-    if not hasattr(input, "_tensor"):
+    if not is_tensor(input):
         raise not_a_tensor(name, input)
     return input.shape
 
 
 def _several(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
-    given = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
+    given: list[Any] = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
     for t in given:
         _shape_of(name, t)
     if not given or not isinstance(tensors, (list, tuple)):

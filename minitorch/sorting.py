@@ -16,7 +16,7 @@ from .indexing import gather, integers, places_along
 from .kernels import elements
 from .pointwise import Keep
 from .shaping import unsqueeze
-from .tensor_functions import Add, Index, Narrow, Neg, Sum, as_dims, not_a_tensor
+from .tensor_functions import Add, Index, Narrow, Neg, Sum, as_dims, is_tensor, not_a_tensor
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -49,7 +49,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
     >>> argsort(tensor([3.0, 1.0, 2.0])).tolist()
     [1, 2, 0]
     """
-    if not hasattr(input, "_tensor"):
+    if not is_tensor(input):
         raise not_a_tensor("a sort", input)
     (dim,) = as_dims(dim, input.shape)
     return input.backend.ops.argsort(input.detach(), dim, descending)

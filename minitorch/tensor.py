@@ -26,7 +26,7 @@ import numpy.typing as npt
 from . import indexing, pointwise, reductions, shaping, sorting
 from .autodiff import Variable, backpropagate, enable_grad, grad_mode, no_grad
 from .dtypes import FLOATS, storage_dtype
-from .errors import DTypeError, GraphError, ShapeError
+from .errors import DTypeError, GraphError, IndexingError, ShapeError
 from .indexing import element_of, getitem
 from .sorting import Ordered
 from .tensor_data import TensorData, UserIndex, UserShape, UserStrides
@@ -207,6 +207,7 @@ class Tensor:
         """Write one element.
 
         Raises:
+            IndexingError: the key has not a number for every dimension.
             GraphError: the tensor is part of a recorded computation, whose gradient would silently be wrong.
         """
         if self.history is not None and (self.history.last_fn is not None or grad_mode.enabled):
@@ -215,7 +216,13 @@ class Tensor:
                 "used, build the value with functions instead (for example a mask and a product), or, for a "
                 "parameter, write inside no_grad()."
             )
-        self._tensor.set(key, float(val))
+        element = element_of(self.shape, key)
+        if element is None:
+            raise IndexingError(
+                f"one element is written at a time: expected {self.dims} indices for shape {self.shape}, got {key}. "
+                "Make a new tensor with where or scatter to change several."
+            )
+        self._tensor.set(element, float(val))
 
     def __iter__(self) -> Iterator[float]:
         if self.dims != 1:

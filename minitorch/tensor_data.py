@@ -334,8 +334,8 @@ class TensorData:
         key: tuple[Any, ...] = tuple(index) if isinstance(index, Iterable) else (index,)
         if not all(isinstance(i, (int, np.integer)) for i in key):
             raise IndexingError(
-                f"expected an integer for each dimension of {self.shape}, got {key}. A part of a tensor is read with "
-                "to_numpy()[...]."
+                f"expected an integer for each dimension of {self.shape}, got {key}. A part of a tensor is "
+                "read with t[...]."
             )
         if len(key) != self.dims:
             raise IndexingError(

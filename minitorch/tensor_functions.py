@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from .autodiff import Context, grad_mode
 from .cells import tracing
@@ -140,6 +140,11 @@ class Function:
                     out = x._new(x._tensor)
         out.history = History(cls, ctx, inputs, version + out._tensor._version[0])
         return out
+
+
+def is_tensor(x: Any) -> TypeGuard[Tensor]:
+    """Tell whether something is a tensor, whose class is defined on top of these functions."""
+    return hasattr(x, "_tensor")
 
 
 def not_a_tensor(name: str, given: Any) -> DTypeError:
