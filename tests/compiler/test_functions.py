@@ -1,0 +1,138 @@
+"""Composed functions in a compiled step: what they give, what they check, and what they refuse.
+
+The rows of a file share one program, because compiling costs seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch.errors import CompileError, IndexingError
+from minitorch.fast_ops import FastBackend
+from minitorch.tensor import Tensor
+
+from ..cases import Array, make
+from ..function_cases import KEYS, ROWS
+
+# Keys of constants become constant places, whatever they look like: these are enough.
+SOME_KEYS = {"steps", "new dimensions", "list with a step", "lists apart", "mask of two dimensions"}
+MODULES = ("shaping", "pointwise", "reductions", "sorting", "indexing")
+
+
+class Rows:
+    """Calls of many functions, forward and backward, as one step."""
+
+    def __init__(self, module: str) -> None:
+        self.rows = [row for row in ROWS if row.module == module and (row.name not in KEYS or row.name in SOME_KEYS)]
+
+    def step(self, arguments: list[list[Tensor]]) -> list[Tensor]:
+        results = [row.call(*operands) for row, operands in zip(self.rows, arguments, strict=True)]
+        for out in results:
+            out.backward(make(np.cos(np.arange(out.size)).reshape(out.shape), FastBackend))
+        return results
+
+    def run(self, step: Callable[..., Any]) -> dict[str, Array]:
+        arguments = [[make(a, FastBackend, requires_grad=True) for a in row.operands()] for row in self.rows]
+        found: dict[str, Array] = {}
+        for row, out, operands in zip(self.rows, step(arguments), arguments, strict=True):
+            found[row.name] = out.to_numpy().copy()
+            for i, x in enumerate(operands):
+                assert x.grad is not None
+                found[f"{row.name}, gradient {i}"] = x.grad.to_numpy().copy()
+        return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_function_agrees(module: str) -> None:
+    rows = Rows(module)
+    eager = rows.run(rows.step)
+    compiled = minitorch.compile(rows.step)
+    for _ in range(2):  # the second call begins with what the first left in the program's memory
+        for what, value in rows.run(compiled).items():
+            np.testing.assert_allclose(value, eager[what], rtol=1e-12, atol=1e-12, err_msg=what)
+
+
+def test_the_modules_of_the_table_are_compiled() -> None:
+    assert {row.module for row in ROWS} == set(MODULES)
+    assert set(KEYS) >= SOME_KEYS
+
+
+# --- indices that are known in each call only ------------------------------------------------------------------
+
+
+def pick(x: Tensor, index: Tensor, column: Tensor) -> list[Tensor]:
+    rows, places = index[:, 0], index.transpose(0, 1)
+    return [
+        x[rows],
+        x[rows, index[:, 1]],
+        x[:, rows, None],
+        x.gather(1, column),
+        x.scatter(1, column, 0.5),
+        x.scatter_add(0, places, x),
+        minitorch.one_hot(rows, 4, dtype="float64"),
+    ]
+
+
+def test_indices_of_each_call() -> None:
+    x = make(np.random.default_rng(3).normal(size=(4, 4)), FastBackend)
+    compiled = minitorch.compile(pick)
+    column = make([[3, 3, 0], [0, 1, 0]], FastBackend, "int64")
+    for index in ([[0, 1], [3, 2], [1, 1]], [[3, 0], [0, 0], [2, 3]]):
+        arguments = x, make(index, FastBackend, "int64"), column
+        for found, expected in zip(compiled(*arguments), pick(*arguments), strict=True):
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
+    assert sum(map(len, compiled.traces.values())) == 1
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32"])
+def test_indices_outside_are_found_when_they_come(dtype: str) -> None:
+    """Also where another element of the tensor stands at the place that they would be counted to."""
+    x = make(np.arange(12.0).reshape(3, 4), FastBackend)
+    calls: list[tuple[Callable[[Tensor, Tensor], Tensor], int, int]] = [
+        (lambda x, i: x[:, i], -4, 4),
+        (lambda x, i: x.gather(1, i.unsqueeze(0)), 3, -1),
+    ]
+    for call, inside, outside in calls:
+        compiled = minitorch.compile(call)
+        index = make([inside], FastBackend, dtype)
+        np.testing.assert_array_equal(compiled(x, index).to_numpy(), call(x, index).to_numpy())
+        with pytest.raises(IndexingError):
+            compiled(x, make([outside], FastBackend, dtype))
+
+
+def test_sorting_ties_and_nan() -> None:
+    values = [[1.0, np.nan, 0.0, 1.0], [np.nan, -np.inf, np.nan, np.inf]]
+    x = make(values, FastBackend)
+
+    def step(x: Tensor) -> list[Tensor]:
+        return [*x.sort(1), *x.sort(0, descending=True), *x.topk(3), minitorch.argsort(x > 0, descending=True)]
+
+    for found, expected in zip(minitorch.compile(step)(x), step(x), strict=True):
+        np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
+
+
+# --- refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "way_out"),
+    [
+        (lambda x: x[x > 0], r"minitorch\.where\(mask, x, 0\.0\)"),
+        (lambda x: minitorch.one_hot(x.argsort()), "Pass num_classes"),
+        (lambda x: x[0, 0], "cannot read the value"),
+        (lambda x: x + minitorch.randn((2, 2), backend=FastBackend), "outside and pass them in"),
+    ],
+    ids=["mask", "classes", "number", "randn"],
+)
+def test_what_depends_on_values_is_refused(step: Callable[[Tensor], Any], way_out: str) -> None:
+    x = make([[1.0, -1.0], [0.5, 2.0]], FastBackend)
+    with pytest.raises(CompileError, match=rf"{way_out}.*test_functions\.py:\d+"):
+        minitorch.compile(step)(x)
+    with minitorch.debug():
+        minitorch.compile(step)(x)
