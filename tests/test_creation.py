@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minitorch
-from minitorch.creation import ones, rand, set_default_backend, tensor, zeros
+from minitorch.creation import (
+    arange,
+    from_numpy,
+    full,
+    linspace,
+    ones,
+    rand,
+    randn,
+    set_default_backend,
+    tensor,
+    zeros,
+)
 from minitorch.errors import DTypeError, ShapeError
 from minitorch.fast_ops import FastBackend
 from minitorch.random import default_generator, manual_seed
@@ -165,3 +176,80 @@ def test_integers_are_not_drawn(dtype):
 def test_negative_sizes_raise(make):
     with pytest.raises(ShapeError, match=r"\(2, -1\)"):
         make((2, -1))
+
+
+# --- filled, counted, drawn, shared ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_full(backend, dtype):
+    made = full((2, 3), -0.5, backend=backend, requires_grad=True, dtype=dtype)
+    assert (made.tolist(), made.dtype, made.backend) == ([[-0.5] * 3] * 2, np.dtype(dtype), backend)
+    assert made.is_leaf()
+    assert full((), np.inf).item() == np.inf
+    assert full((2,), True, dtype="bool").tolist() == [True, True]
+
+
+@given(st.integers(-6, 6), st.integers(-6, 6), st.sampled_from([1, 2, 3, 0.25, 0.7]))
+def test_counting(start, end, step):
+    step = step if end >= start else -step
+    expected = np.arange(start, end, step)
+    made = arange(start, end, step)
+    assert made.tolist() == expected.tolist()
+    assert made.dtype == (np.int64 if isinstance(step, int) else np.float64)
+    assert arange(start, end, step, dtype="float32").dtype == np.float32
+
+
+def test_counting_from_zero():
+    assert (arange(3).tolist(), arange(2.5).tolist(), arange(0).shape) == ([0, 1, 2], [0.0, 1.0, 2.0], (0,))
+    assert ones((3, 2))[arange(2)].shape == (2, 2)
+
+
+@given(st.floats(-9, 9), st.floats(-9, 9), st.integers(0, 7))
+def test_spacing(start, end, steps):
+    np.testing.assert_array_equal(linspace(start, end, steps).to_numpy(), np.linspace(start, end, steps))
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+def test_normal_draws(backend):
+    manual_seed(5)
+    made = randn((200, 50), backend=backend, dtype="float32")
+    manual_seed(5)
+    assert (made.to_numpy() == default_generator.normal((200, 50), np.float32)).all()
+    assert (made.dtype, made.backend) == (np.float32, backend)
+    assert abs(made.to_numpy().mean()) < 0.03
+    assert abs(made.to_numpy().std() - 1.0) < 0.03
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda a: a,
+        lambda a: a.T,
+        lambda a: a[1:, ::2],
+        lambda a: a[:, None, 3],
+        lambda a: a[2, 3],
+        lambda a: a[:0],
+    ],
+    ids=["whole", "transposed", "sliced", "with a new dimension", "number", "nothing"],
+)
+def test_memory_is_shared_with_numpy(view, dtype):
+    array = np.arange(20).reshape(4, 5).astype(dtype)
+    part = np.asarray(view(array)) if isinstance(view(array), np.ndarray) else array[2:3, 3].reshape(())
+    made = from_numpy(part)
+    assert (made.shape, made.dtype) == (part.shape, part.dtype)
+    assert made.tolist() == part.tolist()
+    assert not part.size or np.shares_memory(made.to_numpy(), array)
+    part[...] = 1
+    assert made.tolist() == part.tolist()
+    if part.size:
+        made[(0,) * part.ndim] = 0
+        assert part[(0,) * part.ndim] == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+def test_a_shared_array_computes(backend):
+    array = np.arange(6.0).reshape(2, 3).T
+    assert (from_numpy(array, backend) * 2.0).tolist() == (2.0 * array).tolist()
