@@ -83,6 +83,7 @@ KEYS: dict[str, Any] = {
     "lists side by side": (slice(0, 3), [0, 1, 4], [2, 2, 0]),
     "lists apart": ([0, 1], slice(None), [2, 0]),
     "lists with a new dimension between": ([0, 1], None, [2, 0]),
+    "lists apart behind a slice": (slice(0, 3), [0, 1], None, [2, 0]),
     "lists that broadcast": ([[0], [3]], [2, 0, 1]),
     "list for every dimension": ([0, 1], [4, 1], [2, 2]),
     "range": range(1, 4),
