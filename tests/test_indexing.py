@@ -42,9 +42,10 @@ def basic_keys(draw: st.DrawFn, shape: tuple[int, ...]) -> Any:
     """Draw numbers, slices, None and an ellipsis."""
     steps = st.one_of(st.none(), st.integers(1, 4))
     bounds = st.one_of(st.none(), st.integers(-5, 5))
-    parts: list[Any] = []
-    for n in shape[: draw(st.integers(0, len(shape)))]:
-        parts.append(draw(st.one_of(st.integers(-n, n - 1), st.builds(slice, bounds, bounds, steps))))
+    parts: list[Any] = [
+        draw(st.one_of(st.integers(-n, n - 1), st.builds(slice, bounds, bounds, steps)))
+        for n in shape[: draw(st.integers(0, len(shape)))]
+    ]
     if draw(st.booleans()):
         parts.insert(draw(st.integers(0, len(parts))), None)
     if len(parts) < len(shape) and draw(st.booleans()):

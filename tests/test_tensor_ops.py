@@ -46,6 +46,7 @@ ARGUMENTS = {
     "max_pool": (None, (1, 1), ()),
     "take": (None, None),
     "put": (None, None, (1,)),
+    "argsort": (None, 0, False),
     "softmax": (None, 0),
     "logsoftmax": (None, 0),
     "dropout": (None, 0.5, 1.0, 0, 0),
