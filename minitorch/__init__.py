@@ -3,7 +3,7 @@
 This page is the public surface. Read the modules in the order of their imports below; each is one idea.
 """
 
-from . import data, errors, fast_conv, fast_ops, init, layers, losses, nn, operators, tensor_functions
+from . import data, errors, fast_conv, fast_ops, init, layers, losses, nn, operators, schedules, tensor_functions
 from .autodiff import (
     Context,
     Variable,
@@ -177,6 +177,7 @@ __all__ = [
     "operators",
     "prod",
     "rand",
+    "schedules",
     "set_default_backend",
     "set_default_dtype",
     "shape_broadcast",
