@@ -3,7 +3,20 @@
 This page is the public surface. Read the modules in the order of their imports below; each is one idea.
 """
 
-from . import data, errors, fast_conv, fast_ops, init, layers, losses, nn, operators, schedules, tensor_functions
+from . import (
+    clipping,
+    data,
+    errors,
+    fast_conv,
+    fast_ops,
+    init,
+    layers,
+    losses,
+    nn,
+    operators,
+    schedules,
+    tensor_functions,
+)
 from .autodiff import (
     Context,
     Variable,
@@ -141,6 +154,7 @@ __all__ = [
     "backpropagate",
     "broadcast_index",
     "central_difference",
+    "clipping",
     "compile",
     "conv1d",
     "conv2d",
