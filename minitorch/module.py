@@ -1,7 +1,7 @@
 """A tree of modules and their parameters (course module 0, task 0.4).
 
-Whatever is assigned to an attribute sorts itself: a :class:`Parameter` is what training changes, a :class:`Module` is
-a branch of the tree, and anything else is an ordinary attribute.
+Whatever is assigned to an attribute sorts itself: a :class:`Parameter` is what training changes, a :class:`Buffer` is
+what a module remembers by itself, a :class:`Module` is a branch of the tree, anything else is an ordinary attribute.
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from .cells import read, write
-from .errors import ArgumentError, MiniTorchError
+from .errors import ArgumentError, BackendError, DataError, DTypeError, IndexingError, MiniTorchError, ShapeError
 
-__all__ = ["Module", "Parameter", "last_change"]
+__all__ = ["Buffer", "Module", "Parameter", "last_change"]
+
+# Where a module keeps what is sorted by its kind.
+TABLES = ("_parameters", "_buffers", "_modules")
+
+# What is reported with the path of the layer that noticed it.
+MISTAKES = (ShapeError, IndexingError, DTypeError, BackendError, DataError)
 
 
 class _Change:
@@ -60,11 +66,13 @@ class Module:
 
     _modules: dict[str, Module]
     _parameters: dict[str, Parameter]
+    _buffers: dict[str, Buffer]
     training: bool
 
     def __init__(self) -> None:
         self._modules = {}
         self._parameters = {}
+        self._buffers = {}
         self.training = True
 
     # --- the tree ---
@@ -92,15 +100,37 @@ class Module:
         A parameter or a module that is shared, found under two names, is listed once, under the first of them, so
         that an optimiser moves it once.
         """
-        first_name: dict[int, tuple[str, Parameter]] = {}
-        for prefix, module in self.named_modules():
-            for key, parameter in module._parameters.items():
-                first_name.setdefault(id(parameter), (_join(prefix, key), parameter))
-        return list(first_name.values())
+        return [(name, held) for name, held in self._named_values() if isinstance(held, Parameter)]
 
     def parameters(self) -> Sequence[Parameter]:
         """List the parameters of this module and of all below it, in the order of :meth:`named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self) -> Sequence[tuple[str, Buffer]]:
+        """List the buffers of this module and of all below it, with dotted names, each once."""
+        return [(name, held) for name, held in self._named_values() if isinstance(held, Buffer)]
+
+    def buffers(self) -> Sequence[Buffer]:
+        """List the buffers of this module and of all below it, in the order of :meth:`named_buffers`."""
+        return [buffer for _, buffer in self.named_buffers()]
+
+    def named_state(self) -> Sequence[tuple[str, Parameter | Buffer]]:
+        """List what a saved model consists of, in PyTorch's order: parameters, and the buffers that are persistent.
+
+        >>> layer = Module()
+        >>> layer.weight, layer.mean = Parameter(2.0), Buffer(0.5)
+        >>> [(name, held.value) for name, held in layer.named_state()]
+        [('weight', 2.0), ('mean', 0.5)]
+        """
+        return [(name, held) for name, held in self._named_values() if isinstance(held, Parameter) or held.persistent]
+
+    def _named_values(self) -> Sequence[tuple[str, Parameter | Buffer]]:
+        """List the parameters and the buffers of each module, with dotted names, each once."""
+        first_name: dict[int, tuple[str, Parameter | Buffer]] = {}
+        for prefix, module in self.named_modules():
+            for key, held in (*module._parameters.items(), *module._buffers.items()):
+                first_name.setdefault(id(held), (_join(prefix, key), held))
+        return list(first_name.values())
 
     def train(self) -> Self:
         """Put this module and all below it into training mode, and return it."""
@@ -138,9 +168,29 @@ class Module:
         self._register("_parameters", k, parameter)
         return parameter
 
+    def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
+        """Make a buffer, as ``self.name = Buffer(value, persistent)`` does.
+
+        Args:
+            name: its name in this module.
+            value: its value; None makes an attribute that is None.
+            persistent: whether it is saved with the model.
+
+        Raises:
+            ArgumentError: the name is empty, has a dot in it, or is a method's.
+
+        >>> layer = Module()
+        >>> layer.register_buffer("mask", 0.5)
+        >>> layer.mask.value
+        0.5
+        """
+        setattr(self, name, None if value is None else Buffer(value, persistent))
+
     def __setattr__(self, key: str, value: Any) -> None:
         if isinstance(value, Parameter):
             self._register("_parameters", key, value)
+        elif isinstance(value, Buffer):
+            self._register("_buffers", key, value)
         elif isinstance(value, Module):
             self._register("_modules", key, value)
         else:
@@ -148,7 +198,7 @@ class Module:
             super().__setattr__(key, value)
             last_change.note()
 
-    def _register(self, table: str, key: str, value: Parameter | Module) -> None:
+    def _register(self, table: str, key: str, value: Parameter | Buffer | Module) -> None:
         kind = type(value).__name__
         if table not in self.__dict__:
             raise MiniTorchError(
@@ -165,18 +215,19 @@ class Module:
                 "Choose another name."
             )
         # A name means one thing: what it meant before must not stay behind and be found first.
-        for other in (self.__dict__, self._parameters, self._modules):
+        for other in (self.__dict__, self._parameters, self._buffers, self._modules):
             if other is not self.__dict__[table]:
                 other.pop(key, None)
         self.__dict__[table][key] = value
         last_change.note()
 
     def _refuse_to_hide(self, key: str, value: Any) -> None:
-        if key in self.__dict__.get("_parameters", ()):
-            raise ArgumentError(
-                f"Expected a Parameter for {key!r}, got {type(value).__name__}. "
-                f"Write {key}.update(value) to change its value, or del the attribute first."
-            )
+        for table, kind in (("_parameters", "Parameter"), ("_buffers", "Buffer")):
+            if key in self.__dict__.get(table, ()):
+                raise ArgumentError(
+                    f"Expected a {kind} for {key!r}, got {type(value).__name__}. "
+                    f"Write {key}.update(value) to change its value, or del the attribute first."
+                )
         if key in self.__dict__.get("_modules", ()):
             raise ArgumentError(
                 f"Expected a Module for {key!r}, got {type(value).__name__}. Del the attribute first to reuse its name."
@@ -184,7 +235,7 @@ class Module:
 
     def __getattr__(self, key: str) -> Any:
         # Python comes here only after its own search has failed.
-        for table in ("_parameters", "_modules"):
+        for table in TABLES:
             if key in self.__dict__.get(table, ()):
                 return self.__dict__[table][key]
         message = f"{type(self).__name__} has no attribute {key!r}."
@@ -195,14 +246,14 @@ class Module:
 
     def __delattr__(self, key: str) -> None:
         last_change.note()
-        for table in (self._parameters, self._modules):
+        for table in (self._parameters, self._buffers, self._modules):
             if key in table:
                 del table[key]
                 return
         super().__delattr__(key)
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self.__dict__.get("_parameters", ()), *self.__dict__.get("_modules", ())]
+        return [*super().__dir__(), *(key for table in TABLES for key in self.__dict__.get(table, ()))]
 
     # --- use ---
 
@@ -218,8 +269,12 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run ``forward``."""
-        return self.forward(*args, **kwargs)
+        """Run ``forward``; a mistake that a module inside notices is reported with its path, ``Network.head.0``."""
+        try:
+            return self.forward(*args, **kwargs)
+        except MISTAKES as error:
+            _locate(error, self)
+            raise
 
     def __repr__(self) -> str:
         """Draw the tree: a line for each parameter, with its shape where it has one, and a block for each module.
@@ -248,7 +303,48 @@ class Module:
         return f"{name}(\n  {body}\n)"
 
 
-class Parameter:
+class _Held:
+    """A value in a cell of its own, which a compiled step looks up anew in every call."""
+
+    @property
+    def value(self) -> Any:
+        """The value as it is now."""
+        return read(self, "_value")
+
+    @value.setter
+    def value(self, x: Any) -> None:
+        write(self, "_value", x)
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class Buffer(_Held):
+    """A value that a :class:`Module` remembers and training does not change, such as a running average.
+
+    Args:
+        x: the value; of a tensor that is recorded, its data alone.
+        persistent: whether it is saved with the model.
+
+    >>> buffer = Buffer(5.0)
+    >>> buffer.update(6.0)
+    >>> buffer.value
+    6.0
+    """
+
+    def __init__(self, x: Any, persistent: bool = True) -> None:
+        self.persistent = persistent
+        self.update(x)
+
+    def update(self, x: Any) -> None:
+        """Replace the value."""
+        self.value = x.detach() if hasattr(x, "detach") else x
+
+
+class Parameter(_Held):
     """A value that training changes, held by a :class:`Module`.
 
     It holds anything: a number, a Scalar, a Tensor. A value with a method ``requires_grad_`` is told that its
@@ -268,15 +364,6 @@ class Parameter:
         self.name = name
         self.update(x)
 
-    @property
-    def value(self) -> Any:
-        """What training changes."""
-        return read(self, "_value")
-
-    @value.setter
-    def value(self, x: Any) -> None:
-        write(self, "_value", x)
-
     def update(self, x: Any) -> None:
         """Replace the value."""
         self.value = x
@@ -285,11 +372,8 @@ class Parameter:
             if self.name:
                 x.name = self.name
 
-    def __repr__(self) -> str:
-        return repr(self.value)
 
-    def __str__(self) -> str:
-        return str(self.value)
+# --- what they share -----------------------------------------------------------------------------------------
 
 
 def _join(prefix: str, key: str) -> str:
@@ -300,3 +384,20 @@ def _summary(parameter: Parameter) -> str:
     """Describe a parameter in one line: by its shape if it has one, otherwise by its value."""
     shape = getattr(parameter.value, "shape", None)
     return f"Parameter({parameter.value!r})" if shape is None else f"Parameter(shape={tuple(shape)})"
+
+
+def _locate(error: MiniTorchError, module: Module) -> None:
+    """Write into a message which layer it comes from: ``Network.features.3 (Linear): ...``.
+
+    The exception passes the modules from the inside to the outside: the first is the layer, and each further one puts
+    its name for the one before in front of the path.
+    """
+    found = error.__dict__
+    if "layer" not in found:
+        found.update(layer=type(module).__name__, message=str(error), path="", passed=module)
+    elif found["passed"] is not module:
+        inner, found["passed"] = found["passed"], module
+        names = [key for key, child in module._modules.items() if child is inner]
+        found["path"] = f"{'.' + names[0] if names else ' > ' + type(inner).__name__}{found['path']}"
+        message = found["message"].removeprefix(f"{found['layer']}: ")
+        error.args = (f"{type(module).__name__}{found['path']} ({found['layer']}): {message}",)

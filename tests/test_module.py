@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minitorch
-from minitorch.errors import ArgumentError, MiniTorchError
-from minitorch.module import Module, Parameter
+from minitorch.errors import ArgumentError, DTypeError, MiniTorchError, ShapeError
+from minitorch.module import Buffer, Module, Parameter
 from minitorch.scalar import Scalar
 
 from .strategies import medium_ints, small_floats
@@ -271,3 +271,132 @@ def test_a_tensor_in_a_parameter_gets_a_gradient():
     assert parameter.value.requires_grad()
     (parameter.value * parameter.value).sum().backward()
     assert parameter.value.grad.to_numpy().tolist() == [2.0, 4.0]
+
+
+# --- buffers ---
+
+
+class Counting(Module):
+    """Adds up what it has seen."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = Parameter(2.0)
+        self.register_buffer("total", 0.0)
+        self.scratch = Buffer(1.0, persistent=False)
+
+    def forward(self, x):
+        self.total.update(self.total.value + x)
+        return self.weight.value * x
+
+
+def test_a_buffer_is_remembered_and_not_trained():
+    tree = Pair(Counting(), Leaf())
+    assert tree.first(3.0) == 6.0
+    tree.first(4.0)
+    assert tree.first.total.value == 7.0
+    assert names(tree) == ["bias", "first.weight", "second.weight"]
+    assert [(name, b.value) for name, b in tree.named_buffers()] == [("first.total", 7.0), ("first.scratch", 1.0)]
+    assert [b.value for b in tree.buffers()] == [7.0, 1.0]
+
+
+def test_the_state_has_persistent_buffers_behind_their_modules_parameters():
+    tree = Pair(Counting(), Leaf())
+    tree.again = tree.first
+    assert [name for name, _ in tree.named_state()] == ["bias", "first.weight", "first.total", "second.weight"]
+
+
+def test_a_buffer_keeps_the_data_of_a_tensor_alone():
+    x = minitorch.tensor([1.0, 2.0], requires_grad=True)
+    buffer = Buffer(x * 2.0)
+    assert buffer.value.is_constant()
+    buffer.update(x)
+    assert buffer.value.is_constant()
+    assert buffer.value.tolist() == [1.0, 2.0]
+    assert x.requires_grad()
+    assert (repr(Buffer(0.5)), str(Buffer(0.5))) == ("0.5", "0.5")
+
+
+def test_a_buffer_that_is_none_is_an_attribute():
+    module = Module()
+    module.register_buffer("mask", None)
+    assert module.mask is None
+    assert module.buffers() == []
+    module.register_buffer("mask", 1.0)
+    assert module.mask.value == 1.0
+
+
+def test_a_name_of_a_buffer():
+    module = Counting()
+    with pytest.raises(ArgumentError, match=r"Expected a Buffer for 'total', got float. Write total.update\(value\)"):
+        module.total = 1.0
+    for name, message in (("a.b", "without dots"), ("forward", "which the class Counting defines")):
+        with pytest.raises(ArgumentError, match=message):
+            module.register_buffer(name, 1.0)
+    with pytest.raises(AttributeError, match="Did you mean 'scratch'"):
+        module.scrach  # noqa: B018
+    module.total = Parameter(1.0)
+    assert [name for name, _ in module.named_buffers()] == ["scratch"]
+    del module.scratch
+    assert module.buffers() == []
+
+
+# --- where a mistake is ---
+
+
+class Careful(Module):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def forward(self, x):
+        raise self.error
+
+
+def test_a_mistake_is_reported_with_its_path():
+    for kind in (ShapeError, DTypeError):
+        tree = Pair(Leaf(), Pair(Leaf(), Careful(kind("Careful: expected this, got that."))))
+        # An attribute comes before the class's method.
+        object.__setattr__(tree, "forward", tree.second)
+        object.__setattr__(tree.second, "forward", tree.second.second)
+        with pytest.raises(kind) as caught:
+            tree(1.0)
+        assert str(caught.value) == "Pair.second.second (Careful): expected this, got that."
+
+
+def test_a_layer_by_itself_says_what_it_says():
+    with pytest.raises(ShapeError) as caught:
+        Careful(ShapeError("Careful: expected this, got that."))(1.0)
+    assert str(caught.value) == "Careful: expected this, got that."
+
+
+def test_a_module_in_a_list_has_no_name():
+    class Hidden(Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [Careful(ShapeError("this, not that"))]
+
+        def forward(self, x):
+            return self.layers[0](x)
+
+    class Outer(Module):
+        def __init__(self):
+            super().__init__()
+            self.body = Hidden()
+
+        def forward(self, x):
+            return self.body(x)
+
+    with pytest.raises(ShapeError) as caught:
+        Outer()(1.0)
+    assert str(caught.value) == "Outer.body > Careful (Careful): this, not that"
+
+
+def test_other_exceptions_stay_as_they_are():
+    tree = Careful(ZeroDivisionError("by zero"))
+    outer = Module()
+    outer.inner = tree
+    object.__setattr__(outer, "forward", tree)
+    with pytest.raises(ZeroDivisionError) as caught:
+        outer(1.0)
+    assert caught.value.args == ("by zero",)

@@ -262,7 +262,7 @@ class Reach:
         space = getattr(value, "__dict__", {})
         is_module = isinstance(value, Module)
         if is_module:
-            for table in ("_parameters", "_modules"):
+            for table in ("_parameters", "_buffers", "_modules"):
                 self.contents.setdefault(id(space[table]), Contents(name, table, space[table], module=True))
         if "fn" in space and _is_ours(type(value)):
             self._follow(space["fn"], name)  # a compiled step inside a step

@@ -29,12 +29,12 @@ METADATA = "minitorch"
 
 
 def state_dict(module: Module) -> Arrays:
-    """Give a copy of every parameter as an array, by its dotted name."""
-    return {name: np.array(p.value.to_numpy()) for name, p in module.named_parameters()}
+    """Give a copy of every parameter and persistent buffer as an array, by its dotted name."""
+    return {name: np.array(p.value.to_numpy()) for name, p in module.named_state()}
 
 
 def load_state_dict(module: Module, state: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Give every parameter of a module the array of its name, converted to the parameter's dtype.
+    """Give every parameter and persistent buffer of a module the array of its name, converted to its dtype.
 
     Nothing is changed unless everything fits.
 
@@ -45,7 +45,7 @@ def load_state_dict(module: Module, state: Mapping[str, npt.NDArray[Any]]) -> No
     Raises:
         ShapeError: a name is missing or unexpected, or a shape differs; the message lists all of them.
     """
-    parameters = dict(module.named_parameters())
+    parameters = dict(module.named_state())
     problems = [f"missing: {name} {p.value.shape}" for name, p in parameters.items() if name not in state]
     problems += [f"unexpected: {name} {state[name].shape}" for name in state if name not in parameters]
     problems += [
