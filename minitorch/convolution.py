@@ -152,8 +152,8 @@ def _convolve(
     if x.shape[1] != weight.shape[1] * groups:
         raise ShapeError(
             f"{name}: expected an input of {weight.shape[1] * groups} channels for a weight of shape {weight.shape} in "
-            f"{groups} group{'s' * (groups != 1)}, got {x.shape[1]} in {input.shape}. Make the layer with "
-            f"in_channels={x.shape[1]}, or check the order of the dimensions."
+            f"{groups} group{'s' * (groups != 1)}, got {x.shape[1]} in {input.shape}. "
+            + _likely_fix(x, weight.shape[1] * groups)
         )
     if bias is not None and bias.shape != (out_channels,):
         raise ShapeError(
@@ -173,6 +173,14 @@ def _convolve(
     if bias is not None:
         out = Add.apply(out, View.apply(bias.contiguous(), (out_channels, *(1,) * dims)))
     return _as_given(out, input)
+
+
+def _likely_fix(x: Tensor, channels: int) -> str:
+    """Say what to do about another number of channels in dimension 1."""
+    if x.shape[-1] == channels:
+        order = (0, x.dims - 1, *range(1, x.dims - 1))
+        return f"The channels seem to come last: bring them forward with permute{order}."
+    return f"Make the layer with in_channels={x.shape[1]}, or check the order of the dimensions."
 
 
 def _windows(name: str, size: int, taps: int, stride: int, padding: tuple[int, int], dilation: int) -> Geometry:

@@ -14,44 +14,48 @@ dtype or a backend mean the defaults when they are left out.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Any, overload
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .autodiff import Context
+from .activations import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .cells import tracing
+from .containers import ModuleList, Sequential
 from .convolution import AvgPool2d, Conv1d, Conv2d, MaxPool1d, MaxPool2d
 from .errors import ArgumentError, DataError, DTypeError, IndexingError, ShapeError
-from .init import kaiming_uniform, uniform
+from .init import kaiming_uniform, normal, uniform
 from .module import Module, Parameter
 from .nn import Dropout as DropoutFunction
-from .nn import check_rate, logsoftmax, softmax
+from .nn import check_rate
+from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from .random import default_generator
 from .tensor import Tensor
 from .tensor_data import TensorData
-from .tensor_functions import Add, Exp, Function, Index, MatMul, Mul, Neg, Permute, Take, View, not_a_tensor
-from .tensor_functions import ReLU as ReLUFunction
-from .tensor_functions import Sigmoid as SigmoidFunction
+from .tensor_functions import Add, Index, MatMul, Mul, Permute, Take, View, not_a_tensor
 from .tensor_ops import TensorBackend
 
 __all__ = [
     "GELU",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Conv1d",
     "Conv2d",
     "Dropout",
     "Embedding",
     "Flatten",
     "Identity",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
+    "ModuleList",
     "ReLU",
+    "Reshape",
     "Sequential",
     "Sigmoid",
     "Softmax",
@@ -85,9 +89,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not isinstance(input, Tensor):
         raise not_a_tensor("a linear layer", input)
     if input.dims == 0 or input.shape[-1] != features:
+        flat = input.dims > 2 and math.prod(input.shape[1:]) == features
         raise ShapeError(
-            f"this linear layer takes {features} features, the last size of its input; got shape {input.shape}. Put a "
-            f"Flatten before it, or make it with in_features={input.shape[-1] if input.dims else 1}."
+            f"this linear layer takes {features} features, the last size of its input; got shape {input.shape}. "
+            + ("A Flatten is missing: put one " if flat else "Put a Flatten ")
+            + ("before it." if flat else f"before it, or make it with in_features={(*input.shape, 1)[input.dims - 1]}.")
         )
     rows = input
     if input.dims != 2:  # one matrix product, whatever the dimensions before
@@ -201,221 +207,48 @@ class Flatten(Module):
         return View.apply(input.contiguous(), (*input.shape[:start], joined, *input.shape[end + 1 :]))
 
 
-class Sequential(Module):
-    """Run modules one behind the other.
+class Reshape(Module):
+    """Give each example another shape: every dimension but the first, the batch, is named.
 
     Args:
-        modules: the modules, which are named by their places; or one ``OrderedDict`` with names of its own.
-
-    >>> from minitorch.creation import tensor
-    >>> network = Sequential(LeakyReLU(0.5), ReLU())
-    >>> network(tensor([-2.0, 2.0])).tolist()
-    [0.0, 2.0]
-    >>> len(network), network[0](tensor([-2.0])).tolist(), len(network[1:])
-    (2, [-1.0], 1)
-    """
-
-    def __init__(self, *modules: Module | OrderedDict[str, Module]) -> None:
-        super().__init__()
-        if len(modules) == 1 and isinstance(modules[0], dict):
-            named = list(modules[0].items())
-        else:
-            named = [(str(i), module) for i, module in enumerate(modules)]
-        for name, module in named:
-            if not isinstance(module, Module):
-                raise ArgumentError(
-                    f"Sequential runs modules, got {module!r} for {name!r}. Write ReLU() with parentheses, and make a "
-                    "function a Module."
-                )
-            setattr(self, name, module)
-
-    def forward(self, input: Any) -> Any:
-        """Give each module what the one before it gave."""
-        for module in self:
-            input = module(input)
-        return input
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
-
-    @overload
-    def __getitem__(self, key: int) -> Module: ...
-
-    @overload
-    def __getitem__(self, key: slice) -> Sequential: ...
-
-    def __getitem__(self, key: int | slice) -> Module:
-        """Give the module at a place, which may count from the end; or those of a slice, which keep their names.
-
-        Raises:
-            IndexingError: there is no such place.
-        """
-        if isinstance(key, slice):
-            return Sequential(OrderedDict(list(self._modules.items())[key]))
-        if not -len(self) <= key < len(self):
-            raise IndexingError(f"expected a place from {-len(self)} to {len(self) - 1}, got {key}. Places begin at 0.")
-        return list(self)[key]
-
-
-# --- activations ---------------------------------------------------------------------------------------------
-
-
-class ReLU(Module):
-    r"""$\max(x, 0)$.
-
-    >>> from minitorch.creation import tensor
-    >>> ReLU()(tensor([-1.0, 2.0])).tolist()
-    [0.0, 2.0]
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to every element."""
-        return ReLUFunction.apply(input)
-
-
-class LeakyReLU(Module):
-    """$x$ where it is positive, and a small part of it elsewhere (Maas, Hannun and Ng, 2013).
-
-    Args:
-        negative_slope: the part.
-
-    >>> from minitorch.creation import tensor
-    >>> LeakyReLU(0.25)(tensor([-1.0, 2.0])).tolist()
-    [-0.25, 2.0]
-    """
-
-    def __init__(self, negative_slope: float = 0.01) -> None:
-        super().__init__()
-        self.negative_slope = negative_slope
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to every element."""
-        positive = ReLUFunction.apply(input)
-        return positive + (input - positive) * self.negative_slope
-
-
-class Sigmoid(Module):
-    r"""$1 / (1 + e^{-x})$.
-
-    >>> from minitorch.creation import tensor
-    >>> Sigmoid()(tensor([0.0])).tolist()
-    [0.5]
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to every element."""
-        return SigmoidFunction.apply(input)
-
-
-class Tanh(Module):
-    r"""$\tanh x$, computed as $2 \sigma(2 x) - 1$: right to the last digit of 1, also where it is near 0.
-
-    >>> from minitorch.creation import tensor
-    >>> Tanh()(tensor([0.0, 100.0])).tolist()
-    [0.0, 1.0]
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to every element."""
-        return _tanh(input)
-
-
-class GELU(Module):
-    r"""$x \, \Phi(x)$ with the distribution function of the normal distribution (Hendrycks and Gimpel, 2016).
-
-    Args:
-        approximate: ``"none"`` computes $\Phi(x) = (1 + \mathrm{erf}(x / \sqrt{2})) / 2$; ``"tanh"`` takes
-            $(1 + \tanh(\sqrt{2 / \pi} (x + 0.044715 x^3))) / 2$ instead.
+        shape: the sizes, as several numbers or as one sequence; one may be -1, to be worked out from the others.
 
     Raises:
-        ArgumentError: another approximation.
+        ArgumentError: a size is neither -1 nor a whole number from 1, or several are -1.
 
-    >>> from minitorch.creation import tensor
-    >>> [round(y, 4) for y in GELU()(tensor([-1.0, 0.0, 1.0]))]
-    [-0.1587, 0.0, 0.8413]
+    >>> from minitorch.creation import ones
+    >>> Reshape(1, 28, -1)(ones((5, 784))).shape
+    (5, 1, 28, 28)
     """
 
-    def __init__(self, approximate: str = "none") -> None:
+    def __init__(self, *shape: int | Sequence[int]) -> None:
         super().__init__()
-        if approximate not in ("none", "tanh"):
-            raise ArgumentError(f"expected approximate as 'none' or 'tanh', got {approximate!r}. Write one of these.")
-        self.approximate = approximate
+        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
+        if not all(isinstance(n, int) and (n == -1 or n >= 1) for n in sizes) or list(sizes).count(-1) > 1:
+            raise ArgumentError(
+                f"Reshape expects the sizes of an example as whole numbers from 1, one of which may be -1, got "
+                f"{tuple(sizes)}. Leave the batch out: it stays what it is."
+            )
+        self.shape = tuple(int(n) for n in sizes)  # type: ignore[arg-type]
 
     def forward(self, input: Tensor) -> Tensor:
-        """Apply it to every element."""
-        if self.approximate == "none":
-            centred = Erf.apply(input * math.sqrt(0.5))
-        else:
-            centred = _tanh((input + input * input * input * 0.044715) * math.sqrt(2.0 / math.pi))
-        return input * 0.5 * (centred + 1.0)
+        """Regroup the elements of each example.
 
-
-class Softmax(Module):
-    r"""$e^{x_i} / \sum_j e^{x_j}$ along a dimension; see :func:`minitorch.nn.softmax`.
-
-    Args:
-        dim: the dimension, over which the results add up to 1.
-
-    >>> from minitorch.creation import tensor
-    >>> Softmax(0)(tensor([5.0, 5.0])).tolist()
-    [0.5, 0.5]
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Compute it along ``dim``."""
-        return softmax(input, self.dim)
-
-
-class LogSoftmax(Module):
-    r"""$x_i - \log \sum_j e^{x_j}$ along a dimension; see :func:`minitorch.nn.logsoftmax`.
-
-    Args:
-        dim: the dimension.
-
-    >>> from minitorch.creation import tensor
-    >>> LogSoftmax(0)(tensor([1000.0, 0.0])).tolist()
-    [0.0, -1000.0]
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Compute it along ``dim``."""
-        return logsoftmax(input, self.dim)
-
-
-def _tanh(x: Tensor) -> Tensor:
-    return SigmoidFunction.apply(x * 2.0) * 2.0 - 1.0
-
-
-def erf(x: Any) -> Any:
-    """The error function of one element."""
-    return math.erf(x)
-
-
-class Erf(Function):
-    r"""$y = \frac{2}{\sqrt{\pi}} \int_0^x e^{-t^2} \, dt$."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Tensor) -> Tensor:
-        """Apply the error function."""
-        ctx.save_for_backward(x)
-        return x.backend.ops.map(erf)(x)
-
-    @staticmethod
-    def backward(ctx: Context, d: Tensor) -> Tensor:
-        r"""$\partial y / \partial x = \frac{2}{\sqrt{\pi}} e^{-x^2}$."""
-        (x,) = ctx.saved_values
-        return d * Exp.apply(Neg.apply(Mul.apply(x, x))) * (2.0 / math.sqrt(math.pi))
+        Raises:
+            ShapeError: there is no batch, or an example has another number of elements.
+        """
+        if not isinstance(input, Tensor):
+            raise not_a_tensor("Reshape", input)
+        elements = math.prod(input.shape[1:])
+        known = math.prod(n for n in self.shape if n != -1)
+        shape = tuple(elements // known if n == -1 else n for n in self.shape)
+        if input.dims == 0 or math.prod(shape) != elements:
+            raise ShapeError(
+                f"Reshape gives each example the shape {self.shape}, got {input.shape}: {elements} elements an "
+                f"example, where {'a multiple of ' if -1 in self.shape else ''}{known} fit. Check the sizes, and that "
+                "the batch is the first dimension of the input and not among them."
+            )
+        return View.apply(input.contiguous(), (input.shape[0], *shape))
 
 
 # --- dropout -------------------------------------------------------------------------------------------------
@@ -429,6 +262,7 @@ class Dropout(Module):
 
     Args:
         p: the share of elements to drop, from 0 to 1.
+        inplace: taken for PyTorch's sake; no memory is overwritten either way.
 
     Raises:
         ArgumentError: ``p`` is not from 0 to 1.
@@ -442,10 +276,10 @@ class Dropout(Module):
     {1.0}
     """
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         check_rate(p)
-        self.p = float(p)
+        self.p, self.inplace = float(p), inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop while training; give ``x`` itself otherwise."""
@@ -458,27 +292,33 @@ class Dropout(Module):
 # --- embedding -----------------------------------------------------------------------------------------------
 
 
-def embedding(index: Tensor, weight: Tensor) -> Tensor:
+def embedding(index: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """Read rows of a table.
 
     Args:
         index: integers of any shape, each from 0 to ``rows - 1``.
         weight: ``rows x features``.
+        padding_idx: a row whose gradient stays zero, which may count from the end.
 
     Returns:
         ``*index.shape x features``.
 
     Raises:
         DTypeError: the indices are not integers.
+        ArgumentError: ``padding_idx`` is not a row.
         DataError: an index is not a row. (A step that is traced has no values to check.)
 
     >>> from minitorch.creation import tensor
     >>> embedding(tensor([1, 0], dtype="int64"), tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[3.0, 4.0], [1.0, 2.0]]
     """
+    if not isinstance(index, Tensor):
+        raise not_a_tensor("embedding", index)
     if index.dtype.kind not in "iu":
         raise DTypeError(f'embedding expects integer indices, got {index.dtype}: make them with dtype="int64"')
     rows, features = weight.shape
+    if padding_idx is not None and not -rows <= padding_idx < rows:
+        raise ArgumentError(f"expected padding_idx as one of the {rows} rows, got {padding_idx}. Rows count from 0.")
     if tracing.tracer is None:
         which = index.to_numpy()
         if which.size and not 0 <= which.min() <= which.max() < rows:
@@ -488,7 +328,15 @@ def embedding(index: Tensor, weight: Tensor) -> Tensor:
             )
     index = index if index.dtype == np.int64 else index.to(np.int64)
     first = Mul.apply(View.apply(index.contiguous(), (*index.shape, 1)), _integers(weight, [features]))
-    return Take.apply(weight, Index(Add.apply(first, _integers(weight, np.arange(features)))))
+    out = Take.apply(weight, Index(Add.apply(first, _integers(weight, np.arange(features)))))
+    if padding_idx is None:
+        return out
+    learnt = np.ones(rows, weight.dtype)
+    learnt[padding_idx] = 0.0
+    kept = Take.apply(
+        weight._new(TensorData.from_array(learnt)), Index(View.apply(index.contiguous(), (*index.shape, 1)))
+    )
+    return out * kept + out.detach() * (1.0 - kept)
 
 
 def _integers(like: Tensor, values: npt.ArrayLike) -> Tensor:
@@ -497,21 +345,87 @@ def _integers(like: Tensor, values: npt.ArrayLike) -> Tensor:
 
 
 class Embedding(Module):
-    """A table of vectors, one a row, trained like any weight.
+    """A table of vectors, ``num_embeddings x embedding_dim``, one a row, trained like any ``weight``.
 
     Args:
         num_embeddings: the number of rows.
         embedding_dim: the length of a vector.
+        padding_idx: a row that stands for no word: it begins as zeros and is not trained. It may count from the end.
         weight: the table to begin with; drawn from the standard normal distribution when left out.
+        dtype: of a table that is drawn.
+        backend: what computes, for a table that is drawn.
+
+    Raises:
+        ArgumentError: ``padding_idx`` is not a row, or there are no rows or no features.
+        ShapeError: the table has another shape.
+
+    >>> from minitorch.creation import tensor
+    >>> table = Embedding(3, 2, padding_idx=0)
+    >>> table(tensor([[0, 0, 1]], dtype="int64")).shape, table(tensor(0, dtype="int64")).tolist()
+    ((1, 3, 2), [0.0, 0.0])
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, weight: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        weight: Tensor | None = None,
+        dtype: npt.DTypeLike | None = None,
+        backend: TensorBackend | None = None,
+    ) -> None:
         super().__init__()
+        if num_embeddings < 1 or embedding_dim < 1:
+            raise ArgumentError(
+                f"expected at least one row and one feature, got {num_embeddings} and {embedding_dim}. Check the size "
+                "of the vocabulary."
+            )
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ArgumentError(
+                f"expected padding_idx as one of the {num_embeddings} rows, got {padding_idx}. Rows count from 0."
+            )
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        shape = (num_embeddings, embedding_dim)
         if weight is None:
-            table = default_generator.normal((num_embeddings, embedding_dim))
-            weight = Tensor(TensorData.from_array(table))
+            weight = normal(shape, dtype=dtype, backend=backend)
+            if self.padding_idx is not None:
+                weight.to_numpy()[self.padding_idx] = 0.0
+        if weight.shape != shape:
+            raise ShapeError(
+                f"expected a table of {num_embeddings} rows of {embedding_dim}, got shape {weight.shape}. Write "
+                "Embedding.from_pretrained(table) to take its sizes."
+            )
         self.weight = Parameter(weight)
+
+    @classmethod
+    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
+        """Make a layer of a table that exists.
+
+        Args:
+            embeddings: the table, ``rows x features``.
+            freeze: do not train it.
+            padding_idx: as in :class:`Embedding`; the row keeps its values.
+
+        Raises:
+            ShapeError: it is no table.
+
+        >>> from minitorch.creation import tensor
+        >>> table = Embedding.from_pretrained(tensor([[1.0, 2.0], [3.0, 4.0]]))
+        >>> table(tensor([1], dtype="int64")).tolist(), table.weight.value.requires_grad()
+        ([[3.0, 4.0]], False)
+        """
+        if not isinstance(embeddings, Tensor):
+            raise not_a_tensor("Embedding", embeddings)
+        if embeddings.dims != 2:
+            raise ShapeError(
+                f"expected a table, rows x features, got shape {embeddings.shape}. Bring it there by view."
+            )
+        rows, features = embeddings.shape
+        layer = cls(rows, features, padding_idx, embeddings.detach())
+        layer.weight.value.requires_grad_(not freeze)
+        return layer
 
     def forward(self, index: Tensor) -> Tensor:
         """Read rows: ``*index.shape x embedding_dim``."""
-        return embedding(index, self.weight.value)
+        return embedding(index, self.weight.value, self.padding_idx)

@@ -18,8 +18,9 @@ import numpy as np
 from scipy import special
 
 import minitorch
-from minitorch import convolution, fast_conv, layers, nn, pointwise, shaping
+from minitorch import convolution, fast_conv, nn, pointwise, shaping
 from minitorch import tensor_functions as tf
+from minitorch.activations import Erf
 from minitorch.kernels.geometry import Geometry, Space, same_size
 from minitorch.random import Generator
 from minitorch.tensor import Tensor
@@ -442,7 +443,7 @@ TABLE: list[Case] = [
         ((1, 1, 1),),
     ),
     Case(nn.LogSoftmax, with_arguments(nn.LogSoftmax, 2), partial(special.log_softmax, axis=2), **LINES, note="last"),
-    one_operand(layers.Erf, special.erf),
+    one_operand(Erf, special.erf),
     one_operand(nn.Dropout, dropout_numpy, call=with_arguments(nn.Dropout, *DROPOUT)),
     *convolutions(),
 ]

@@ -30,7 +30,8 @@ LAYERS = [
     ["sorting"],
     ["tensor"],
     ["creation", "gradcheck", "fast_conv", "cuda_conv", "module", "init", "datasets"],
-    ["nn", "convolution", "layers", "losses", "optim", "schedules", "clipping", "testing"],
+    ["nn", "convolution", "activations", "normalization", "containers", "layers"],
+    ["losses", "optim", "schedules", "clipping", "testing"],
     ["compiler", "data", "training", "io", "distributed"],
     ["torch"],
     [""],  # minitorch/__init__.py

@@ -15,7 +15,18 @@ from minitorch import grad_check, layers, nn
 from minitorch.cells import tracing
 from minitorch.errors import ArgumentError, DataError, DTypeError, IndexingError, ShapeError
 from minitorch.io import load_state_dict, state_dict
-from minitorch.layers import Dropout, Embedding, Flatten, Identity, Linear, ReLU, Sequential, embedding, linear
+from minitorch.layers import (
+    Dropout,
+    Embedding,
+    Flatten,
+    Identity,
+    Linear,
+    ReLU,
+    Reshape,
+    Sequential,
+    embedding,
+    linear,
+)
 from minitorch.random import manual_seed
 
 from .cases import BACKENDS, DTYPES, assert_close, make, permuted
@@ -95,6 +106,40 @@ def test_flatten_of_an_empty_batch():
 def test_flatten_of_dimensions_that_are_not_there(arguments, shape):
     with pytest.raises(IndexingError, match="joins dimensions"):
         Flatten(*arguments)(make(np.zeros(shape)))
+
+
+@given(st.data(), tensors())
+def test_reshape_keeps_the_batch_and_the_order_of_the_elements(data, x):
+    elements = math.prod(x.shape[1:])
+    first = data.draw(st.sampled_from([n for n in range(1, elements + 1) if elements % n == 0]))
+    sizes = data.draw(st.sampled_from([(first, elements // first), (-1, first), (first, -1), (elements,), (-1,)]))
+    expected = x.to_numpy().reshape(x.shape[0], *sizes)
+    np.testing.assert_array_equal(Reshape(*sizes)(x).to_numpy(), expected)
+    np.testing.assert_array_equal(Reshape(sizes)(x).to_numpy(), expected)
+
+
+def test_reshape_of_an_empty_batch_and_to_nothing():
+    assert Reshape(3, -1)(make(np.zeros((0, 6)))).shape == (0, 3, 2)
+    assert Reshape()(make(np.zeros((4, 1)))).shape == (4,)
+
+
+@both_backends
+def test_the_gradient_of_reshape(backend):
+    grad_check(Reshape(3, 2), make(np.random.default_rng(0).normal(size=(2, 2, 3)), backend, layout=permuted))
+
+
+@pytest.mark.parametrize("sizes", [(0, 2), (-2,), (2.0,), (-1, -1), ("3",)], ids=str)
+def test_reshape_to_no_shape(sizes):
+    with pytest.raises(ArgumentError, match="Leave the batch out"):
+        Reshape(*sizes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape"), [((2, 3), (2, 5)), ((4, -1), (1, 6)), ((1,), ()), ((5, 2), (5, 2))], ids=str
+)
+def test_reshape_of_other_sizes(sizes, shape):
+    with pytest.raises(ShapeError, match=r"fit\. Check the sizes"):
+        Reshape(*sizes)(make(np.zeros(shape)))
 
 
 def test_identity_is_the_same_object():
@@ -287,9 +332,51 @@ def test_a_layer_of_embeddings():
     out.sum().backward()
     assert layer.weight.value.grad.to_numpy().sum(1).tolist() == [0.0] * 6 + [8.0]
     given_table = make(np.eye(3), BACKENDS["fast"], "float32")
-    kept = Embedding(3, 3, given_table)
+    kept = Embedding(3, 3, weight=given_table)
     assert kept.weight.value.dtype == np.float32
     assert kept(make([1], BACKENDS["fast"], "int64")).tolist() == [[0.0, 1.0, 0.0]]
+
+
+@both_backends
+@pytest.mark.parametrize("padding_idx", [1, -2])
+def test_a_padding_row_is_zeros_and_is_not_trained(padding_idx, backend):
+    layer = Embedding(3, 2, padding_idx, backend=backend, dtype="float32")
+    table = layer.weight.value.to_numpy()
+    assert (layer.padding_idx, table[1].tolist(), table.dtype) == (1, [0.0, 0.0], np.float32)
+    assert (table[[0, 2]] != 0).all()
+    layer(make([[1, 0], [1, 2]], backend, "int64")).sum().backward()
+    assert layer.weight.value.grad.tolist() == [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
+
+
+def test_a_padding_row_may_hold_anything():
+    """It is read as it is, and second derivatives pass it by too."""
+    table = make([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    rows = make([0, 1, 1], dtype="int64")
+    assert embedding(rows, table, padding_idx=1).tolist() == [[1.0, 2.0], [3.0, 4.0], [3.0, 4.0]]
+    out = embedding(rows, table, padding_idx=1)
+    (out * out).sum().backward()
+    assert table.grad.tolist() == [[2.0, 4.0], [0.0, 0.0]]
+
+
+def test_a_table_that_exists():
+    given_table = make([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], dtype="float32")
+    frozen = Embedding.from_pretrained(given_table)
+    assert (frozen.num_embeddings, frozen.embedding_dim) == (3, 2)
+    assert not frozen.weight.value.requires_grad()
+    assert not frozen(make([2], dtype="int64")).requires_grad()
+    trained = Embedding.from_pretrained(given_table, freeze=False, padding_idx=0)
+    trained(make([0, 2], dtype="int64")).sum().backward()
+    assert trained.weight.value.grad.tolist() == [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]
+    assert given_table.is_constant()
+    for wrong, error in (([1.0], DTypeError), (make([1.0]), ShapeError)):
+        with pytest.raises(error):
+            Embedding.from_pretrained(wrong)
+
+
+@pytest.mark.parametrize("sizes", [(0, 3), (3, 0)])
+def test_a_table_without_rows(sizes):
+    with pytest.raises(ArgumentError, match="at least one row"):
+        Embedding(*sizes)
 
 
 def test_a_new_table_is_standard_normal():

@@ -52,6 +52,10 @@ def compare(ours, theirs, array, backend, dtype):
         lambda m: m.Flatten(-2),
         lambda m: m.Flatten(1, 2),
         lambda m: m.Flatten(3, 3),
+        lambda m: m.Reshape(3, -1) if m is layers else nn.Sequential(nn.Flatten(), nn.Unflatten(1, (3, 8))),
+        lambda m: m.Reshape((2, 4, 3)) if m is layers else nn.Sequential(nn.Flatten(), nn.Unflatten(1, (2, 4, 3))),
+        lambda m: m.ReLU(inplace=False),
+        lambda m: m.Dropout(0.5, inplace=False).eval(),
     ],
 )
 def test_layers_without_parameters(make_layer, dtype, backend):
@@ -78,6 +82,27 @@ def test_linear(shape, bias, dtype, backend):
     compare(ours, theirs, np.random.default_rng(2).normal(size=shape), backend, dtype)
     for name, p in ours.named_parameters():
         assert_close(p.value.grad.to_numpy(), theirs.get_parameter(name).grad.numpy(), dtype)
+
+
+@both_backends
+@both_dtypes
+@pytest.mark.parametrize("padding_idx", [None, 0, -2])
+def test_embedding(padding_idx, dtype, backend):
+    rows = np.array([[0, 4, 3], [3, 3, 0]])
+    ours = layers.Embedding(5, 4, padding_idx, dtype=dtype, backend=backend)
+    theirs = nn.Embedding(5, 4, padding_idx, dtype=getattr(torch, dtype))
+    assert ours.padding_idx == theirs.padding_idx
+    load_state_dict(ours, {name: x.detach().numpy() for name, x in theirs.state_dict().items()})
+    out, expected = ours(make(rows, backend, "int64")), theirs(torch.tensor(rows))
+    upstream = np.random.default_rng(0).normal(size=out.shape).astype(dtype)
+    out.backward(make(upstream, backend, dtype))
+    expected.backward(torch.tensor(upstream))
+    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
+    assert_close(ours.weight.value.grad.to_numpy(), theirs.weight.grad.numpy(), dtype)
+    table = np.random.default_rng(1).normal(size=(5, 4))
+    ours = layers.Embedding.from_pretrained(make(table, backend), padding_idx=padding_idx)
+    theirs = nn.Embedding.from_pretrained(torch.tensor(table), padding_idx=padding_idx)
+    assert_close(ours(make(rows, backend, "int64")).to_numpy(), theirs(torch.tensor(rows)).numpy())
 
 
 @pytest.mark.parametrize("named", [False, True])
