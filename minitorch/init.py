@@ -4,18 +4,18 @@ A layer adds up $n$ products, its *fan*, so the spread of its result grows with 
 and of Kaiming He draw weights whose spread makes up for that, so that a deep network neither fades out nor explodes.
 
 Every function takes a shape and gives a new tensor, drawn from :data:`minitorch.random.default_generator`, which
-:func:`minitorch.manual_seed` fixes. ``parameter.update(...)`` puts it into a layer that exists already.
+:func:`minitorch.manual_seed` fixes. With an underscore behind its name, as in PyTorch, it takes a parameter and fills
+it anew; shape, dtype, backend, and whether it is trained stay what they are.
 
->>> from minitorch.module import Parameter
 >>> weight = Parameter(zeros((3, 2)))
->>> weight.update(xavier_uniform(weight.value.shape))
->>> bool((weight.value < 1.1).all())
+>>> bool((xavier_uniform_(weight).value < 1.1).all())
 True
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from .creation import _checked, ones, tensor, zeros
 from .dtypes import default_dtype, float_dtype
-from .errors import ArgumentError, ShapeError
+from .errors import ArgumentError, DTypeError, ShapeError
+from .module import Parameter
 from .random import default_generator
 from .tensor import Tensor
 from .tensor_data import UserShape
@@ -32,14 +33,23 @@ from .tensor_ops import TensorBackend
 __all__ = [
     "calculate_gain",
     "constant",
+    "constant_",
     "kaiming_normal",
+    "kaiming_normal_",
     "kaiming_uniform",
+    "kaiming_uniform_",
     "normal",
+    "normal_",
     "ones",
+    "ones_",
     "uniform",
+    "uniform_",
     "xavier_normal",
+    "xavier_normal_",
     "xavier_uniform",
+    "xavier_uniform_",
     "zeros",
+    "zeros_",
 ]
 
 # How much an activation shrinks the spread of what goes through it, to be made up for.
@@ -244,3 +254,104 @@ def _kaiming_deviation(shape: UserShape, a: float, mode: str, nonlinearity: str)
         raise ArgumentError(f"expected the mode fan_in or fan_out, got {mode!r}. Write one of these.")
     fan = fan_in if mode == "fan_in" else fan_out
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+# --- parameters that exist -----------------------------------------------------------------------------------
+
+
+def uniform_(parameter: Parameter, a: float = 0.0, b: float = 1.0) -> Parameter:
+    """Fill a parameter anew by :func:`uniform`, and return it.
+
+    >>> 2.0 <= uniform_(Parameter(zeros((1,))), 2.0, 3.0).value.item() < 3.0
+    True
+    """
+    return _refilled(parameter, uniform, a, b)
+
+
+def normal_(parameter: Parameter, mean: float = 0.0, std: float = 1.0) -> Parameter:
+    """Fill a parameter anew by :func:`normal`, and return it.
+
+    >>> normal_(Parameter(zeros((1,))), mean=2.0, std=0.0).value.tolist()
+    [2.0]
+    """
+    return _refilled(parameter, normal, mean, std)
+
+
+def constant_(parameter: Parameter, val: float) -> Parameter:
+    """Fill a parameter with one number, and return it.
+
+    >>> constant_(Parameter(zeros((2,))), 0.1).value.tolist()
+    [0.1, 0.1]
+    """
+    return _refilled(parameter, constant, val)
+
+
+def zeros_(parameter: Parameter) -> Parameter:
+    """Fill a parameter with zeros, and return it.
+
+    >>> zeros_(Parameter(ones((2,)))).value.tolist()
+    [0.0, 0.0]
+    """
+    return _refilled(parameter, zeros)
+
+
+def ones_(parameter: Parameter) -> Parameter:
+    """Fill a parameter with ones, and return it.
+
+    >>> ones_(Parameter(zeros((2,)))).value.tolist()
+    [1.0, 1.0]
+    """
+    return _refilled(parameter, ones)
+
+
+def xavier_uniform_(parameter: Parameter, gain: float = 1.0) -> Parameter:
+    """Fill a weight anew by :func:`xavier_uniform`, and return it.
+
+    >>> bool((xavier_uniform_(Parameter(zeros((3, 3)))).value < 1.0).all())
+    True
+    """
+    return _refilled(parameter, xavier_uniform, gain)
+
+
+def xavier_normal_(parameter: Parameter, gain: float = 1.0) -> Parameter:
+    """Fill a weight anew by :func:`xavier_normal`, and return it.
+
+    >>> xavier_normal_(Parameter(ones((1, 2))), gain=0.0).value.tolist()
+    [[0.0, 0.0]]
+    """
+    return _refilled(parameter, xavier_normal, gain)
+
+
+def kaiming_uniform_(
+    parameter: Parameter, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Parameter:
+    """Fill a weight anew by :func:`kaiming_uniform`, and return it.
+
+    >>> bool((kaiming_uniform_(Parameter(zeros((1, 6)))).value < 1.0).all())
+    True
+    """
+    return _refilled(parameter, kaiming_uniform, a, mode, nonlinearity)
+
+
+def kaiming_normal_(
+    parameter: Parameter, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Parameter:
+    """Fill a weight anew by :func:`kaiming_normal`, and return it.
+
+    >>> kaiming_normal_(Parameter(zeros((4, 2, 3))), nonlinearity="relu").value.shape
+    (4, 2, 3)
+    """
+    return _refilled(parameter, kaiming_normal, a, mode, nonlinearity)
+
+
+def _refilled(parameter: Parameter, fill: Callable[..., Tensor], *settings: Any) -> Parameter:
+    value = parameter.value if isinstance(parameter, Parameter) else parameter
+    if not isinstance(parameter, Parameter) or not isinstance(value, Tensor):
+        raise DTypeError(
+            f"expected a Parameter that holds a tensor, got {type(value).__name__}. Pass layer.weight itself, or make "
+            f"a new tensor with init.{fill.__name__}(shape)."
+        )
+    trained = value.requires_grad()
+    parameter.update(fill(value.shape, *settings, dtype=value.dtype, backend=value.backend))
+    parameter.value.requires_grad_(trained)
+    return parameter

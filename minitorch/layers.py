@@ -326,7 +326,12 @@ def embedding(index: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
                 f"embedding: expected indices from 0 to {rows - 1}, got {which.min()} to {which.max()}. Map words that "
                 "the table lacks to a row of their own."
             )
-    index = index if index.dtype == np.int64 else index.to(np.int64)
+        index = index if index.dtype == np.int64 else index.to(np.int64)
+    elif index.dtype != np.int64:
+        tracing.tracer.refuse(
+            f"a compiled step takes indices as int64, got {index.dtype}: it does not convert integers. Convert them "
+            'outside: index.to("int64").'
+        )
     first = Mul.apply(View.apply(index.contiguous(), (*index.shape, 1)), _integers(weight, [features]))
     out = Take.apply(weight, Index(Add.apply(first, _integers(weight, np.arange(features)))))
     if padding_idx is None:

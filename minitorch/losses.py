@@ -12,6 +12,7 @@ only: a step that is traced has no values to look at.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from .module import Module
 from .nn import logsoftmax
 from .tensor import Tensor
 from .tensor_data import TensorData
-from .tensor_functions import EQ, Add, Exp, Index, Log, Mul, ReLU, Sum, Take, not_a_tensor
+from .tensor_functions import EQ, Add, Exp, Index, Log, Mul, Permute, ReLU, Sum, Take, View, not_a_tensor
 
 __all__ = [
     "BCELoss",
@@ -57,15 +58,16 @@ def nll_loss(
     r"""Compute the negative log-likelihood of the right classes, $-w_{y_i} x_{i, y_i}$.
 
     Args:
-        input: log-probabilities, ``batch x class``, such as :func:`minitorch.nn.logsoftmax` gives.
-        target: the number of each example's class, ``batch``, integers.
+        input: log-probabilities, ``batch x class``, such as :func:`minitorch.nn.logsoftmax` gives; or one for each
+            place, ``batch x class x *space``.
+        target: the number of each example's class, ``batch`` (or ``batch x *space``), integers.
         weight: how much each class counts, ``class``; all the same when left out.
         ignore_index: the label of examples to leave out. (PyTorch's default is -100; here nothing is left out unless
             it is asked for, and a label that is no class raises.)
         reduction: ``"mean"``, ``"sum"`` or ``"none"``; the mean is that of the examples that count, weighted.
 
     Raises:
-        ShapeError: the shapes are not ``batch x class`` and ``batch``, or there is nothing to average.
+        ShapeError: the shapes are not these, or there is nothing to average.
         DTypeError: the labels are not integers.
         DataError: a label is no class.
 
@@ -74,7 +76,7 @@ def nll_loss(
     0.375
     """
     _check_reduction(reduction)
-    return _likelihood(input, target, weight, ignore_index, reduction, 0.0)
+    return _likelihood(_rows(input), _places(input), target, weight, ignore_index, reduction, 0.0)
 
 
 def cross_entropy(
@@ -91,9 +93,9 @@ def cross_entropy(
       q_{ic} = (1 - \epsilon) [c = y_i] + \epsilon / C$$
 
     Args:
-        input: unnormalised scores (logits), ``batch x class``.
-        target: the number of each example's class, ``batch``, integers; or their probabilities $q$, a tensor of
-            ``batch x class`` with the dtype of ``input``.
+        input: unnormalised scores (logits), ``batch x class``, or ``batch x class x *space``.
+        target: the number of each example's class, ``batch`` (or ``batch x *space``), integers; or their
+            probabilities $q$, a tensor with the shape and dtype of ``input``.
         weight: how much each class counts, ``class``.
         ignore_index: as in :func:`nll_loss`; only with class numbers.
         reduction: as in :func:`nll_loss`; with probabilities the mean is that of all examples.
@@ -101,7 +103,7 @@ def cross_entropy(
             "Rethinking the Inception architecture", 2016).
 
     Raises:
-        ShapeError: the shapes are not ``batch x class`` and ``batch``, or there is nothing to average.
+        ShapeError: the shapes are not these, or there is nothing to average.
         DTypeError: the labels are not integers.
         DataError: a label is no class.
         ArgumentError: ``label_smoothing`` is not from 0 to 1.
@@ -116,28 +118,48 @@ def cross_entropy(
             "Write 10 % as 0.1."
         )
     _check_reduction(reduction)
-    _check_scores(input)
-    log_probabilities = logsoftmax(input, 1)
+    log_probabilities = logsoftmax(_rows(input), 1)
     if isinstance(target, Tensor) and target.dtype.kind == "f":
         if ignore_index is not None:
             raise ArgumentError(f"probabilities have no label to leave out, got ignore_index={ignore_index}. Omit it.")
         _check_shapes("cross_entropy with probabilities", input, target)
-        target = target * (1.0 - label_smoothing) + label_smoothing / input.shape[1]
-        return _reduced(-_over_classes(target * log_probabilities, weight), reduction)
-    return _likelihood(log_probabilities, target, weight, ignore_index, reduction, label_smoothing)
+        smooth = _rows(target) * (1.0 - label_smoothing) + label_smoothing / input.shape[1]
+        return _reduced(-_over_classes(smooth * log_probabilities, weight), reduction, _places(input))
+    return _likelihood(log_probabilities, _places(input), target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _rows(input: Tensor) -> Tensor:
+    """Bring the classes last and everything else together: ``row x class``, one row for each label."""
+    if not isinstance(input, Tensor):
+        raise not_a_tensor("a loss", input)
+    if input.dims < 2:
+        raise ShapeError(
+            f"expected a score for each class, batch x class and any dimensions behind, got shape {input.shape}. Bring "
+            "the classes to dimension 1 with permute, or insert the batch with view."
+        )
+    if input.dims == 2:
+        return input
+    last = Permute.apply(input, (0, *range(2, input.dims), 1)).contiguous()
+    return View.apply(last, (math.prod(_places(input)), input.shape[1]))
+
+
+def _places(input: Tensor) -> tuple[int, ...]:
+    """Give the shape of the labels for scores: all dimensions but that of the classes."""
+    return (*input.shape[:1], *input.shape[2:])
 
 
 def _likelihood(
     log_probabilities: Tensor,
+    places: tuple[int, ...],
     target: Labels,
     weight: Tensor | None,
     ignore_index: int | None,
     reduction: str,
     label_smoothing: float,
 ) -> Tensor:
-    labels, kept, counted = _labels(log_probabilities, target, weight, ignore_index)
-    batch, classes = log_probabilities.shape
-    rows = _integers(log_probabilities, np.arange(batch) * classes)
+    labels, kept, counted = _labels(log_probabilities, places, target, weight, ignore_index)
+    count, classes = log_probabilities.shape
+    rows = _integers(log_probabilities, np.arange(count) * classes)
     losses = -Take.apply(log_probabilities, Index(Add.apply(labels, rows)))
     if counted is not None:
         losses = losses * counted
@@ -148,19 +170,18 @@ def _likelihood(
         losses = losses * (1.0 - label_smoothing) + everywhere * (label_smoothing / classes)
     if reduction == "mean" and counted is not None:
         return losses.sum() / counted.sum()
-    return _reduced(losses, reduction)
+    return _reduced(losses, reduction, places)
 
 
 def _labels(
-    scores: Tensor, target: Labels, weight: Tensor | None, ignore_index: int | None
+    scores: Tensor, places: tuple[int, ...], target: Labels, weight: Tensor | None, ignore_index: int | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Check the labels; their values only where there are any.
 
     Returns:
-        The labels as int64, with class 0 in the place of the one to ignore; 1 for the examples that are kept and 0 for
-        the others; and how much each example counts. The last two are None where it is 1 for all.
+        The labels in a row, as int64, with class 0 in the place of the one to ignore; 1 for the examples that are kept
+        and 0 for the others; and how much each example counts. The last two are None where it is 1 for all.
     """
-    _check_scores(scores)
     if not isinstance(target, Tensor):
         target = scores._new(TensorData.from_array(np.array(target)))
     if target.dtype.kind not in "iu":
@@ -168,15 +189,21 @@ def _labels(
             f'class labels are integers, got {target.dtype}. Make them with dtype="int64"; rows of probabilities go '
             "to cross_entropy."
         )
-    batch, classes = scores.shape
-    if target.shape != (batch,):
+    count, classes = scores.shape
+    if target.shape != places:
         raise ShapeError(
-            f"expected one label for each of the {batch} examples, shape {(batch,)}, got {target.shape}. Labels are "
+            f"expected one label for each of the {count} examples, shape {places}, got {target.shape}. Labels are "
             "class numbers, and not rows of zeros and ones."
         )
     if tracing.tracer is None:
         _check_labels(target.to_numpy(), classes, ignore_index)
-    labels, kept = target if target.dtype == np.int64 else target.to(np.int64), None
+        target = target if target.dtype == np.int64 else target.to(np.int64)
+    elif target.dtype != np.int64:
+        tracing.tracer.refuse(
+            f"a compiled step takes class labels as int64, got {target.dtype}: it does not convert integers. Convert "
+            'them outside: labels.to("int64"), or labels.astype("int64") of an array.'
+        )
+    labels, kept = View.apply(target.contiguous(), (count,)), None
     if ignore_index is not None:
         ignored = Index(EQ.apply(labels, _integers(scores, [ignore_index])))
         kept = Take.apply(scores._new(TensorData.from_array(np.array([1.0, 0.0], scores.dtype))), ignored)
@@ -190,16 +217,6 @@ def _labels(
         )
     counted = Take.apply(weight, Index(labels))
     return labels, kept, counted if kept is None else counted * kept
-
-
-def _check_scores(input: Tensor) -> None:
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("a loss", input)
-    if input.dims != 2:
-        raise ShapeError(
-            f"expected a score for each class, batch x class, got shape {input.shape}. Bring the classes last with "
-            "permute, and the rest together with view."
-        )
 
 
 def _check_labels(values: npt.NDArray[Any], classes: int, ignore_index: int | None) -> None:
@@ -398,9 +415,9 @@ def _check_shapes(name: str, input: Tensor, target: Any, weight: Tensor | None =
             )
 
 
-def _reduced(losses: Tensor, reduction: str) -> Tensor:
+def _reduced(losses: Tensor, reduction: str, shape: tuple[int, ...] | None = None) -> Tensor:
     if reduction == "none":
-        return losses
+        return losses if shape in (None, losses.shape) else View.apply(losses.contiguous(), shape)
     return losses.mean() if reduction == "mean" else losses.sum()
 
 

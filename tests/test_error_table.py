@@ -1014,6 +1014,7 @@ ROWS = [
     Row("init.constant", lambda: init.constant((-2,), 1.0), ShapeError, "0 or more", "(-2,)", "Only view()"),
     Row("init.zeros", lambda: init.zeros((-2,)), ShapeError, "0 or more", "(-2,)", "Only view()"),
     Row("init.ones", lambda: init.ones((-2,)), ShapeError, "0 or more", "(-2,)", "Only view()"),
+    Row("init.zeros_", lambda: init.zeros_(ones(2)), DTypeError, "expected a Parameter", "got Tensor", "init.zeros("),
     Row("init.xavier_uniform", lambda: init.xavier_uniform((3,)), ShapeError, "out x in", "(3,)", "Draw a bias with"),
     Row("init.xavier_normal", lambda: init.xavier_normal((0, 3)), ShapeError, "has elements", "(0, 3)", "begin at 1"),
     Row("init.kaiming_uniform", lambda: init.kaiming_uniform((3,)), ShapeError, "out x in", "(3,)", "a bias with"),
@@ -1457,7 +1458,11 @@ WITHOUT_ROW_OF_MODULES = {
     convolution: {},
     layers: {"Identity": ANY, "ReLU": ANY, "LeakyReLU": ANY, "Sigmoid": ANY, "Tanh": ANY}
     | dict.fromkeys(["AvgPool2d", "Conv1d", "Conv2d", "MaxPool1d", "MaxPool2d"], "its rows are under convolution"),
-    init: {},
+    init: dict.fromkeys(
+        [f"{name}_" for name in ("constant", "normal", "ones", "uniform", "xavier_normal", "xavier_uniform")]
+        + ["kaiming_normal_", "kaiming_uniform_"],
+        "zeros_ has a row for the parameter, and the function without the underscore rows for the numbers",
+    ),
     losses: dict.fromkeys(
         ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "NLLLoss", "SmoothL1Loss"], LOSS
     ),

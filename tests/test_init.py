@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minitorch import init
+from minitorch import Parameter, init
 from minitorch.errors import ArgumentError, DTypeError, ShapeError
 from minitorch.random import default_generator, manual_seed
 
-from .cases import BACKENDS, DTYPES
+from .cases import BACKENDS, DTYPES, make
 from .tensor_strategies import shapes
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
@@ -126,3 +126,25 @@ def test_mistakes():
         init.kaiming_uniform((2, 3), mode="fan_avg")
     with pytest.raises(ArgumentError, match="swish"):
         init.kaiming_uniform((2, 3), nonlinearity="swish")
+
+
+# --- parameters that exist -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("name", [name for name in init.__all__ if name.endswith("_")])
+def test_a_parameter_is_filled_anew(name, trained):
+    """And stays what it was otherwise."""
+    parameter = Parameter(make(np.full((20, 30), 7.0), BACKENDS["fast"], "float32"))
+    parameter.value.requires_grad_(trained)
+    more = (0.5,) if name == "constant_" else ()
+    assert getattr(init, name)(parameter, *more) is parameter
+    value = parameter.value
+    assert (value.shape, value.dtype, value.backend) == ((20, 30), np.float32, BACKENDS["fast"])
+    assert value.requires_grad() == trained
+    assert (value.to_numpy() != 7.0).all()
+
+
+def test_every_distribution_fills_parameters_too():
+    plain = {name for name in init.__all__ if not name.endswith("_")}
+    assert {f"{name}_" for name in plain - {"calculate_gain"}} == set(init.__all__) - plain

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
+import minitorch
 from minitorch import grad_check, layers, nn
 from minitorch.cells import tracing
-from minitorch.errors import ArgumentError, DataError, DTypeError, IndexingError, ShapeError
+from minitorch.errors import ArgumentError, CompileError, DataError, DTypeError, IndexingError, ShapeError
 from minitorch.io import load_state_dict, state_dict
 from minitorch.layers import (
     Dropout,
@@ -416,3 +417,13 @@ def test_an_index_is_not_looked_at_while_a_step_is_traced(monkeypatch):
         patch.setattr(type(index), "to_numpy", refuse)
         out = layer(index)
     assert out.tolist() == expected
+
+
+def test_indices_of_other_integers_in_a_compiled_step():
+    """An eager step converts them; a compiled one says how to."""
+    layer = Embedding(3, 2, backend=BACKENDS["fast"])
+    index = make([2, 0], BACKENDS["fast"], "int32")
+    step = minitorch.compile(layer)
+    np.testing.assert_array_equal(step(index.to("int64")).to_numpy(), layer(index).to_numpy())
+    with pytest.raises(CompileError, match=r"int64, got int32.*index\.to"):
+        step(index)

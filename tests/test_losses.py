@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import special
 
+import minitorch
 from minitorch import grad_check, losses, nn
 from minitorch.cells import tracing
-from minitorch.errors import ArgumentError, BackendError, DataError, DTypeError, ShapeError
+from minitorch.errors import ArgumentError, BackendError, CompileError, DataError, DTypeError, ShapeError
 
 from .cases import BACKENDS, DTYPES, assert_close, make, permuted
 from .tensor_strategies import shapes, tensors
@@ -311,3 +312,16 @@ def test_values_are_not_looked_at_while_a_step_is_traced(monkeypatch):
     assert losses.NLLLoss()(nn.logsoftmax(x, 1), labels).item() == pytest.approx(math.log(3))
     assert losses.BCELoss()(y, y).item() == pytest.approx(math.log(2))
     assert losses.BCEWithLogitsLoss()(x, y).item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_labels_of_other_integers_in_a_compiled_step(dtype):
+    """An eager step converts them; a compiled one says how to."""
+    labels = np.array([0, 2], dtype)
+    x = make(np.eye(3)[:2], BACKENDS["fast"])
+    expected = losses.cross_entropy(x, labels.astype(np.int64)).item()
+    assert losses.cross_entropy(x, labels).item() == expected
+    step = minitorch.compile(losses.cross_entropy)
+    assert step(x, labels.astype(np.int64)).item() == pytest.approx(expected)
+    with pytest.raises(CompileError, match=rf"int64, got {dtype}.*labels\.astype"):
+        step(x, labels)

@@ -371,7 +371,7 @@ def test_losses_agree() -> None:
     scores, other = normal(rng, (6, 3)), normal(rng, (6, 3))
     labels = np.array([0, 2, 1, 1, 0, 2])
 
-    def step(x: Tensor, y: Tensor, weight: Tensor, labels: Any) -> list[Tensor]:
+    def step(x: Tensor, y: Tensor, weight: Tensor, labels: Any, places: Any) -> list[Tensor]:
         likely = minitorch.logsoftmax(x, 1)
         probabilities, targets = x.sigmoid(), y.sigmoid()
         made = [
@@ -380,6 +380,7 @@ def test_losses_agree() -> None:
             losses.cross_entropy(x, labels, label_smoothing=0.1),
             losses.cross_entropy(x, labels, weight=weight, ignore_index=1),
             losses.cross_entropy(x, minitorch.softmax(y, 1)),
+            losses.cross_entropy(x.view(2, 3, 3), places, label_smoothing=0.1),
             losses.binary_cross_entropy(probabilities, targets),
             losses.binary_cross_entropy_with_logits(x, targets),
             losses.mse_loss(x, y),
@@ -394,12 +395,12 @@ def test_losses_agree() -> None:
 
     def run(step: Callable[..., list[Tensor]]) -> list[Array]:
         x, y = (make(a, FastBackend, requires_grad=True) for a in (scores, other))
-        results = step(x, y, make([1.0, 2.0, 0.5], FastBackend), labels)
+        results = step(x, y, make([1.0, 2.0, 0.5], FastBackend), labels, labels.reshape(2, 3))
         gradients = [x.grad, y.grad]
         return [t.to_numpy() for t in [*results, *gradients] if t is not None]
 
     compiled, eager = run(minitorch.compile(step)), run(step)
-    assert len(compiled) == len(eager) == 13
+    assert len(compiled) == len(eager) == 14
     for k, (a, b) in enumerate(zip(compiled, eager, strict=True)):
         assert_agree(a, b, 1e-12, f"result {k}")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from minitorch import init, layers
+from minitorch import Parameter, init, layers
 from minitorch.io import load_state_dict, state_dict
 from minitorch.random import manual_seed
 from tests.cases import BACKENDS, DTYPES, assert_close, make
@@ -156,6 +156,9 @@ def test_distributions(name, settings, shape):
     torch.manual_seed(0)
     ours = getattr(init, name)(shape, **settings).to_numpy()
     theirs = getattr(nn.init, f"{name}_")(torch.empty(shape, dtype=torch.float64), **settings).numpy()
+    manual_seed(0)
+    refilled = getattr(init, f"{name}_")(Parameter(init.zeros(shape)), **settings)
+    np.testing.assert_array_equal(refilled.value.to_numpy(), ours)
     spread = theirs.std() + 1e-12
     assert ours.shape == shape
     assert abs(ours.mean() - theirs.mean()) < 8 * spread / math.sqrt(theirs.size)

@@ -103,6 +103,46 @@ def test_probabilities_as_targets(smoothing, weighted, reduction, dtype, backend
     )
 
 
+@both_backends
+@both_dtypes
+@every_reduction
+@pytest.mark.parametrize("settings", [{}, {"weighted": True, "ignore_index": 2}, {"weighted": True, "smoothing": 0.2}])
+@pytest.mark.parametrize("space", [(3,), (2, 3), (1,)], ids=str)
+def test_a_label_for_each_place(space, settings, reduction, dtype, backend):
+    rng = np.random.default_rng(7)
+    array, labels = rng.normal(size=(4, CLASSES, *space)), rng.integers(0, CLASSES, (4, *space))
+    ignored, smoothing = settings.get("ignore_index"), settings.get("smoothing", 0.0)
+    theirs = {} if ignored is None else {"ignore_index": ignored}
+    weight = make(WEIGHT, backend, dtype) if settings else None
+    their_weight = torch.tensor(WEIGHT.astype(dtype)) if settings else None
+    compare(
+        lambda x: losses.cross_entropy(x, labels, weight, ignored, reduction, smoothing),
+        lambda x: functional.cross_entropy(
+            x, torch.tensor(labels), their_weight, reduction=reduction, label_smoothing=smoothing, **theirs
+        ),
+        [array],
+        backend,
+        dtype,
+        "permuted",
+    )
+    if not smoothing:
+        compare(
+            lambda x: losses.nll_loss(x, make(labels, backend, "int64"), weight, ignored, reduction),
+            lambda x: functional.nll_loss(x, torch.tensor(labels), their_weight, reduction=reduction, **theirs),
+            [array],
+            backend,
+            dtype,
+        )
+    probabilities = rng.dirichlet(np.ones(CLASSES), (4, *space)).swapaxes(-1, 1) if len(space) == 1 else array**2
+    compare(
+        lambda x, y: losses.cross_entropy(x, y, weight, None, reduction, smoothing),
+        lambda x, y: functional.cross_entropy(x, y, their_weight, reduction=reduction, label_smoothing=smoothing),
+        [array, probabilities],
+        backend,
+        dtype,
+    )
+
+
 @both_dtypes
 @pytest.mark.parametrize("scale", [100.0, 1e4])
 def test_large_scores(scale, dtype):
