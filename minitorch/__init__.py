@@ -49,6 +49,7 @@ from .fast_conv import Conv1dFun, Conv2dFun, _tensor_conv1d, _tensor_conv2d, con
 from .fast_ops import FastBackend, FastOps, _tensor_matrix_multiply
 from .gradcheck import grad_central_difference, grad_check
 from .indexing import gather, one_hot, scatter, scatter_add
+from .io.checkpoint import load, load_model, load_state_dict, save, state_dict
 from .module import Module, Parameter
 from .nn import argmax, avgpool2d, dropout, logsoftmax, max, maxpool2d, softmax, tile
 from .operators import prod
@@ -179,6 +180,9 @@ __all__ = [
     "int64",
     "is_grad_enabled",
     "layers",
+    "load",
+    "load_model",
+    "load_state_dict",
     "logsoftmax",
     "losses",
     "make_pts",
@@ -191,11 +195,13 @@ __all__ = [
     "operators",
     "prod",
     "rand",
+    "save",
     "schedules",
     "set_default_backend",
     "set_default_dtype",
     "shape_broadcast",
     "softmax",
+    "state_dict",
     "strides_from_shape",
     "tensor",
     "tile",

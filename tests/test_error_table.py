@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,6 +180,18 @@ class Exploding(Module):
 def explode() -> None:
     model = Exploding()
     require_finite(model(ones(1)), model, ones(1), step=7)
+
+
+def not_described() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        minitorch.save({"weight": EYE}, Path(folder, "model.pt"))
+        minitorch.load_model(Path(folder, "model.pt"), Exploding)
+
+
+def of_scalars() -> Module:
+    module = Module()
+    module.weight = Parameter(Scalar(1.0))
+    return module
 
 
 def pick(function: type[Function], place: int, *more: Any) -> Tensor:
@@ -1336,15 +1349,15 @@ ROWS = [
         "Load some",
     ),
     Row(
-        "io.load",
-        lambda: io_package.load("/nowhere/at/all"),
+        "io.load_arrays",
+        lambda: io_package.load_arrays("/nowhere/at/all"),
         DataError,
         "cannot read",
         "/nowhere/at/all",
         "Train one first",
     ),
     Row(
-        "io.load_state_dict",
+        "load_state_dict",
         lambda: io_package.load_state_dict(Exploding(), {"weight": EYE, "bias": EYE}),
         ShapeError,
         "one for each parameter",
@@ -1352,13 +1365,31 @@ ROWS = [
         "Build the model with",
     ),
     Row(
-        "io.save",
-        lambda: io_package.save("model.safetensors", {"weight": [1.0]}),
+        "io.save_arrays",
+        lambda: io_package.save_arrays("model.safetensors", {"weight": [1.0]}),
         DTypeError,
         "an array or a tensor",
         "got list",
         "for 'weight'",
     ),
+    Row(
+        "save",
+        lambda: minitorch.save("model.pt", Exploding()),
+        ArgumentError,
+        "what to save and then the path",
+        "the path 'model.pt' first",
+        "Write save(state, path)",
+    ),
+    Row(
+        "state_dict",
+        lambda: minitorch.state_dict(of_scalars()),
+        DTypeError,
+        "expected an array or a tensor for 'weight'",
+        "got Scalar",
+        "Pass state_dict(model)",
+    ),
+    Row("load", lambda: minitorch.load("/nowhere.pt"), DataError, "cannot read", "/nowhere.pt", "Train one first"),
+    Row("load_model", not_described, DataError, "expected a file of", "does not say how", "Build the model yourself"),
     Row(
         "compile",
         lambda: minitorch.compile(lambda x: x.item())(ones(1, backend=FastBackend)),
@@ -1468,7 +1499,7 @@ WITHOUT_ROW_OF_MODULES = {
     ),
     data_package: dict.fromkeys(["MNIST", "SST2", "WordVectors", "DataFile", "DataSet", "RemoteFile"], RECORD)
     | dict.fromkeys(["Dataset", "Transform"], "a base class: what is derived from it has its row"),
-    io_package: {"state_dict": "it copies whatever parameters a module has"},
+    io_package: {},
     training_package: {
         "RunLog": "it writes whatever lines it is given; a folder that cannot be written is the system's error",
         "describe_run": "it puts whatever it is given into a sentence",

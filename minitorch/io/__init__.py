@@ -1,7 +1,11 @@
-"""Files that hold models: data, never code."""
+"""Files that hold models and trainings: data, never code."""
 
 from __future__ import annotations
 
-from .checkpoint import load, load_state_dict, save, state_dict
+from .arrays import load_arrays, save_arrays
+from .checkpoint import load_model, load_state_dict, state_dict
 
-__all__ = ["load", "load_state_dict", "save", "state_dict"]
+# Short names for the two, as the scripts in project/ use them.
+load, save = load_arrays, save_arrays
+
+__all__ = ["load", "load_arrays", "load_model", "load_state_dict", "save", "save_arrays", "state_dict"]

@@ -1,0 +1,141 @@
+"""Files of named arrays: safetensors, which are arrays behind a JSON header, with nothing in them that can run.
+
+A file is written as a whole or not at all: a crash or a full disk leaves the old one as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, DTypeError
+from ..files import write_atomically
+from ..tensor import Tensor
+
+__all__ = ["Arrays", "as_array", "load_arrays", "save_arrays"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+# Where our own metadata is kept in the header, which holds strings only.
+METADATA = "minitorch"
+
+
+def save_arrays(
+    path: str | os.PathLike[str], state: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write named arrays to a safetensors file.
+
+    Args:
+        path: the file; its folder is made.
+        state: arrays or tensors by name, of any memory layout.
+        metadata: anything that JSON can hold, to travel along.
+
+    Raises:
+        DTypeError: a value is neither an array nor a tensor, or of a type that the format lacks.
+        OSError: the file cannot be written; an older one stays as it was.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "digits.safetensors")
+    >>> save_arrays(path, {"pixels": np.arange(3)}, {"source": "a drawing"})
+    >>> load_arrays(path)
+    ({'pixels': array([0, 1, 2])}, {'source': 'a drawing'})
+    """
+    from safetensors.numpy import save as to_bytes
+
+    arrays = {name: as_array(name, value) for name, value in state.items()}
+    content = to_bytes(arrays, {METADATA: json.dumps(dict(metadata or {}))})
+    write_atomically(Path(path), content)
+
+
+def as_array(name: str, value: Any) -> npt.NDArray[Any]:
+    """Give an array or a tensor as an array whose memory lies in the order of its elements.
+
+    The writer of safetensors 0.8 takes the memory as it lies, so a transposed array would be stored wrongly.
+
+    Args:
+        name: what to call it in a message.
+        value: an array or a tensor.
+
+    Raises:
+        DTypeError: it is neither, or its elements are of a type that the format lacks.
+    """
+    array = value.to_numpy() if isinstance(value, Tensor) else value
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(
+            f"expected an array or a tensor for {name!r}, got {type(value).__name__}. Pass state_dict(model); what "
+            "is no array can travel as metadata."
+        )
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise DTypeError(
+            f"expected floats of 16 to 64 bits, integers or truth values for {name!r}, got {array.dtype}. Convert the "
+            "array with astype; text can travel as metadata."
+        )
+    return np.asarray(array, order="C")
+
+
+def load_arrays(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
+    """Read a safetensors file: its arrays by name, and the metadata that :func:`save_arrays` was given.
+
+    What kind of file it is, its content tells, and not its name.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The arrays, which may be written to, and the metadata; none for a file of another program.
+
+    Raises:
+        DataError: there is no such file, or it is truncated, or it is something else (a pickle from PyTorch is told
+            by its content), or NumPy lacks the type of an array.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the model {path}: {error.strerror}. Train one first, or give its path.") from None
+    if _is_pickle(content):
+        raise DataError(
+            f"{path} is a pickle, which can run code when it is read. Convert it where it was made, in PyTorch:\n"
+            "  from safetensors.torch import save_file\n"
+            '  save_file(torch.load("model.pt", weights_only=True), "model.safetensors")'
+        )
+    try:
+        arrays = {name: array.copy() for name, array in from_bytes(content).items()}
+        metadata = _metadata(content)
+    except KeyError as error:
+        raise DataError(
+            f"{path} holds arrays of the type {error.args[0]}, which NumPy lacks: expected floats of 16 to 64 bits, "
+            "integers or truth values. Convert them where they were made; in PyTorch, tensor.float() does."
+        ) from None
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path} is not a whole safetensors file ({error}): expected one that save() wrote. Copy it again, or "
+            "train the model again."
+        ) from None
+    return arrays, metadata
+
+
+def _metadata(content: bytes) -> dict[str, Any]:
+    """Read our metadata from the header of a file that is whole."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length]).get("__metadata__") or {}
+    metadata = json.loads(header.get(METADATA, "{}"))
+    if not isinstance(metadata, dict):
+        raise ValueError(f"its metadata is a {type(metadata).__name__}")
+    return metadata
+
+
+def _is_pickle(content: bytes) -> bool:
+    """Tell a pickle, alone or in the zip archive that PyTorch makes, by how it begins."""
+    # A safetensors file begins with the length of its header, which can read like a pickle: 640 is the bytes 80 02.
+    # The header itself is JSON and tells the two apart.
+    return content[8:9] != b"{" and (content[:1] == b"\x80" or content[:2] == b"PK")
