@@ -182,6 +182,11 @@ def explode() -> None:
     require_finite(model(ones(1)), model, ones(1), step=7)
 
 
+def fit_on(train: Any) -> None:
+    model = Exploding()
+    training_package.fit(model, train, loss=losses.mse_loss, optimizer=SGD(model.parameters()), epochs=1, log=None)
+
+
 def not_described() -> None:
     with tempfile.TemporaryDirectory() as folder:
         minitorch.save({"weight": EYE}, Path(folder, "model.pt"))
@@ -1398,6 +1403,54 @@ ROWS = [
         "test_error_table.py",
         "Return the tensor and look at it outside",
     ),
+    Row(
+        "training.fit",
+        lambda: fit_on(iter([])),
+        ArgumentError,
+        "batches that can be gone through again",
+        "got list_iterator",
+        "Pass a DataLoader or a list",
+    ),
+    Row(
+        "training.fit",
+        lambda: fit_on([(ones(3, 1), ones(2, 1))]),
+        DataError,
+        "as many targets",
+        "got 3 and 2",
+        "come from the same files",
+    ),
+    Row(
+        "training.evaluate",
+        lambda: training_package.evaluate(Exploding(), []),
+        DataError,
+        "at least one batch",
+        "got none",
+        "drop_last",
+    ),
+    Row(
+        "training.accuracy",
+        lambda: training_package.accuracy(ones(3, 2), integers(1, 2)),
+        ShapeError,
+        "scores of batch x class",
+        "(3, 2) and (2,)",
+        "metrics={}",
+    ),
+    Row(
+        "training.EarlyStopping",
+        lambda: training_package.EarlyStopping(patience=0),
+        ArgumentError,
+        "at least one epoch",
+        "got 0",
+        "patience=5",
+    ),
+    Row(
+        "training.History",
+        lambda: training_package.History()["loss"],
+        ArgumentError,
+        "the name of a column",
+        "got 'loss'",
+        "The columns are none yet",
+    ),
     Row("training.require_finite", explode, NaNError, "a finite number", "inf at step 7", "smaller learning rate"),
 ]
 
@@ -1503,6 +1556,7 @@ WITHOUT_ROW_OF_MODULES = {
     training_package: {
         "RunLog": "it writes whatever lines it is given; a folder that cannot be written is the system's error",
         "describe_run": "it puts whatever it is given into a sentence",
+        "Training": RECORD,
     },
 }
 

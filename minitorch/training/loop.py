@@ -1,0 +1,378 @@
+"""The loop that people write every time: epochs of steps, validation, log, checkpoints, and going on after a stop.
+
+What the next steps depend on is all in the checkpoint: parameters, the optimiser's averages, the schedule, the state
+of the random numbers, the history. A training that goes on from there has the same bits as one that never stopped.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from pathlib import Path
+from typing import Any
+
+from ..errors import ArgumentError, DataError, NaNError
+from ..io.checkpoint import save
+from ..module import Module
+from ..optim import Optimizer
+from ..random import default_generator
+from .evaluation import measure
+from .history import History
+from .interrupts import Interrupts
+from .metrics import Means, Metric, batch_size, default_metrics
+from .progress import Clock, ProgressBar, epoch_line
+from .resuming import RandomState, load_training, training_state
+from .step import Loss, Step, evaluation_step, training_step
+from .stopping import Best
+
+__all__ = ["BEST", "LAST", "Training", "fit"]
+
+Batches = Iterable[tuple[Any, Any]]
+
+# The files of a checkpoint folder: the whole training after its last epoch, and the best model alone.
+LAST, BEST = "last.safetensors", "best.safetensors"
+
+
+def fit(
+    model: Module,
+    train: Batches,
+    validation: Batches | None = None,
+    *,
+    loss: Loss,
+    optimizer: Optimizer,
+    epochs: int,
+    schedule: Any = None,
+    schedule_every: str = "epoch",
+    metrics: Mapping[str, Metric] | None = None,
+    compile: bool = True,
+    callbacks: Sequence[Callable[[Training], None]] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    monitor: str | None = None,
+    log: Callable[[str], None] | None = print,
+    progress: bool = True,
+) -> History:
+    """Train a model, and give what was measured.
+
+    After each epoch, in this order: the model is measured on the validation data, the schedule goes on, the callbacks
+    run, the checkpoints are written, and a line is logged.
+
+    Args:
+        model: what learns.
+        train: batches of inputs and targets that can be gone through again and again, such as a ``DataLoader`` or a
+            list. With ``len`` it also tells how far an epoch is.
+        validation: batches to measure on after each epoch; left out where there are none.
+        loss: gives the mean loss of a batch from the model's output and the target, such as
+            :func:`minitorch.losses.cross_entropy`.
+        optimizer: moves the model's parameters.
+        epochs: how often the training data are gone through, in all: a training that is resumed goes on up to here.
+        schedule: what changes the learning rate, with ``step()`` and state dicts as in :mod:`minitorch.schedules`. One
+            whose ``step`` takes a number is given the monitored one.
+        schedule_every: ``"epoch"`` or ``"step"``: when the schedule goes on.
+        metrics: functions of output and target by name, each a mean over the batch; the accuracy when left out and
+            the targets are numbers of classes.
+        compile: run a step as one program; the data must be on ``minitorch.FastBackend``. Batches of another size than
+            the first, such as a smaller last one, run operation by operation.
+        callbacks: called with the :class:`Training` after each epoch; set its ``stop`` to end it. Where a callback has
+            the methods ``start`` and ``finish`` they are called before the first epoch and at the end, and with
+            ``state_dict`` and ``load_state_dict`` it is a part of the checkpoints; :class:`EarlyStopping` has all four.
+        checkpoint: a folder for the files ``last.safetensors``, the whole training, and ``best.safetensors``, the
+            model after its best epoch. Ctrl-C lets the step end and writes the first before it raises
+            KeyboardInterrupt.
+        resume: go on from ``last.safetensors``, with the same bits as if the training had never stopped; begin where
+            there is no such file. Everything else is given as before.
+        monitor: the number that says which epoch is best; ``"validation_loss"``, or ``"loss"`` where there is no
+            validation, when left out.
+        log: takes a line after each epoch; None for silence.
+        progress: draw a line at the bottom of the terminal, where there is one.
+
+    Returns:
+        The numbers of each epoch and the loss of each step.
+
+    Raises:
+        ArgumentError: an argument makes no sense, such as data that can be gone through once.
+        DataError: there are no batches, inputs and targets differ in number, or the checkpoint is broken.
+        ShapeError: the checkpoint is of another model; the message lists everything that does not fit.
+        NaNError: the loss is no longer a finite number.
+        KeyboardInterrupt: somebody pressed ctrl-C.
+
+    >>> import minitorch
+    >>> minitorch.manual_seed(1)
+    >>> model = minitorch.layers.Linear(1, 1)
+    >>> x = minitorch.tensor([[0.0], [1.0], [2.0]])
+    >>> batches = [(x, x * 2.0 + 1.0)]
+    >>> sgd = minitorch.SGD(model.parameters(), 0.3)
+    >>> mse = minitorch.losses.mse_loss
+    >>> history = fit(model, batches, loss=mse, optimizer=sgd, epochs=100, compile=False, log=None)
+    >>> len(history), history["loss"][-1] < 1e-4
+    (100, True)
+    """
+    _check(train, validation, epochs, schedule, schedule_every, checkpoint, resume)
+    if monitor is None:
+        monitor = "loss" if validation is None else "validation_loss"
+    training = Training(model, optimizer, schedule, epochs, monitor, log)
+    loop = _Loop(
+        training,
+        train,
+        validation,
+        step=training_step(model, loss, optimizer, compile, lambda: training.step + 1),
+        evaluation=evaluation_step(model, loss, compile),
+        metrics=metrics,
+        callbacks=callbacks,
+        schedule_each_step=schedule_every == "step",
+        folder=None if checkpoint is None else Path(checkpoint),
+        progress=progress,
+    )
+    loop.run(resume)
+    return training.history
+
+
+class Training:
+    """A training as its callbacks see it.
+
+    Attributes:
+        model: what learns.
+        optimizer: what moves its parameters.
+        schedule: what changes the learning rate, or None.
+        history: the numbers of the epochs so far; ``history[-1]`` is the last one's.
+        epoch: how many epochs have ended.
+        epochs: how many there shall be.
+        step: how many steps there were.
+        monitor: the name of the number that says which epoch is best.
+        stop: set it to end the training after this epoch.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        schedule: Any,
+        epochs: int,
+        monitor: str,
+        log: Callable[[str], None] | None,
+    ) -> None:
+        self.model, self.optimizer, self.schedule = model, optimizer, schedule
+        self.epochs, self.monitor = epochs, monitor
+        self.history = History()
+        self.epoch = self.step = 0
+        self.stop = False
+        self._log = log
+
+    def say(self, line: str) -> None:
+        """Log a line."""
+        if self._log is not None:
+            self._log(line)
+
+
+class _Loop:
+    """What runs a training."""
+
+    def __init__(
+        self,
+        training: Training,
+        train: Batches,
+        validation: Batches | None,
+        *,
+        step: Step,
+        evaluation: Step,
+        metrics: Mapping[str, Metric] | None,
+        callbacks: Sequence[Callable[[Training], None]],
+        schedule_each_step: bool,
+        folder: Path | None,
+        progress: bool,
+    ) -> None:
+        self.training, self.train, self.validation = training, train, validation
+        self.step, self.evaluation, self.folder = step, evaluation, folder
+        self.metrics, self.callbacks, self.schedule_each_step = metrics, callbacks, schedule_each_step
+        self.best = Best(training.monitor)
+        self.interrupts = Interrupts()
+        self.random = RandomState(train, validation)
+        self.clock = Clock(training.epochs, len(train) if isinstance(train, Sized) else None, ProgressBar(progress))
+        # Of the epoch that runs: its means, its number of batches, and the random numbers' state at its beginning and,
+        # while its validation runs, after its steps.
+        self.means: Means | None = None
+        self.batches = 0
+        self.begun: dict[str, Any] = {}
+        self.trained: dict[str, Any] | None = None
+        # Where an epoch stands that was stopped in its midst.
+        self.partial: dict[str, Any] | None = None
+
+    def run(self, resume: bool) -> None:
+        """Train until the epochs are over or somebody stops."""
+        training = self.training
+        self._hook("start")
+        if resume and self.folder is not None and (self.folder / LAST).exists():
+            state = load_training(self.folder / LAST, training, self.callbacks, self.best)
+            self.random.set(state["random"])
+            self.partial = state["partial"]
+            training.say(f"Resumed after epoch {training.epoch} and step {training.step}.")
+        with self.interrupts:
+            try:
+                while training.epoch < training.epochs and not training.stop:
+                    self._epoch()
+            finally:
+                self.clock.bar.clear()
+        self._hook("finish")
+
+    def _hook(self, name: str) -> None:
+        for callback in self.callbacks:
+            if hasattr(callback, name):
+                getattr(callback, name)(self.training)
+
+    # --- an epoch --------------------------------------------------------------------------------------------
+
+    def _epoch(self) -> None:
+        training = self.training
+        training.model.train()
+        started = time.perf_counter()
+        for x, y in self._remaining():
+            self._step(x, y)
+            self._interrupt_here()
+        if self.means is None:
+            raise DataError("expected at least one batch to train on, got none. Check the data's size and drop_last.")
+        row = {"epoch": training.epoch + 1, "step": training.step, **self.means.read()}
+        self._require_finite_losses()
+        seconds = time.perf_counter() - started
+        if self.validation is not None:
+            self.trained = self.random.get()
+            means = measure(
+                training.model, self.validation, self.evaluation, self.metrics, between=self._interrupt_here
+            ).read()
+            row |= {f"validation_{name}": value for name, value in means.items()}
+            self.trained = None
+        row["learning_rate"] = training.optimizer.lr
+        row["seconds"], row["samples_per_second"] = seconds, self.clock.examples / max(seconds, 1e-9)
+        self._end(row)
+
+    def _remaining(self) -> Iterator[tuple[Any, Any]]:
+        """Give the batches of this epoch, without those that a stopped training has had."""
+        self.means, self.batches = None, 0
+        skip = 0
+        if self.partial is not None:
+            skip = self.partial["batches"]
+            self.random.set(self.partial["begun"])
+        self.begun = self.random.get()
+        for number, (x, y) in enumerate(self.train, start=1):
+            if number == 1:
+                self.step.fit_to(x, y)
+                self.means = Means(default_metrics(y) if self.metrics is None else self.metrics)
+                self.clock.begin_epoch()
+            if number > skip:
+                yield x, y
+            elif number == skip:
+                self._go_on()
+
+    def _go_on(self) -> None:
+        """Stand where the stopped epoch stood, now that its batches have been drawn again."""
+        assert self.partial is not None
+        assert self.means is not None
+        default_generator.state = self.partial["now"]
+        self.means.load_state_dict(self.partial["means"])
+        self.batches = self.partial["batches"]
+        self.partial = None
+
+    def _step(self, x: Any, y: Any) -> None:
+        training, means = self.training, self.means
+        assert means is not None
+        size = batch_size(x, y)
+        loss, output = self.step(x, y)
+        training.step += 1
+        self.batches += 1
+        means.add(loss, output, y, size)
+        if self.schedule_each_step and training.schedule is not None:
+            training.schedule.step()
+        self.clock.count(size)
+        if self.clock.bar.due():
+            self.clock.draw(training.epoch, self.batches, means.read())
+        self._require_finite_losses()
+
+    def _require_finite_losses(self) -> None:
+        """Look at the losses that have been read.
+
+        Raises:
+            NaNError: one is not a finite number.
+        """
+        assert self.means is not None
+        if (place := self.means.first_bad) is not None:
+            raise NaNError(
+                f"the loss became {self.means.losses[place]} at step {self.training.step - self.batches + place + 1}: "
+                "expected a finite number. Try a smaller learning rate, and check the scale of the inputs. With "
+                "compile=False each loss is looked at before the update, and the message names the layer."
+            )
+
+    def _end(self, row: dict[str, float]) -> None:
+        """Do what is to be done after an epoch."""
+        training = self.training
+        assert self.means is not None
+        training.history.rows.append(row)
+        training.history.losses += self.means.losses
+        self.means, self.batches = None, 0
+        training.epoch += 1
+        improved = self.best.take(row)
+        if training.schedule is not None and not self.schedule_each_step:
+            training.schedule.step(*([row[training.monitor]] if _wants_number(training.schedule) else []))
+        self.clock.bar.clear()
+        training.say(epoch_line(row, training.epochs, self.clock.left(training.epoch)))
+        for callback in self.callbacks:
+            callback(training)
+        if self.folder is not None:
+            if improved:
+                save(training.model, self.folder / BEST)
+            self._save(self.folder / LAST)
+        if self.interrupts.requested:
+            self._raise_interrupt()
+
+    # --- stopping and going on -------------------------------------------------------------------------------
+
+    def _interrupt_here(self) -> None:
+        """Save the epoch as far as it is and leave, if somebody has asked for it."""
+        if self.interrupts.requested:
+            if self.folder is not None:
+                self._save(self.folder / LAST)
+            self._raise_interrupt()
+
+    def _save(self, path: Path) -> None:
+        """Write everything that the next steps depend on."""
+        state = training_state(self.training, self.callbacks, self.best)
+        now = self.trained or self.random.get()
+        partial = None
+        if self.means is not None:
+            partial = {"batches": self.batches, "means": self.means, "begun": self.begun, "now": now["default"]}
+        save({**state, "random": now, "partial": partial}, path)
+
+    def _raise_interrupt(self) -> None:
+        where = "" if self.folder is None else f" resume=True goes on from {self.folder / LAST}."
+        self.clock.bar.clear()
+        self.training.say(f"Interrupted after step {self.training.step}.{where}")
+        raise KeyboardInterrupt
+
+
+def _wants_number(schedule: Any) -> bool:
+    """Tell whether a schedule's step takes a number, as that of one which waits for a plateau does."""
+    parameters = inspect.signature(schedule.step).parameters.values()
+    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+def _check(
+    train: Any, validation: Any, epochs: int, schedule: Any, schedule_every: str, checkpoint: Any, resume: bool
+) -> None:
+    """Refuse arguments that make no sense together."""
+    for name, data in (("train", train), ("validation", validation)):
+        if data is not None and (not hasattr(data, "__iter__") or hasattr(data, "__next__")):
+            raise ArgumentError(
+                f"expected {name} as batches that can be gone through again in each epoch, got {type(data).__name__}. "
+                "Pass a DataLoader or a list of (inputs, targets)."
+            )
+    if epochs < 1:
+        raise ArgumentError(f"expected at least one epoch, got {epochs}. Write epochs=10.")
+    if schedule_every not in ("epoch", "step"):
+        raise ArgumentError(f"expected schedule_every as 'epoch' or 'step', got {schedule_every!r}. Write one of them.")
+    if schedule_every == "step" and schedule is not None and _wants_number(schedule):
+        raise ArgumentError(
+            f"{type(schedule).__name__} goes by a number that is measured once an epoch, got schedule_every='step'. "
+            "Leave that out."
+        )
+    if resume and checkpoint is None:
+        raise ArgumentError("expected a checkpoint folder to resume from, got none. Pass checkpoint=FOLDER too.")

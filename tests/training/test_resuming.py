@@ -1,0 +1,232 @@
+"""Going on after a stop: the same bits as if the training had never stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+import minitorch
+from minitorch import SGD, Adam, ArgumentError, DataError, FastBackend, ShapeError
+from minitorch.io import state_dict
+from minitorch.layers import Linear
+from minitorch.losses import cross_entropy
+from minitorch.training import EarlyStopping, fit
+
+from .fitting import Shuffled, ShuffledByEpoch, ShuffledByItsOwn, batches_of, blobs, network, same
+
+X, Y = blobs(50)
+
+
+class Decay:
+    """A schedule whose rate depends on its own count, as those of minitorch.schedules do."""
+
+    def __init__(self, optimizer):
+        self.optimizer, self.count = optimizer, 0
+
+    def step(self):
+        self.count += 1
+        self.optimizer.lr = 0.1 / (1.0 + self.count)
+
+    def state_dict(self):
+        return {"count": self.count}
+
+    def load_state_dict(self, state):
+        self.count = state["count"]
+
+
+class Run:
+    """A training with everything that has a state: momentum, dropout, a schedule, shuffling, early stopping."""
+
+    def __init__(self, folder, data=Shuffled, adam=False, every="epoch", press=None, seed=0, compile=False):
+        minitorch.manual_seed(seed)
+        self.model = network()
+        parameters = self.model.parameters()
+        self.optimizer = Adam(parameters, 0.05) if adam else SGD(parameters, 0.1, 0.9, nesterov=True)
+        self.schedule = Decay(self.optimizer)
+        self.stopping = EarlyStopping(patience=2, min_delta=0.01, restore_best=False)
+        self.train, self.validation = data(X, Y, 16), Shuffled(X, Y, 25)
+        if press is not None:
+            self.press(*press)
+        self.folder, self.every, self.compile = folder, every, compile
+
+    def press(self, which, epoch, batch):
+        """Press ctrl-C while a batch is made: ``batch`` of ``epoch`` of the training or validation data."""
+        data = getattr(self, which)
+        epochs, iterate = [], type(data).__iter__
+
+        class Pressed(type(data)):
+            def __iter__(self):
+                epochs.append(1)
+                for number, pair in enumerate(iterate(self), start=1):
+                    if (len(epochs), number) == (epoch, batch):
+                        os.kill(os.getpid(), signal.SIGINT)
+                    yield pair
+
+        data.__class__ = Pressed
+
+    def fit(self, epochs, resume=False):
+        self.lines = []
+        self.history = fit(
+            self.model,
+            self.train,
+            self.validation,
+            loss=cross_entropy,
+            optimizer=self.optimizer,
+            epochs=epochs,
+            schedule=self.schedule,
+            schedule_every=self.every,
+            callbacks=[self.stopping],
+            checkpoint=self.folder,
+            resume=resume,
+            compile=self.compile,
+            log=self.lines.append,
+        )
+        return self
+
+    def everything(self):
+        """Gather all that must be the same, down to the bits."""
+        timed = ("seconds", "samples_per_second")
+        averages = {
+            f"{i}/{name}": value if isinstance(value, int) else value.to_numpy().tobytes()
+            for i, entries in self.optimizer.state.items()
+            for name, value in entries.items()
+        }
+        return {
+            "model": {name: array.tobytes() for name, array in state_dict(self.model).items()},
+            "averages": averages,
+            "lr": self.optimizer.lr,
+            "count": self.schedule.count,
+            "stopping": (self.stopping.waited, self.stopping.best.value, self.stopping.best.epoch),
+            "rows": [{name: value for name, value in row.items() if name not in timed} for row in self.history],
+            "losses": self.history.losses,
+            "random": minitorch.default_generator.state,
+        }
+
+
+@pytest.mark.parametrize("data", [Shuffled, ShuffledByItsOwn, ShuffledByEpoch])
+@pytest.mark.parametrize(("adam", "every"), [(False, "epoch"), (True, "step")])
+def test_four_epochs_are_two_and_two_more(tmp_path, data, adam, every):
+    whole = Run(tmp_path / "whole", data, adam, every).fit(4).everything()
+    Run(tmp_path / "parts", data, adam, every).fit(2)
+    again = Run(tmp_path / "parts", data, adam, every, seed=1)
+    assert not again.train.__dict__.get("epoch")
+    again.fit(4, resume=True)
+    assert again.everything() == whole
+    assert again.lines[0] == "Resumed after epoch 2 and step 8."
+    assert len(whole["rows"]) == 4
+
+
+def test_compiled_trainings_too(tmp_path):
+    whole = Run(tmp_path / "whole", compile=True).fit(4).everything()
+    Run(tmp_path / "parts", compile=True).fit(2)
+    assert Run(tmp_path / "parts", compile=True, seed=1).fit(4, resume=True).everything() == whole
+
+
+def test_it_ends_where_it_would_have_ended(tmp_path):
+    """Epochs that were done are not done again, and a training that had stopped early stays so."""
+    first = Run(tmp_path).fit(3)
+    again = Run(tmp_path, seed=1).fit(3, resume=True)
+    assert again.everything() == first.everything()
+    again.stopping.patience = 1
+    stopped = Run(tmp_path / "stopped")
+    stopped.stopping = EarlyStopping(patience=1, min_delta=10.0)
+    stopped.fit(9)
+    assert len(stopped.history) == 2
+    resumed = Run(tmp_path / "stopped", seed=1)
+    resumed.stopping = EarlyStopping(patience=1, min_delta=10.0)
+    resumed.fit(9, resume=True)
+    assert len(resumed.history) == 2
+    assert same(state_dict(resumed.model), state_dict(stopped.model))  # the best ones, of the first epoch
+
+
+def test_without_a_checkpoint_it_begins(tmp_path):
+    whole = Run(tmp_path / "whole").fit(2).everything()
+    assert Run(tmp_path / "other").fit(2, resume=True).everything() == whole
+
+
+def test_without_resume_it_begins_anew(tmp_path):
+    whole = Run(tmp_path).fit(2).everything()
+    assert Run(tmp_path).fit(2).everything() == whole
+
+
+# --- ctrl-C ------------------------------------------------------------------------------------------------------
+
+# Four batches of training data and two of validation data make an epoch.
+PLACES = [("train", 1, 1), ("train", 2, 3), ("train", 2, 4), ("validation", 2, 1), ("validation", 1, 2)]
+
+
+@pytest.mark.parametrize("data", [Shuffled, ShuffledByItsOwn, ShuffledByEpoch])
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_ctrl_c_leaves_a_checkpoint_to_go_on_from_with_the_same_bits(tmp_path, data, place):
+    whole = Run(tmp_path / "whole", data, every="step").fit(3).everything()
+    pressed = Run(tmp_path / "parts", data, every="step", press=place)
+    with pytest.raises(KeyboardInterrupt):
+        pressed.fit(3)
+    which, epoch, batch = place
+    step = 4 * (epoch - 1) + (batch if which == "train" else 4)
+    assert pressed.lines[-1].startswith(f"Interrupted after step {step}. resume=True goes on from ")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    again = Run(tmp_path / "parts", data, every="step", seed=1).fit(3, resume=True)
+    assert again.everything() == whole
+
+
+def test_it_may_be_pressed_again_and_again(tmp_path):
+    whole = Run(tmp_path / "whole").fit(2).everything()
+    run = Run(tmp_path / "parts", press=("train", 1, 2))
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(2)
+    for batch in (3, 4):
+        run = Run(tmp_path / "parts", press=("train", 1, batch), seed=batch)
+        with pytest.raises(KeyboardInterrupt):
+            run.fit(2, resume=True)
+    assert Run(tmp_path / "parts", seed=9).fit(2, resume=True).everything() == whole
+
+
+def test_without_a_folder_ctrl_c_ends_the_training_after_the_step(tmp_path):
+    run = Run(None, press=("train", 2, 3))
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(3)
+    assert run.lines[-1] == "Interrupted after step 7."
+
+
+# --- what does not fit -------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_of_another_model_is_told_name_by_name(tmp_path):
+    Run(tmp_path).fit(1)
+    run = Run(tmp_path)
+    run.model = Linear(2, 3, backend=FastBackend)
+    run.optimizer = SGD(run.model.parameters(), 0.1)
+    with pytest.raises(ShapeError, match=r"missing: weight .*\n.*missing: bias .*\n(.*unexpected: [03]\..*\n){4}"):
+        run.fit(2, resume=True)
+
+
+def test_another_file_is_told(tmp_path):
+    minitorch.save({"model": network(), "epoch": 3}, tmp_path / "last.safetensors")
+    with pytest.raises(DataError, match=r"is not the checkpoint of a training: expected the entries best, callbacks"):
+        Run(tmp_path).fit(2, resume=True)
+    (tmp_path / "last.safetensors").write_bytes(b"{")
+    with pytest.raises(DataError, match="not a whole safetensors file"):
+        Run(tmp_path).fit(2, resume=True)
+
+
+def test_another_schedule_and_other_callbacks_are_told(tmp_path):
+    Run(tmp_path).fit(1)
+    run = Run(tmp_path)
+    run.schedule = None
+    with pytest.raises(ArgumentError, match=r"a training with a schedule .* got one without a schedule and with 1"):
+        run.fit(2, resume=True)
+    model = network()
+    with pytest.raises(ArgumentError, match=r"with 1 callbacks that keep a state, got one with a schedule and with 0"):
+        fit(
+            model,
+            batches_of(X, Y, 10),
+            loss=cross_entropy,
+            optimizer=(optimizer := SGD(model.parameters(), 0.1)),
+            schedule=Decay(optimizer),
+            epochs=2,
+            checkpoint=tmp_path,
+            resume=True,
+        )
