@@ -1,0 +1,128 @@
+"""Files between PyTorch and MiniTorch: the same parameters give the same logits, in both directions."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+import minitorch
+from minitorch import DataError, FastBackend, layers
+from minitorch.io import load_state_dict, state_dict
+
+# Largest difference of two logits.
+TOLERANCE = 1e-5
+
+
+def perceptron(m: Any) -> Any:
+    named = OrderedDict(
+        [("input", m.Linear(12, 16)), ("act", m.ReLU()), ("drop", m.Dropout(0.3)), ("out", m.Linear(16, 5, bias=False))]
+    )
+    return m.Sequential(m.Flatten(), m.Sequential(named))
+
+
+def lenet(m: Any) -> Any:
+    return m.Sequential(
+        m.Sequential(m.Conv2d(1, 4, 3, padding=1), m.ReLU(), m.MaxPool2d(2)),
+        m.Sequential(m.Conv2d(4, 6, 3), m.GELU(), m.AvgPool2d(2)),
+        m.Flatten(),
+        m.Linear(24, 10),
+    )
+
+
+def sequences(m: Any) -> Any:
+    return m.Sequential(m.Conv1d(3, 8, 3, groups=1), m.Tanh(), m.MaxPool1d(2), m.Flatten(), m.Linear(32, 2))
+
+
+NETWORKS = [(perceptron, (7, 3, 4)), (lenet, (5, 1, 12, 12)), (sequences, (6, 3, 10))]
+networks = pytest.mark.parametrize(("build", "shape"), NETWORKS, ids=[build.__name__ for build, _ in NETWORKS])
+
+
+def logits(ours: Any, theirs: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    ours.eval()
+    theirs.eval()
+    with minitorch.no_grad(), torch.no_grad():
+        return ours(minitorch.tensor(x, backend=FastBackend)).to_numpy(), theirs(torch.tensor(x)).numpy()
+
+
+@pytest.fixture(autouse=True)
+def small_floats() -> Any:
+    """Make networks as people train them: float32, on the fast backend."""
+    before = minitorch.get_default_dtype()
+    backend = minitorch.zeros((1,)).backend
+    minitorch.set_default_dtype("float32")
+    minitorch.set_default_backend(FastBackend)
+    minitorch.manual_seed(1)
+    torch.manual_seed(2)
+    yield
+    minitorch.set_default_dtype(before)
+    minitorch.set_default_backend(backend)
+
+
+@networks
+def test_a_state_dict_of_pytorch_is_read(build: Any, shape: tuple[int, ...], tmp_path: Any) -> None:
+    ours, theirs = build(layers), build(nn)
+    safetensors.torch.save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    before, expected = logits(ours, theirs, shape)
+    assert np.abs(before - expected).max() > 100 * TOLERANCE
+    load_state_dict(ours, minitorch.load(tmp_path / "model.safetensors"))
+    found, expected = logits(ours, theirs, shape)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+
+
+@networks
+def test_pytorch_reads_a_model_of_ours(build: Any, shape: tuple[int, ...], tmp_path: Any) -> None:
+    ours, theirs = build(layers), build(nn)
+    for p in ours.parameters():  # as a transposed view lies in memory
+        turned = np.asarray(p.value.to_numpy()).T.copy()
+        value = minitorch.tensor(turned).permute(*reversed(range(turned.ndim)))
+        p.update(value.detach())
+    minitorch.save(ours, tmp_path / "trained_model.pt")
+    theirs.load_state_dict(safetensors.torch.load_file(tmp_path / "trained_model.pt"))
+    found, expected = logits(ours, theirs, shape)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_file_of_torch_save_is_converted_by_the_two_lines_of_the_message(
+    legacy: bool, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = lenet(layers), lenet(nn)
+    torch.save(theirs.state_dict(), tmp_path / "model.pt", _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(DataError, match="is a pickle, which can run code when it is read") as caught:
+        minitorch.load(tmp_path / "model.pt")
+    lines = str(caught.value).splitlines()[1:]
+    assert len(lines) == 2
+    monkeypatch.chdir(tmp_path)
+    exec(textwrap.dedent("\n".join(lines)), {"torch": torch})
+    load_state_dict(ours, minitorch.load("model.safetensors"))
+    found, expected = logits(ours, theirs, (5, 1, 12, 12))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+
+
+def test_half_precision_is_converted_and_bfloat16_is_told(tmp_path: Any) -> None:
+    ours, theirs = perceptron(layers), perceptron(nn).half()
+    safetensors.torch.save_file(theirs.state_dict(), tmp_path / "half")
+    load_state_dict(ours, minitorch.load(tmp_path / "half"))
+    for name, array in state_dict(ours).items():
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, theirs.state_dict()[name].float().numpy())
+    safetensors.torch.save_file(theirs.bfloat16().state_dict(), tmp_path / "bfloat16")
+    with pytest.raises(DataError, match=r"arrays of the type BF16, which NumPy lacks.*tensor\.float\(\)"):
+        minitorch.load(tmp_path / "bfloat16")
+
+
+def test_another_architecture_is_told_name_by_name(tmp_path: Any) -> None:
+    safetensors.torch.save_file(lenet(nn).state_dict(), tmp_path / "x")
+    with pytest.raises(minitorch.ShapeError) as caught:
+        load_state_dict(perceptron(layers), minitorch.load(tmp_path / "x"))
+    lines = str(caught.value).splitlines()[1:-1]
+    assert sorted(line.split()[0] for line in lines) == ["missing:"] * 3 + ["unexpected:"] * 6
+    assert "  unexpected: 0.0.weight (4, 1, 3, 3)" in lines
