@@ -73,8 +73,7 @@ def fit(
         schedule_every: ``"epoch"`` or ``"step"``: when the schedule goes on.
         metrics: functions of output and target by name, each a mean over the batch; the accuracy when left out and
             the targets are numbers of classes.
-        compile: run a step as one program; the data must be on ``minitorch.FastBackend``. Batches of another size than
-            the first, such as a smaller last one, run operation by operation.
+        compile: run a step as one program; the data must be on ``minitorch.FastBackend``.
         callbacks: called with the :class:`Training` after each epoch; set its ``stop`` to end it. Where a callback has
             the methods ``start`` and ``finish`` they are called before the first epoch and at the end, and with
             ``state_dict`` and ``load_state_dict`` it is a part of the checkpoints; :class:`EarlyStopping` has all four.
@@ -256,7 +255,6 @@ class _Loop:
         self.begun = self.random.get()
         for number, (x, y) in enumerate(self.train, start=1):
             if number == 1:
-                self.step.fit_to(x, y)
                 self.means = Means(default_metrics(y) if self.metrics is None else self.metrics)
                 self.clock.begin_epoch()
             if number > skip:

@@ -96,23 +96,19 @@ def test_compiled_training_agrees_also_on_a_smaller_last_batch():
         np.testing.assert_allclose(compiled, eager, rtol=1e-10, atol=1e-12)
 
 
-def test_one_shape_is_compiled_and_others_run_as_python(monkeypatch):
-    ran = []
+@pytest.mark.parametrize("compile", [False, True])
+def test_both_steps_are_compiled_or_none(monkeypatch, model, compile):
+    compiled = []
 
     def note(fn):
-        def program(x, y):
-            ran.append(x.shape[0])
-            return fn(x, y)
-
-        return program
+        compiled.append(fn)
+        return fn
 
     monkeypatch.setattr("minitorch.training.step.compile_step", note)
-    minitorch.manual_seed(0)
-    model = network()
+    data = batches_of(*blobs(24), 10)
     optimizer = SGD(model.parameters(), 0.1)
-    x, y = blobs(24)
-    fit(model, batches_of(x, y, 10), batches_of(x, y, 9), loss=cross_entropy, optimizer=optimizer, epochs=2, log=None)
-    assert ran == [10, 10, 9, 9] * 2
+    fit(model, data, data, loss=cross_entropy, optimizer=optimizer, epochs=1, compile=compile, log=None)
+    assert len(compiled) == (2 if compile else 0)
 
 
 def test_targets_of_any_kind_and_metrics_of_ones_own():
