@@ -111,6 +111,19 @@ def test_both_steps_are_compiled_or_none(monkeypatch, model, compile):
     assert len(compiled) == (2 if compile else 0)
 
 
+def test_a_model_in_evaluation_mode_is_trained_in_training_mode(model):
+    modes = []
+
+    def loss(output, target):
+        modes.append({module.training for _, module in model.named_modules()})
+        return cross_entropy(output, target)
+
+    data = batches_of(*blobs(20), 10)
+    optimizer = SGD(model.parameters(), 0.1)
+    eagerly(model.eval(), data, data, loss=loss, optimizer=optimizer, epochs=2)
+    assert modes == [{True}, {True}, {False}, {False}] + [{True}, {True}, {False}, {False}]
+
+
 def test_targets_of_any_kind_and_metrics_of_ones_own():
     minitorch.manual_seed(0)
     model = Linear(2, 1, backend=FastBackend)
@@ -330,8 +343,8 @@ def test_a_nan_in_a_compiled_step_is_told_with_its_number(model, bad):
         return cross_entropy(output, target) * (np.nan if len(steps) == bad else 1.0)
 
     data = batches_of(*blobs(20), 2)  # ten steps an epoch
-    if bad > 100:  # the losses are looked at after a hundred
-        data = data * 20
+    if bad > 100:  # the losses are looked at after a hundred, and at the end of an epoch
+        data = data * 30
     with (
         pytest.raises(NaNError, match=rf"the loss became nan at step {bad}: .*compile=False"),
         minitorch.debug(),

@@ -141,6 +141,29 @@ def test_it_ends_where_it_would_have_ended(tmp_path):
     assert same(state_dict(resumed.model), state_dict(stopped.model))  # the best ones, of the first epoch
 
 
+def test_the_best_epoch_is_remembered(tmp_path):
+    for epochs, score in ((1, 0.75), (2, 0.5), (3, 0.75), (4, 1.0)):
+        model = Linear(2, 3, backend=FastBackend)
+        fit(
+            model,
+            batches_of(X, Y, 50),
+            loss=cross_entropy,
+            optimizer=SGD(model.parameters(), 0.1),
+            epochs=epochs,
+            metrics={"accuracy": lambda output, target, score=score: score},
+            monitor="accuracy",
+            checkpoint=tmp_path,
+            resume=True,
+            compile=False,
+            log=None,
+        )
+        if epochs == 1:
+            first = state_dict(model)
+        best = minitorch.load(tmp_path / "best.safetensors")
+        assert same(best, first) == (epochs < 4)
+    assert same(best, state_dict(model))
+
+
 def test_without_a_checkpoint_it_begins(tmp_path):
     whole = Run(tmp_path / "whole").fit(2).everything()
     assert Run(tmp_path / "other").fit(2, resume=True).everything() == whole
@@ -168,6 +191,8 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from_with_the_same_bits(tmp_path, d
     step = 4 * (epoch - 1) + (batch if which == "train" else 4)
     assert pressed.lines[-1].startswith(f"Interrupted after step {step}. resume=True goes on from ")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    saved = minitorch.load(tmp_path / "parts" / "last.safetensors")
+    assert (saved["epoch"], saved["step"], saved["partial"]["batches"]) == (epoch - 1, step, step - 4 * (epoch - 1))
     again = Run(tmp_path / "parts", data, every="step", seed=1).fit(3, resume=True)
     assert again.everything() == whole
 
