@@ -109,7 +109,7 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
             '  save_file(torch.load("model.pt", weights_only=True), "model.safetensors")'
         )
     try:
-        arrays = {name: array.copy() for name, array in from_bytes(content).items()}
+        arrays = {name: np.require(array, requirements="W") for name, array in from_bytes(content).items()}
         metadata = _metadata(content)
     except KeyError as error:
         raise DataError(

@@ -54,6 +54,17 @@ def test_every_module_comes_back_in_the_mode_that_it_was_in():
     assert [module.training for _, module in model.named_modules()] == [True, True, False, True]
 
 
+def test_nothing_is_recorded():
+    recorded = []
+
+    def loss(output, target):
+        recorded.append(output.requires_grad())
+        return cross_entropy(output, target)
+
+    evaluate(network(), batches_of(*blobs(8), 4), loss=loss, compile=False)
+    assert recorded == [False, False]
+
+
 def test_what_is_measured_can_be_chosen():
     batches = batches_of(*blobs(9), 4)
     assert list(evaluate(network(), batches, compile=False)) == ["accuracy"]

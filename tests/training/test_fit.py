@@ -121,7 +121,7 @@ def test_a_model_in_evaluation_mode_is_trained_in_training_mode(model):
     data = batches_of(*blobs(20), 10)
     optimizer = SGD(model.parameters(), 0.1)
     eagerly(model.eval(), data, data, loss=loss, optimizer=optimizer, epochs=2)
-    assert modes == [{True}, {True}, {False}, {False}] + [{True}, {True}, {False}, {False}]
+    assert modes == [{True}, {True}, {False}, {False}] * 2
 
 
 def test_targets_of_any_kind_and_metrics_of_ones_own():

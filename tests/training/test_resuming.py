@@ -209,6 +209,24 @@ def test_it_may_be_pressed_again_and_again(tmp_path):
     assert Run(tmp_path / "parts", seed=9).fit(2, resume=True).everything() == whole
 
 
+@pytest.mark.parametrize("epoch", [2, 3])
+def test_between_two_epochs_and_after_the_last_too(tmp_path, epoch):
+    class Pressing(EarlyStopping):
+        def __call__(self, training):
+            super().__call__(training)
+            if training.epoch == epoch:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    whole = Run(tmp_path / "whole").fit(3).everything()
+    run = Run(tmp_path / "parts")
+    run.stopping = Pressing(patience=2, min_delta=0.01, restore_best=False)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(3)
+    saved = minitorch.load(tmp_path / "parts" / "last.safetensors")
+    assert (saved["epoch"], saved["partial"]) == (epoch, None)
+    assert Run(tmp_path / "parts", seed=1).fit(3, resume=True).everything() == whole
+
+
 def test_without_a_folder_ctrl_c_ends_the_training_after_the_step(tmp_path):
     run = Run(None, press=("train", 2, 3))
     with pytest.raises(KeyboardInterrupt):
