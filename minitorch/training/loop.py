@@ -78,8 +78,8 @@ def fit(
             the methods ``start`` and ``finish`` they are called before the first epoch and at the end, and with
             ``state_dict`` and ``load_state_dict`` it is a part of the checkpoints; :class:`EarlyStopping` has all four.
         checkpoint: a folder for the files ``last.safetensors``, the whole training, and ``best.safetensors``, the
-            model after its best epoch. Ctrl-C lets the step end and writes the first before it raises
-            KeyboardInterrupt.
+            model after its best epoch; those of an earlier training are replaced. Ctrl-C lets the step end and writes
+            the first of them before it raises KeyboardInterrupt.
         resume: go on from ``last.safetensors``, with the same bits as if the training had never stopped; begin where
             there is no such file. Everything else is given as before.
         monitor: the number that says which epoch is best; ``"validation_loss"``, or ``"loss"`` where there is no
@@ -203,9 +203,7 @@ class _Loop:
         training = self.training
         self._hook("start")
         if resume and self.folder is not None and (self.folder / LAST).exists():
-            state = load_training(self.folder / LAST, training, self.callbacks, self.best)
-            self.random.set(state["random"])
-            self.partial = state["partial"]
+            self.partial = load_training(self.folder / LAST, training, self.callbacks, self.best, self.random)
             training.say(f"Resumed after epoch {training.epoch} and step {training.step}.")
         with self.interrupts:
             try:
@@ -261,6 +259,11 @@ class _Loop:
                 yield x, y
             elif number == skip:
                 self._go_on()
+        if self.partial is not None:
+            raise DataError(
+                f"the checkpoint stands behind batch {skip} of an epoch, got data with fewer batches. Resume with the "
+                "data and the batch size that the training began with."
+            )
 
     def _go_on(self) -> None:
         """Stand where the stopped epoch stood, now that its batches have been drawn again."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ArgumentError, DataError
+from ..errors import ArgumentError, DataError, MiniTorchError
 from ..io.checkpoint import load, load_state_dict
 from ..random import Generator, default_generator
 
@@ -71,7 +71,9 @@ def training_state(training: Training, callbacks: Sequence[Any], best: Any) -> d
     }
 
 
-def load_training(path: Path, training: Training, callbacks: Sequence[Any], best: Any) -> dict[str, Any]:
+def load_training(
+    path: Path, training: Training, callbacks: Sequence[Any], best: Any, random: RandomState
+) -> dict[str, Any] | None:
     """Make a training what a file says that it was.
 
     Args:
@@ -79,9 +81,10 @@ def load_training(path: Path, training: Training, callbacks: Sequence[Any], best
         training: becomes what was saved.
         callbacks: of the same kinds and in the same order as those that were saved.
         best: becomes what was saved.
+        random: becomes what was saved.
 
     Returns:
-        Everything in the file.
+        What is known of an epoch that was stopped in its midst; None between two epochs.
 
     Raises:
         DataError: the file is broken or holds something else.
@@ -96,22 +99,32 @@ def load_training(path: Path, training: Training, callbacks: Sequence[Any], best
             "folder that fit wrote to, or remove the file to begin anew."
         )
     kept = [callback for callback in callbacks if hasattr(callback, "state_dict")]
-    ours, theirs = training.schedule is not None, state["schedule"] is not None
-    if ours != theirs or len(kept) != len(state["callbacks"]):
-        raise ArgumentError(
-            f"{path} is of a training {_with(theirs)} schedule and with {len(state['callbacks'])} callbacks that keep "
-            f"a state, got one {_with(ours)} schedule and with {len(kept)}. Resume with what it began with."
-        )
-    load_state_dict(training.model, state["model"])
-    training.optimizer.load_state_dict(state["optimizer"])
-    if ours:
-        training.schedule.load_state_dict(state["schedule"])
-    for callback, saved in zip(kept, state["callbacks"]):
-        callback.load_state_dict(saved)
-    best.load_state_dict(state["best"])
-    training.history.load_state_dict(state["history"])
-    training.epoch, training.step, training.stop = state["epoch"], state["step"], state["stop"]
-    return state
+    try:
+        ours, theirs = training.schedule is not None, state["schedule"] is not None
+        if ours != theirs or len(kept) != len(state["callbacks"]):
+            raise ArgumentError(
+                f"{path} is of a training {_with(theirs)} schedule and with {len(state['callbacks'])} callbacks that "
+                f"keep a state, got one {_with(ours)} schedule and with {len(kept)}. Resume with what it began with."
+            )
+        load_state_dict(training.model, state["model"])
+        training.optimizer.load_state_dict(state["optimizer"])
+        if ours:
+            training.schedule.load_state_dict(state["schedule"])
+        for callback, saved in zip(kept, state["callbacks"]):
+            callback.load_state_dict(saved)
+        best.load_state_dict(state["best"])
+        training.history.load_state_dict(state["history"])
+        training.epoch, training.step, training.stop = int(state["epoch"]), int(state["step"]), bool(state["stop"])
+        random.set(state["random"])
+        partial = state["partial"]
+        return None if partial is None else {name: partial[name] for name in ("batches", "means", "begun", "now")}
+    except MiniTorchError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} is a broken checkpoint ({type(error).__name__}: {error}): expected what fit wrote. Copy it again, "
+            "or remove it to begin anew."
+        ) from None
 
 
 def _with(there: bool) -> str:

@@ -255,6 +255,39 @@ def test_another_file_is_told(tmp_path):
         Run(tmp_path).fit(2, resume=True)
 
 
+BROKEN = [
+    {"epoch": "one"},
+    {"optimizer": 3},
+    {"optimizer": {}},
+    {"schedule": {}},
+    {"callbacks": None},
+    {"callbacks": [{}]},
+    {"best": []},
+    {"history": {"rows": 3}},
+    {"random": {"default": None, "data": []}},
+    {"random": {}},
+    {"partial": {}},
+    {"partial": 3},
+]
+
+
+@pytest.mark.parametrize("change", BROKEN, ids=str)
+def test_a_broken_checkpoint_is_told(tmp_path, change):
+    Run(tmp_path).fit(1)
+    minitorch.save(minitorch.load(tmp_path / "last.safetensors") | change, tmp_path / "last.safetensors")
+    with pytest.raises(DataError, match=r"is a broken checkpoint \((Key|Type|Value|Attribute)Error"):
+        Run(tmp_path).fit(2, resume=True)
+
+
+def test_data_with_fewer_batches_than_were_done_are_told(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        Run(tmp_path, press=("train", 1, 4)).fit(2)
+    run = Run(tmp_path)
+    run.train = Shuffled(X[:20], Y[:20], 16)
+    with pytest.raises(DataError, match="stands behind batch 4 of an epoch, got data with fewer batches"):
+        run.fit(2, resume=True)
+
+
 def test_another_schedule_and_other_callbacks_are_told(tmp_path):
     Run(tmp_path).fit(1)
     run = Run(tmp_path)
