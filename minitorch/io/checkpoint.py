@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError, DataError, DTypeError, ShapeError
-from ..module import Module, Parameter
+from ..module import Buffer, Module, Parameter
 from ..tensor import Tensor
 from ..tensor_data import TensorData
 from .arrays import Arrays, as_array, load_arrays, save_arrays
@@ -85,7 +85,7 @@ def load_state_dict(module: Module, state: Mapping[str, Any]) -> None:
         _replace(p, arrays[name])
 
 
-def _replace(parameter: Parameter, array: npt.NDArray[Any]) -> None:
+def _replace(parameter: Parameter | Buffer, array: npt.NDArray[Any]) -> None:
     own = np.array(array, dtype=parameter.value.dtype, order="C")
     parameter.update(parameter.value._new(TensorData.from_array(own)))
 
