@@ -13,7 +13,7 @@ import minitorch
 
 __all__ = ["BACKENDS", "add_common_flags", "mistakes_in_one_line", "read_settings"]
 
-BACKENDS = {"fast": minitorch.FastOps, "simple": minitorch.SimpleOps}
+BACKENDS = {"fast": minitorch.FastBackend, "simple": minitorch.SimpleBackend}
 
 S = TypeVar("S", bound=Any)
 
@@ -41,7 +41,10 @@ def add_common_flags(parser: argparse.ArgumentParser, data: str, results: str) -
     """
     parser.add_argument("--seed", type=int, help="fixes initialisation, order and dropout")
     parser.add_argument("--dtype", choices=("float32", "float64"))
-    parser.add_argument("--backend", choices=sorted(BACKENDS))
+    parser.add_argument("--backend", choices=sorted(BACKENDS), help="fast; or simple, which is slow and not compiled")
+    parser.add_argument(
+        "--no-compile", dest="compile", action="store_false", help="train operation by operation, not as one program"
+    )
     parser.add_argument("--data-dir", help=f"folder of {data} files; searched for when left out")
     parser.add_argument("--out-dir", help=f"receives {results}")
     parser.add_argument("--model", help="model file for --predict (default: the one in --out-dir)")

@@ -1,6 +1,7 @@
 """Train the course's LeNet on handwritten digits (course task 4.5).
 
     python project/run_mnist_multiclass.py                      train, and keep log, model and curve in ./out
+    python project/run_mnist_multiclass.py --no-compile         the same, operation by operation
     python project/run_mnist_multiclass.py --predict digit.png  read one digit with the model that was trained
 
 The setting is the course's: 5,000 digits to train on, batches of 16, plain gradient descent at a rate of 0.01. Three
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from command_line import BACKENDS, add_common_flags, mistakes_in_one_line, read_settings
+from timing import Timing
 
 import minitorch
 from minitorch import Tensor
@@ -49,6 +50,7 @@ class Settings:
     seed: int = 1
     dtype: str = "float32"
     backend: str = "fast"
+    compile: bool = True  # on the fast backend; the simple one is never compiled
     data_dir: str | None = None  # where MNIST's files are; searched for when left out
     out_dir: str = "out"  # receives mnist.txt, mnist.safetensors and mnist.png
     model: str | None = None  # the model file for --predict; out_dir's when left out
@@ -102,7 +104,8 @@ class Network(minitorch.Module):
             draw = minitorch.rand(shape, backend=backend, dtype=dtype)
             return minitorch.Parameter((draw - 0.5) * (2.0 * fan_in**-0.5))
 
-        # What the hidden layers saw last, for pictures.
+        # What the hidden layers saw last, for pictures. A compiled step keeps nothing that it does not return:
+        # ImageTrain.run_many, which is not compiled, makes them.
         self.mid: Tensor | None = None
         self.out: Tensor | None = None
         self.conv1 = Conv2d(1, 4, 3, 3, make)
@@ -168,22 +171,40 @@ def default_log_fn(
 
 
 class ImageTrain:
-    """Trains a :class:`Network` and answers with it."""
+    """Trains a :class:`Network` and answers with it.
 
-    def __init__(self, backend: minitorch.TensorBackend | None = None, dtype: str = "float32") -> None:
+    Args:
+        backend: what computes; the fast one when left out.
+        dtype: float32 or float64.
+        compiled: whether the training step and its validation are compiled; ``run_many`` never is.
+    """
+
+    def __init__(
+        self, backend: minitorch.TensorBackend | None = None, dtype: str = "float32", compiled: bool = False
+    ) -> None:
         self.backend = backend or minitorch.FastBackend
         self.dtype = dtype
         self.model = Network(self.backend, dtype)
+        self.timing = Timing(compiled)
+        self.validate = self.timing.compile(self.log_probabilities)
 
     def tensor(self, array: Any) -> Tensor:
         """Put numbers on this trainer's backend."""
         return minitorch.tensor(np.asarray(array, dtype=self.dtype), backend=self.backend)
 
+    def pixels(self, images: Any) -> Tensor:
+        """Bring ``count x 28 x 28`` centred pixels into the network's shape."""
+        return self.tensor(images).view(len(images), 1, H, W)
+
+    def log_probabilities(self, x: Tensor) -> Tensor:
+        """Run the network, and record nothing for a gradient."""
+        with minitorch.no_grad():
+            return self.model(x)
+
     def run_many(self, images: Any) -> Tensor:
         """Give the log-probabilities for ``count x 28 x 28`` centred pixels, without dropout."""
         self.model.eval()
-        with minitorch.no_grad():
-            return self.model(self.tensor(images).view(len(images), 1, H, W))
+        return self.log_probabilities(self.pixels(images))
 
     def run_one(self, image: Any) -> Tensor:
         """Give the log-probabilities for one image, ``1 x 10``."""
@@ -191,8 +212,24 @@ class ImageTrain:
 
     def count_correct(self, images: Any, one_hot: Any) -> int:
         """Count the images whose most probable class is the label's."""
-        answers = self.run_many(images).to_numpy().argmax(axis=1)
+        self.model.eval()
+        answers = self.validate(self.pixels(images)).to_numpy().argmax(axis=1)
         return int((answers == np.argmax(one_hot, axis=1)).sum())
+
+    def training_step(self, learning_rate: float) -> Callable[[Tensor, Tensor], Tensor]:
+        """Make the function that learns from a batch of pixels and one-hot labels, and gives their loss."""
+        model = self.model
+        optim = minitorch.SGD(model.parameters(), learning_rate)
+
+        def step(x: Tensor, y: Tensor) -> Tensor:
+            log_likelihood = (model(x) * y).sum()
+            loss = log_likelihood * (-1.0 / x.shape[0])
+            optim.zero_grad()
+            loss.backward()
+            optim.step()
+            return loss
+
+        return step
 
     def train(
         self,
@@ -213,7 +250,7 @@ class ImageTrain:
             max_epochs: how often every digit is seen.
             log_fn: called with epoch, loss since the last call, correct, total, losses of all steps, model.
             batch_size: digits a step; a last, smaller batch counts too.
-            epoch_fn: called with the epoch and its seconds.
+            epoch_fn: called with the epoch and its seconds, without what compiling took.
 
         Returns:
             The loss of every step.
@@ -225,32 +262,29 @@ class ImageTrain:
                 f"expected digits to train on and as many labels, got {len(X_train)} and {len(y_train)}. Pass "
                 "a --train-size of 1 or more, and one label for each digit."
             )
-        optim = minitorch.SGD(self.model.parameters(), learning_rate)
+        step = self.timing.compile(self.training_step(learning_rate))
+        parameters = self.model.parameters()
         losses: list[float] = []
         total_loss = 0.0
         for epoch in range(1, max_epochs + 1):
-            started = time.perf_counter()
-            order = minitorch.default_generator.permutation(len(X_train))
-            for batch_num, start in enumerate(range(0, len(X_train), batch_size)):
+            with self.timing.epoch():
                 self.model.train()
-                rows = order[start : start + batch_size]
-                x, y = self.tensor(X_train[rows]), self.tensor(y_train[rows])
-                x = x.view(x.shape[0], 1, H, W)
+                order = minitorch.default_generator.permutation(len(X_train))
+                for batch_num, start in enumerate(range(0, len(X_train), batch_size)):
+                    rows = order[start : start + batch_size]
+                    x, y = self.pixels(X_train[rows]), self.tensor(y_train[rows])
+                    before = [parameter.value for parameter in parameters]
+                    loss = step(x, y).item()
+                    require_finite(loss, self.model, x, step=len(losses) + 1, before=before)
 
-                optim.zero_grad()
-                log_likelihood = (self.model(x) * y).sum()
-                loss = log_likelihood * (-1.0 / x.shape[0])
-                loss.backward()
-                require_finite(loss, self.model, x, step=len(losses) + 1)
-                optim.step()
-
-                losses.append(loss.item())
-                total_loss += loss.item()
-                if batch_num % VALIDATE_EVERY == 0:
-                    correct = self.count_correct(X_val[:batch_size], y_val[:batch_size])
-                    log_fn(epoch, total_loss, correct, len(X_val[:batch_size]), losses, self.model)
-                    total_loss = 0.0
-            epoch_fn(epoch, time.perf_counter() - started)
+                    losses.append(loss)
+                    total_loss += loss
+                    if batch_num % VALIDATE_EVERY == 0:
+                        correct = self.count_correct(X_val[:batch_size], y_val[:batch_size])
+                        log_fn(epoch, total_loss, correct, len(X_val[:batch_size]), losses, self.model)
+                        total_loss = 0.0
+                        self.model.train()
+            epoch_fn(epoch, self.timing.epochs[-1])
         return losses
 
 
@@ -262,7 +296,8 @@ def run(settings: Settings) -> float:
     minitorch.manual_seed(settings.seed)
     train, held_out = load_digits(settings)
     out = Path(settings.out_dir)
-    trainer = ImageTrain(minitorch.TensorBackend(BACKENDS[settings.backend]), settings.dtype)
+    compiled = settings.compile and settings.backend == "fast"
+    trainer = ImageTrain(BACKENDS[settings.backend], settings.dtype, compiled)
     accuracy = 0.0
 
     with RunLog(out / "mnist.txt") as say:
@@ -289,6 +324,7 @@ def run(settings: Settings) -> float:
         )
         save(out / "mnist.safetensors", state_dict(trainer.model), {"network": "LeNet", "accuracy": accuracy})
         draw_curve(losses, out / "mnist.png")
+        say(trainer.timing.report())
         say(f"Held-out accuracy: {accuracy:.2%}")
     return accuracy
 
@@ -314,7 +350,7 @@ def predict(settings: Settings) -> int:
     """Print the digit in a picture and the probability of each class."""
     from minitorch.data.drawing import read_digit
 
-    trainer = ImageTrain(minitorch.TensorBackend(BACKENDS[settings.backend]), settings.dtype)
+    trainer = ImageTrain(BACKENDS[settings.backend], settings.dtype)
     arrays, _ = load(settings.model or Path(settings.out_dir, "mnist.safetensors"))
     load_state_dict(trainer.model, arrays)
     assert settings.predict is not None

@@ -2,6 +2,7 @@
 
     python project/run_sentiment.py                          the course's setting: 450 sentences, 100 to validate on
     python project/run_sentiment.py --full                   all of SST-2, word vectors tuned
+    python project/run_sentiment.py --no-compile             the same, operation by operation
     python project/run_sentiment.py --predict "a gorgeous, witty film"
 
 The course's own network puts a ReLU between the last layer and the sigmoid. Its output could then never fall below
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from command_line import BACKENDS, add_common_flags, mistakes_in_one_line, read_settings
+from timing import Timing
 
 import minitorch
 from minitorch import Tensor
 from minitorch.data import SST2, DataNotFoundError, WordVectors, load_glove, load_sst2
 from minitorch.io import load, load_state_dict, save, state_dict
-from minitorch.layers import Dropout, Embedding
+from minitorch.layers import Dropout, Embedding, embedding
 from minitorch.tensor_functions import Cat
 from minitorch.training import RunLog, describe_run, require_finite
 
@@ -36,6 +37,9 @@ PADDING, UNKNOWN = 0, 1
 
 # The words of a sentence as SST-2 writes them: punctuation apart, "isn't" as "is n't", "film's" as "film 's".
 TOKEN = re.compile(r"\w+(?=n't)|n't|'\w+|\w+(?:-\w+)*|\.\.\.|[^\w\s]")
+
+# A batch is padded to a multiple of so many words: each width that occurs is a program of its own.
+WIDTH = 8
 
 # Sentences of dev that the course's setting validates on.
 VALIDATION = 100
@@ -85,6 +89,7 @@ class Settings:
     seed: int = 1
     dtype: str = "float32"
     backend: str = "fast"
+    compile: bool = True  # on the fast backend; the simple one is never compiled
     data_dir: str | None = None  # where SST-2's and GloVe's files are; searched for when left out
     out_dir: str = "out"  # receives sentiment.txt and sentiment.safetensors
     model: str | None = None  # the model file for --predict; out_dir's when left out
@@ -196,6 +201,7 @@ class SentenceClassifier(minitorch.Module):
 
     def __init__(self, vectors: Tensor, cnn: CNNSentimentKim, tuned: bool) -> None:
         super().__init__()
+        self.backend = vectors.backend
         self.cnn = cnn
         self.tuned = tuned
         if tuned:
@@ -207,15 +213,12 @@ class SentenceClassifier(minitorch.Module):
         """Give the vectors as they are now."""
         return self.embedding.weight.value if self.tuned else self.vectors
 
-    def forward(self, index: npt.NDArray[np.int64]) -> Tensor:
-        """Give the probability that each row of word numbers, ``batch x words``, is positive."""
-        table = self.table()
-        if not self.tuned:
-            return self.cnn(minitorch.tensor(table.to_numpy()[index], backend=table.backend))
-        vectors = self.embedding(minitorch.tensor(index, backend=table.backend))
-        # The padding's vector takes no part in the training: it stays zero.
-        is_word = (index != PADDING)[:, :, None].astype(table.dtype)
-        return self.cnn(vectors * minitorch.tensor(is_word, backend=table.backend))
+    def forward(self, index: Tensor, is_word: Tensor) -> Tensor:
+        """Give the probability that each row of word numbers, ``batch x words``, is positive.
+
+        ``is_word``, ``batch x words x 1``, is 0 for padding: its vector takes no part in the training and stays zero.
+        """
+        return self.cnn(embedding(index, self.table()) * is_word)
 
 
 # --- the data ------------------------------------------------------------------------------------------------
@@ -240,16 +243,27 @@ class Sentences:
         return Sentences([self.words[i] for i in rows], self.label[rows])
 
     def table(self) -> npt.NDArray[np.int64]:
-        """Give the sentences as a table ``count x words`` of word numbers, padded to one more than the longest.
+        """Give the sentences as a table ``count x words`` of word numbers, padded to more than the longest.
 
         Every sentence then has a place where a filter sees padding only. More padding would give each filter the same
         number again and leave its maximum over time as it is: what the network says of a sentence does not depend on
-        the length of the others.
+        the length of the others. So the width is rounded up to a multiple of :data:`WIDTH`.
         """
-        index = np.full((len(self), max(self.lengths(), default=0) + 1), PADDING, dtype=np.int64)
+        width = WIDTH * (max(self.lengths(), default=0) // WIDTH + 1)
+        index = np.full((len(self), width), PADDING, dtype=np.int64)
         for row, words in zip(index, self.words, strict=True):
             row[: len(words)] = words
         return index
+
+    def tensors(self, backend: minitorch.TensorBackend) -> tuple[Tensor, Tensor, Tensor]:
+        """Give the table, 1 for each word and 0 for padding ``count x words x 1``, and the labels."""
+        index = self.table()
+        is_word = (index != PADDING)[:, :, None].astype(self.label.dtype)
+        return (
+            minitorch.tensor(index, backend=backend),
+            minitorch.tensor(is_word, backend=backend),
+            minitorch.tensor(self.label, backend=backend),
+        )
 
 
 def encode_sentences(sentences: Iterable[str], labels: Any, row: dict[str, int], dtype: str) -> Sentences:
@@ -379,23 +393,53 @@ def epoch_lines(
 
 
 class SentenceSentimentTrain:
-    """Trains a :class:`SentenceClassifier` and scores with it."""
+    """Trains a :class:`SentenceClassifier` and scores with it.
+
+    Args:
+        model: what learns.
+        optimizer: makes what changes its parameters.
+        compiled: whether training and scoring are compiled.
+    """
 
     def __init__(
-        self, model: SentenceClassifier, optimizer: Callable[..., minitorch.Optimizer] = minitorch.SGD
+        self,
+        model: SentenceClassifier,
+        optimizer: Callable[..., minitorch.Optimizer] = minitorch.SGD,
+        compiled: bool = False,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
-        self.steps = 0
+        self.timing = Timing(compiled)
+        self.score = self.timing.compile(self.compute_score)
+
+    def compute_score(self, index: Tensor, is_word: Tensor) -> Tensor:
+        """Run the network, and record nothing for a gradient."""
+        with minitorch.no_grad():
+            return self.model(index, is_word)
 
     def probabilities(self, data: Sentences, batch_size: int = 200) -> npt.NDArray[Any]:
         """Give the probability of every sentence, without dropout."""
         result = np.zeros(len(data))
         self.model.eval()
-        with minitorch.no_grad():
-            for rows in batches(data.lengths(), batch_size):
-                result[rows] = self.model(data.pick(rows).table()).to_numpy()
+        for rows in batches(data.lengths(), batch_size):
+            index, is_word, _ = data.pick(rows).tensors(self.model.backend)
+            result[rows] = self.score(index, is_word).to_numpy()
         return result
+
+    def training_step(self, learning_rate: float) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Make the function that learns from a batch, and gives the loss and the probabilities."""
+        model = self.model
+        optim = self.optimizer(model.parameters(), learning_rate)
+
+        def step(index: Tensor, is_word: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+            probability = model(index, is_word)
+            loss = negative_log_likelihood(probability, label)
+            optim.zero_grad()
+            loss.backward()
+            optim.step()
+            return loss, probability
+
+        return step
 
     def train(
         self,
@@ -422,40 +466,39 @@ class SentenceSentimentTrain:
         Returns:
             The validation accuracy of every epoch.
         """
-        optim = self.optimizer(self.model.parameters(), learning_rate)
+        step = self.timing.compile(self.training_step(learning_rate))
+        parameters = self.model.parameters()
         lengths = data_train.lengths()
+        steps = 0
         losses: list[float] = []
         train_accuracy: list[float] = []
         validation_accuracy: list[float] = []
         for epoch in range(1, max_epochs + 1):
-            total_loss = 0.0
-            self.model.train()
-            predictions = np.zeros(len(data_train))
-            for rows in batches(lengths, batch_size, shuffle):
-                batch = data_train.pick(rows)
-                index = batch.table()
-                optim.zero_grad()
-                probability = self.model(index)
-                loss = negative_log_likelihood(probability, batch.label)
-                self.steps += 1
-                require_finite(loss, self.model, index, step=self.steps)
-                loss.backward()
-                optim.step()
-                total_loss += loss.item()
-                predictions[rows] = probability.to_numpy()
-            losses.append(total_loss)
-            train_accuracy.append(get_accuracy(data_train.label, predictions))
-            if data_val is not None:
-                validation_accuracy.append(get_accuracy(data_val.label, self.probabilities(data_val)))
+            with self.timing.epoch():
+                total_loss = 0.0
+                self.model.train()
+                predictions = np.zeros(len(data_train))
+                for rows in batches(lengths, batch_size, shuffle):
+                    index, is_word, label = data_train.pick(rows).tensors(self.model.backend)
+                    before = [parameter.value for parameter in parameters]
+                    result, probability = step(index, is_word, label)
+                    loss = result.item()
+                    steps += 1
+                    require_finite(loss, self.model, index, is_word, step=steps, before=before)
+                    total_loss += loss
+                    predictions[rows] = probability.to_numpy()
+                losses.append(total_loss)
+                train_accuracy.append(get_accuracy(data_train.label, predictions))
+                if data_val is not None:
+                    validation_accuracy.append(get_accuracy(data_val.label, self.probabilities(data_val)))
             log_fn(epoch, total_loss, losses, train_accuracy, validation_accuracy)
         return validation_accuracy
 
 
-def negative_log_likelihood(probability: Tensor, label: npt.NDArray[Any]) -> Tensor:
+def negative_log_likelihood(probability: Tensor, label: Tensor) -> Tensor:
     r"""Give $-\frac{1}{n} \sum_i \ln(p_i y_i + (1 - p_i)(1 - y_i))$ for probabilities $p$ and labels $y$."""
-    y = minitorch.tensor(label, backend=probability.backend)
-    of_label = probability * y + (1.0 - probability) * (1.0 - y)
-    return of_label.log().sum() * (-1.0 / len(label))
+    of_label = probability * label + (1.0 - probability) * (1.0 - label)
+    return of_label.log().sum() * (-1.0 / label.shape[0])
 
 
 # --- the two settings ----------------------------------------------------------------------------------------
@@ -483,29 +526,27 @@ def run(settings: Settings) -> float:
             f"nothing is left to train on of {len(train.sentences)} sentences. Hold out fewer, or give more."
         )
 
-    backend = minitorch.TensorBackend(BACKENDS[settings.backend])
+    backend = BACKENDS[settings.backend]
     table = minitorch.tensor(make_table(words, settings.dtype), backend=backend)
     cnn = CNNSentimentKim(
         dropout=plan.dropout, embedding_dropout=plan.embedding_dropout, backend=backend, dtype=settings.dtype
     )
     model = SentenceClassifier(table, cnn, tuned=settings.full)
-    trainer = SentenceSentimentTrain(model, plan.optimizer)
+    compiled = settings.compile and settings.backend == "fast"
+    trainer = SentenceSentimentTrain(model, plan.optimizer, compiled)
 
     with RunLog(Path(settings.out_dir, "sentiment.txt")) as say:
         sources = f"{len(data)} sentences of {origin(train.source)}, {origin(words.source)}"
         say(describe_run(sources, settings.seed, settings.dtype))
         say(f"missing pre-trained embedding for {len(words.missing)} unknown words")
-        started = time.perf_counter()
 
         def log_fn(
             epoch: int, loss: float, losses: Sequence[float], train_accuracy: Sequence[float], accuracy: Sequence[float]
         ) -> None:
-            nonlocal started
             for line in epoch_lines(epoch, loss, train_accuracy, accuracy):
                 say(line)
             # On the screen only: the log of a seed is the same in every run.
-            print(f"Epoch {epoch} took {time.perf_counter() - started:.2f} s", flush=True)
-            started = time.perf_counter()
+            print(f"Epoch {epoch} took {trainer.timing.epochs[-1]:.2f} s", flush=True)
 
         accuracies = trainer.train(
             data, plan.lr, plan.batch_size, plan.epochs, validation, log_fn, shuffle=settings.full
@@ -515,6 +556,7 @@ def run(settings: Settings) -> float:
             unseen = encoded(dev, range(len(dev.sentences)))
             accuracies = [get_accuracy(unseen.label, trainer.probabilities(unseen))]
             say(f"Dev accuracy: {accuracies[-1]:.2%} of {len(unseen)} sentences")
+    print(trainer.timing.report())
 
     # The table travels with the model, so that it can answer without the data.
     arrays = {**state_dict(cnn), "vectors": model.table()}
@@ -534,7 +576,7 @@ def predict(settings: Settings) -> float:
     arrays, metadata = load(settings.model or Path(settings.out_dir, "sentiment.safetensors"))
     if "vectors" not in arrays or "words" not in metadata:
         raise minitorch.DataError("expected a model that run_sentiment.py saved; this file has no word vectors in it")
-    backend = minitorch.TensorBackend(BACKENDS[settings.backend])
+    backend = BACKENDS[settings.backend]
     cnn = CNNSentimentKim(backend=backend, dtype=str(arrays["vectors"].dtype))
     table = arrays.pop("vectors")
     load_state_dict(cnn, arrays)

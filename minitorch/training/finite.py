@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,25 +15,33 @@ from ..tensor import Tensor
 __all__ = ["require_finite"]
 
 
-def require_finite(loss: Tensor, model: Module, *inputs: Any, step: int) -> None:
+def require_finite(
+    loss: Tensor | float, model: Module, *inputs: Any, step: int, before: Sequence[Any] | None = None
+) -> None:
     """Check that a loss is a finite number; otherwise find the layer that first made it anything else, and stop.
 
-    The search runs the model once more on the same inputs and looks at the output of every layer, so it costs
-    nothing while all is well.
+    The search runs the model once more on the same inputs, operation by operation, and looks at the output of every
+    layer, so it costs nothing while all is well.
 
     Args:
         loss: the loss of this step, one number.
         model: what computed it.
         inputs: what the model was given.
         step: the number of the step, for the message.
+        before: the values of ``model.parameters()`` that the loss was computed with, where the optimiser has replaced
+            them since, as at the end of a compiled step. When the loss is not finite, the model gets them back.
 
     Raises:
         NaNError: the loss is NaN or infinite.
     """
-    if np.isfinite(loss.item()):
+    value = loss.item() if isinstance(loss, Tensor) else loss
+    if np.isfinite(value):
         return
+    if before is not None:
+        for parameter, old in zip(model.parameters(), before, strict=True):
+            parameter.value = old
     raise NaNError(
-        f"the loss became {loss.item()} at step {step}: expected a finite number. {_birthplace(model, inputs)} "
+        f"the loss became {value} at step {step}: expected a finite number. {_birthplace(model, inputs)} "
         "Try a smaller learning rate, and check the scale of the inputs."
     )
 

@@ -91,13 +91,13 @@ def assert_close(ours, theirs, dtype):
 def test_probabilities_and_gradients(tuned, dtype, lengths):
     ours, theirs = twins(tuned, dtype)
     data = sentences(lengths, dtype)
-    index = data.table()
+    index, is_word, label = data.tensors(minitorch.FastBackend)
 
-    probability = ours(index)
-    loss = negative_log_likelihood(probability, data.label)
+    probability = ours(index, is_word)
+    loss = negative_log_likelihood(probability, label)
     loss.backward()
 
-    logit = theirs(torch.tensor(index))
+    logit = theirs(torch.tensor(data.table()))
     of_label = torch.where(torch.tensor(data.label) == 1, logit.sigmoid(), 1 - logit.sigmoid())
     expected = -(of_label + 1e-6).log().mean()  # the course's logarithm
     expected.backward()
@@ -115,19 +115,23 @@ def test_probabilities_and_gradients(tuned, dtype, lengths):
 @pytest.mark.task4_5
 def test_the_readable_backend_too():
     ours, theirs = twins(True, "float64", minitorch.SimpleBackend)
-    index = sentences([3, 2], "float64").table()
-    assert_close(ours(index).to_numpy(), theirs(torch.tensor(index)).sigmoid().detach().numpy(), "float64")
+    data = sentences([3, 2], "float64")
+    index, is_word, _ = data.tensors(minitorch.SimpleBackend)
+    answer = theirs(torch.tensor(data.table())).sigmoid().detach().numpy()
+    assert_close(ours(index, is_word).to_numpy(), answer, "float64")
 
 
 @pytest.mark.task4_5
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("tuned", [False, True])
-def test_five_steps_end_at_the_same_weights(tuned):
+def test_five_steps_end_at_the_same_weights(tuned, compiled):
     """Gradient descent for frozen vectors, Adam for tuned ones, as the two settings have it."""
     ours, theirs = twins(tuned, "float64")
     data = sentences([4, 9, 2, 7, 7, 1], "float64")
     ours.cnn.dropout.p = 0.0
     optimizer, twin = (minitorch.Adam, torch.optim.Adam) if tuned else (minitorch.SGD, torch.optim.SGD)
-    SentenceSentimentTrain(ours, optimizer).train(data, 0.01, len(data), 5, None, lambda *args: None)
+    trainer = SentenceSentimentTrain(ours, optimizer, compiled)
+    trainer.train(data, 0.01, len(data), 5, None, lambda *args: None)
 
     optim = twin(theirs.parameters(), 0.01)
     label = torch.tensor(data.label)

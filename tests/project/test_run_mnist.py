@@ -85,7 +85,7 @@ def test_the_course_setting_is_the_default():
     assert script.parse([]) == script.Settings()
     settings = script.Settings()
     assert (settings.epochs, settings.batch_size, settings.lr, settings.train_size) == (10, 16, 0.01, 5000)
-    assert (settings.dtype, settings.backend) == ("float32", "fast")
+    assert (settings.dtype, settings.backend, settings.compile) == ("float32", "fast", True)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,10 @@ def test_every_flag_sets_its_field_and_no_other(flag, text, field, value):
     assert script.parse([flag, text]) == replace(script.Settings(), **{field: value})
 
 
+def test_one_flag_leaves_compiling_out():
+    assert script.parse(["--no-compile"]) == replace(script.Settings(), compile=False)
+
+
 @pytest.mark.parametrize("flags", [["--dtype", "float16"], ["--backend", "gpu"], ["--epochs", "ten"], ["--speed"]])
 def test_a_flag_without_a_meaning_is_refused(flags, capsys):
     with pytest.raises(SystemExit) as caught:
@@ -119,8 +123,9 @@ def test_a_flag_without_a_meaning_is_refused(flags, capsys):
 # --- the log -------------------------------------------------------------------------------------------------
 
 
-def test_the_log_line_by_line(train, tmp_path):
-    lines = train("--epochs", 2, "--batch-size", 8, "--seed", 5)
+@pytest.mark.parametrize("flags", [[], ["--no-compile"]], ids=["compiled", "eager"])
+def test_the_log_line_by_line(train, tmp_path, flags):
+    lines = train("--epochs", 2, "--batch-size", 8, "--seed", 5, *flags)
     assert (tmp_path / "out" / "mnist.txt").read_text(encoding="utf-8").splitlines() == lines
 
     assert re.fullmatch(r"53 digits of MNIST.*; seed 5, float32; MiniTorch \S+, NumPy .*cores", lines[0])
@@ -131,12 +136,15 @@ def test_the_log_line_by_line(train, tmp_path):
         rf"Epoch 1: held-out accuracy {number}% on 20 digits, \d+\.\d\d s",
         *(rf"Epoch {epoch} loss {number} valid acc \d/8" for epoch in (2, 2)),
         rf"Epoch 2: held-out accuracy {number}% on 20 digits, \d+\.\d\d s",
+        r"Time per epoch: \d+\.\d\d s \(median of 2\), operation by operation"
+        if flags
+        else r"Compile time: \d+\.\d\d s\. Time per epoch: \d+\.\d\d s \(median of 2\)",
         r"Held-out accuracy: \d+\.\d\d%",
     ]
     assert len(lines) == 1 + len(patterns)
     for line, pattern in zip(lines[1:], patterns, strict=True):
         assert re.fullmatch(pattern, line), line
-    accuracy = re.search(r"accuracy (\S+%)", lines[-2])
+    accuracy = re.search(r"accuracy (\S+%)", lines[-3])
     assert lines[-1] == f"Held-out accuracy: {accuracy[1]}"
 
 
@@ -165,7 +173,8 @@ def test_a_seed_fixes_a_run_bit_for_bit(train, tmp_path):
     def run(seed, out):
         lines = train("--epochs", 2, "--seed", seed, out=out)
         weights = load(tmp_path / out / "mnist.safetensors")[0]
-        return [re.sub(r", \d+\.\d\d s$", "", line) for line in lines], {k: v.tobytes() for k, v in weights.items()}
+        said = [re.sub(r", \d+\.\d\d s$", "", line) for line in lines if "Time per epoch" not in line]
+        return said, {name: array.tobytes() for name, array in weights.items()}
 
     first, again, other = run(1, "a"), run(1, "b"), run(2, "c")
     assert first == again
@@ -193,11 +202,12 @@ def test_the_loss_of_a_line_is_the_sum_since_the_last_line():
     assert {total for *_, total in calls} == {10}
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 37])
-def test_a_last_smaller_batch_counts(count):
+def test_a_last_smaller_batch_counts(count, compiled):
     """At a rate of zero every digit must have its part in the losses, once and with its own weight."""
     minitorch.manual_seed(0)
-    trainer = script.ImageTrain(dtype="float64")
+    trainer = script.ImageTrain(dtype="float64", compiled=compiled)
     trainer.model.dropout.p = 0.0
     data = toy(count)
     losses = trainer.train((data.images, data.one_hot), (data.images, data.one_hot), 0.0, 1, lambda *args: None)
@@ -222,6 +232,50 @@ def test_evaluation_leaves_dropout_out_and_changes_nothing():
     assert trainer.model.out.shape == (1, 8, 28, 28)
     trainer.model.train()
     assert trainer.model(trainer.tensor(data.images[:, None])).to_numpy().tobytes() != first.to_numpy().tobytes()
+
+
+# --- compiled ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("float64", 1e-10)])
+def test_a_compiled_training_has_the_losses_of_an_eager_one(dtype, tolerance):
+    """Seven epochs of three steps, with dropout, and a last batch of three."""
+    data, losses, answers = toy(19), [], []
+    for compiled in (False, True):
+        minitorch.manual_seed(2)
+        trainer = script.ImageTrain(dtype=dtype, compiled=compiled)
+        pair = data.images, data.one_hot
+        losses.append(trainer.train(pair, pair, 0.1, 7, lambda *args: None, batch_size=8))
+        answers.append(trainer.run_many(data.images[:9]).to_numpy())
+    assert len(losses[0]) == 21
+    assert losses[0][0] > 1.2 * losses[0][-3], "something was learned"
+    np.testing.assert_allclose(losses[1], losses[0], rtol=tolerance)
+    np.testing.assert_allclose(answers[1], answers[0], rtol=100 * tolerance)
+
+
+def test_a_compiled_validation_counts_what_an_eager_one_does():
+    data = toy(37)
+    counts = []
+    for compiled in (False, True):
+        minitorch.manual_seed(1)
+        trainer = script.ImageTrain(compiled=compiled)
+        trainer.model.train()  # validation must leave dropout out by itself
+        counts.append([trainer.count_correct(data.images[:n], data.one_hot[:n]) for n in (37, 16, 5)])
+    assert counts[0] == counts[1]
+    assert counts[0][0] > 0
+
+
+def test_pictures_are_taken_operation_by_operation():
+    """A compiled run keeps no hidden layers: looking at them is refused until an eager run has made them anew."""
+    minitorch.manual_seed(0)
+    trainer, data = script.ImageTrain(compiled=True), toy(6)
+    trainer.count_correct(data.images, data.one_hot)
+    with pytest.raises(minitorch.CompileError, match="Return it from the step"):
+        trainer.model.mid.to_numpy()
+    trainer.run_many(data.images)
+    x = trainer.pixels(data.images)
+    np.testing.assert_array_equal(trainer.model.mid.to_numpy(), trainer.model.conv1(x).relu().to_numpy())
+    assert trainer.model.out.shape == (6, 8, 28, 28)
 
 
 # --- the files -----------------------------------------------------------------------------------------------
@@ -257,13 +311,17 @@ def test_float64_is_float64_throughout(train, tmp_path):
 
 
 def test_both_backends_print_the_same_losses(train):
+    """The readable backend is never compiled."""
+
     def numbers(*flags):
         lines = train("--epochs", 1, "--train-size", 2, "--batch-size", 1, "--dtype", "float64", *flags)
+        assert lines[-2].endswith("operation by operation") == bool(flags)
         return [float(line.split()[3]) for line in lines if " loss " in line]
 
-    fast, simple = numbers(), numbers("--backend", "simple")
-    assert len(fast) == 1
-    assert fast == pytest.approx(simple, rel=1e-12)
+    compiled, eager, simple = numbers(), numbers("--no-compile"), numbers("--backend", "simple")
+    assert len(simple) == 1
+    assert compiled == pytest.approx(simple, rel=1e-12)
+    assert eager == pytest.approx(simple, rel=1e-12)
 
 
 # --- reading a digit -----------------------------------------------------------------------------------------
@@ -322,9 +380,10 @@ def test_what_cannot_be_read_ends_in_one_sentence(model, tmp_path):
 # --- what goes wrong -----------------------------------------------------------------------------------------
 
 
-def test_a_rate_that_is_far_too_large_stops_with_step_and_layer(train, tmp_path):
+@pytest.mark.parametrize("flags", [[], ["--no-compile"]], ids=["compiled", "eager"])
+def test_a_rate_that_is_far_too_large_stops_with_step_and_layer(train, tmp_path, flags):
     with pytest.raises(SystemExit) as caught:
-        train("--lr", 1e30)
+        train("--lr", 1e30, *flags)
     message = str(caught.value)
     assert re.match(r"NaNError: the loss became (nan|inf|-inf) at step [2-4]: expected a finite number\.", message)
     assert re.search(r"(born in|parameter) (conv1|conv2|hidden|classify)", message)
@@ -332,10 +391,13 @@ def test_a_rate_that_is_far_too_large_stops_with_step_and_layer(train, tmp_path)
     assert not (tmp_path / "out" / "mnist.safetensors").exists()
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("layer", ["conv1", "conv2", "hidden", "classify"])
-def test_the_layer_is_the_one_in_which_the_nan_was_planted(layer):
+def test_the_layer_is_the_one_in_which_the_nan_was_planted(layer, compiled):
+    """Also at the end of a step that has made every parameter NaN: the model gets back those it began with."""
     minitorch.manual_seed(0)
-    trainer, data = script.ImageTrain(), toy(16)
+    trainer, data = script.ImageTrain(compiled=compiled), toy(16)
+    before = state_dict(trainer.model)
     module = getattr(trainer.model, layer)
 
     class Faulty(type(module)):
@@ -345,6 +407,8 @@ def test_the_layer_is_the_one_in_which_the_nan_was_planted(layer):
     module.__class__ = Faulty
     with pytest.raises(minitorch.NaNError, match=rf"at step 1: .*born in {layer} \(Faulty\)"):
         trainer.train((data.images, data.one_hot), (data.images, data.one_hot), 0.01, 1, lambda *args: None)
+    for name, array in state_dict(trainer.model).items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 @pytest.fixture
@@ -393,8 +457,8 @@ def test_without_data_and_network_the_stand_in_serves(empty_world, monkeypatch, 
     lines = out.splitlines()
     assert "MNIST was not found; using the stand-in" in err
     assert lines[0].startswith("4500 digits of stand-in for MNIST train")
-    assert lines[-2].startswith("Epoch 1: held-out accuracy")
-    assert "on 500 digits" in lines[-2]
+    assert lines[-3].startswith("Epoch 1: held-out accuracy")
+    assert "on 500 digits" in lines[-3]
 
 
 @pytest.mark.parametrize(("digits", "labels"), [(0, 0), (3, 2)])

@@ -19,7 +19,7 @@ from run_sentiment import PADDING, CNNSentimentKim, SentenceClassifier, Sentence
 
 import minitorch
 from minitorch.data import download, load_glove
-from minitorch.io import load, save
+from minitorch.io import load, save, state_dict
 
 pytestmark = pytest.mark.task4_5
 
@@ -120,10 +120,26 @@ def test_words_become_numbers_and_a_table():
     data = run_sentiment.encode_sentences(
         ["a fine film", "odd", ""], [1, 0, 1], {"a": 2, "fine": 3, "film": 4}, "float64"
     )
-    assert data.table().tolist() == [[2, 3, 4, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
-    assert data.pick(np.array([1])).table().tolist() == [[1, 0]]
+    assert data.table().tolist() == [[2, 3, 4, 0, 0, 0, 0, 0], [1, *[0] * 7], [0] * 8]
+    assert data.pick(np.array([1])).table().tolist() == [[1, *[0] * 7]]
     assert data.label.tolist() == [1, 0, 1]
     assert data.lengths().tolist() == [3, 1, 0]
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=5))
+def test_a_table_has_a_place_for_padding_and_few_widths(lengths):
+    width = some_sentences(lengths).table().shape[1]
+    assert width % run_sentiment.WIDTH == 0
+    assert 1 <= width - max(lengths) <= run_sentiment.WIDTH
+
+
+def test_a_batch_on_a_backend():
+    data = Sentences([np.array([4, 1]), np.array([5])], np.array([1.0, 0.0], np.float32))
+    index, is_word, label = data.tensors(minitorch.FastBackend)
+    assert index.to_numpy().tolist() == data.table().tolist()
+    assert is_word.to_numpy()[:, :, 0].tolist() == [[1, 1, *[0] * 6], [1, *[0] * 7]]
+    assert label.to_numpy().tolist() == [1, 0]
+    assert (index.dtype, is_word.dtype, label.dtype) == (np.int64, np.float32, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +180,11 @@ def some_sentences(lengths, count=30, seed=0, dtype="float64"):
     return Sentences([rng.integers(1, count, n) for n in lengths], rng.integers(0, 2, len(lengths)).astype(dtype))
 
 
+def answer(model, data):
+    """Run the network on sentences."""
+    return model(*data.tensors(minitorch.FastBackend)[:2]).to_numpy()
+
+
 @pytest.mark.parametrize("tuned", [False, True])
 def test_the_network_beside_loops_in_numpy(tuned):
     model = classifier(tuned)
@@ -195,7 +216,7 @@ def test_dropout_is_off_in_evaluation():
     expected = SentenceSentimentTrain(whole).probabilities(data)
     np.testing.assert_array_equal(SentenceSentimentTrain(dropping).probabilities(data), expected)
     dropping.train()
-    drawn = [dropping(data.table()).to_numpy() for _ in range(2)]
+    drawn = [answer(dropping, data) for _ in range(2)]
     assert not np.array_equal(drawn[0], drawn[1])
     np.testing.assert_array_equal(SentenceSentimentTrain(dropping).probabilities(data), expected)
 
@@ -214,7 +235,9 @@ def test_shuffled_batches_are_drawn_for_every_epoch(monkeypatch):
     seen = []
     model = classifier()
     forward = model.forward
-    monkeypatch.setattr(model, "forward", lambda index: seen.append(index[:, 0].tolist()) or forward(index))
+    monkeypatch.setattr(
+        model, "forward", lambda *batch: seen.append(batch[0].to_numpy()[:, 0].tolist()) or forward(*batch)
+    )
     data = Sentences([np.array([i]) for i in range(1, 25)], np.zeros(24))
     SentenceSentimentTrain(model).train(data, 0.1, 24, 2, None, lambda *args: None, shuffle=True)
     SentenceSentimentTrain(model).train(data, 0.1, 24, 2, None, lambda *args: None)
@@ -227,13 +250,13 @@ def test_shuffled_batches_are_drawn_for_every_epoch(monkeypatch):
 
 def test_vectors_are_dropped_too_where_the_plan_says_so():
     model = classifier()
-    index = some_sentences([4, 7]).table()
+    data = some_sentences([4, 7])
     model.cnn.dropout.p = 0.0
-    expected = model(index).to_numpy()
-    np.testing.assert_array_equal(model(index).to_numpy(), expected)
+    expected = answer(model, data)
+    np.testing.assert_array_equal(answer(model, data), expected)
     model.cnn.embedding_dropout.p = 0.5
-    assert not np.array_equal(model(index).to_numpy(), expected)
-    np.testing.assert_array_equal(model.eval()(index).to_numpy(), expected)
+    assert not np.array_equal(answer(model, data), expected)
+    np.testing.assert_array_equal(answer(model.eval(), data), expected)
 
 
 def test_no_gradient_is_recorded_in_evaluation():
@@ -263,7 +286,7 @@ def test_frozen_vectors_stay():
 @given(st.lists(st.tuples(st.floats(0.01, 0.99), st.integers(0, 1)), min_size=1, max_size=9))
 def test_the_loss(pairs):
     p, y = (np.array(column, dtype=float) for column in zip(*pairs, strict=True))
-    loss = run_sentiment.negative_log_likelihood(tensor(p), y).item()
+    loss = run_sentiment.negative_log_likelihood(tensor(p), tensor(y)).item()
     assert loss == pytest.approx(-np.mean(np.where(y == 1, np.log(p), np.log(1 - p))), rel=1e-3)
 
 
@@ -274,30 +297,61 @@ def test_accuracy_is_the_share_on_the_right_side():
     assert run_sentiment.get_accuracy(label[:0], np.zeros(0)) == 0.0
 
 
+# --- compiled ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("float64", 1e-10)])
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_compiled_training_has_the_losses_of_an_eager_one(tuned, dtype, tolerance):
+    """Seven epochs of three steps, with every dropout, two widths, and a last smaller batch."""
+    data, losses, answers = some_sentences([3, 5, 1, 7, 4, 15, 6, 2, 9, 12], dtype=dtype), [], []
+    for compiled in (False, True):
+        model = classifier(tuned, dtype=dtype)
+        model.cnn.embedding_dropout.p = 0.2
+        trainer = SentenceSentimentTrain(model, minitorch.Adam if tuned else minitorch.SGD, compiled)
+        untrained = trainer.probabilities(data)
+        step = trainer.timing.compile(trainer.training_step(0.02))
+        rows = run_sentiment.batches(data.lengths(), 4)
+        batches = [data.pick(some).tensors(minitorch.FastBackend) for some in rows]
+        losses.append([step(*batch)[0].item() for _ in range(7) for batch in batches])
+        answers.append(trainer.probabilities(data))
+    assert [batch[0].shape for batch in batches] == [(4, 8), (4, 16), (2, 16)]
+    assert np.abs(answers[0] - untrained).max() > 0.05
+    np.testing.assert_allclose(losses[1], losses[0], rtol=tolerance)
+    np.testing.assert_allclose(answers[1], answers[0], rtol=100 * tolerance)
+
+
 # --- a loss that is not finite -------------------------------------------------------------------------------
 
 
-def test_a_learning_rate_that_is_too_large_stops_the_training(films, tmp_path, capsys):
+@pytest.mark.parametrize("flags", [[], ["--no-compile"]], ids=["compiled", "eager"])
+def test_a_learning_rate_that_is_too_large_stops_the_training(films, tmp_path, flags):
     with pytest.raises(SystemExit) as stopped:
-        train(films, tmp_path, "--lr", "1e30", "--epochs", "3")
+        train(films, tmp_path, "--lr", "1e30", "--epochs", "3", *flags)
     message = str(stopped.value)
     assert re.match(r"NaNError: the loss became nan at step [2-9]\b", message)
     assert re.search(r"cnn\.(conv[345]|classify)", message)
     assert not (tmp_path / "sentiment.safetensors").exists()
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("layer", ["conv4", "classify"])
-def test_the_layer_that_a_nan_is_born_in_is_named(layer):
-    """Numbers too large for float64 meet with both signs in the last sum."""
+def test_the_layer_that_a_nan_is_born_in_is_named(layer, compiled):
+    """Also at the end of a step that has made every parameter NaN: the model gets back those it began with."""
     model = classifier()
-    model.vectors = tensor(100 * model.vectors.to_numpy())
-    for name in ("classify", layer):
-        weights = getattr(model.cnn, name).weights
-        signs = np.where(np.arange(weights.value.size) % 2, 1.0, -1.0).reshape(weights.value.shape)
-        weights.update(tensor(1e308 * signs if name == layer else signs))
+    module = getattr(model.cnn, layer)
+
+    class Faulty(type(module)):
+        def forward(self, x):
+            return super().forward(x) * float("nan")
+
+    module.__class__ = Faulty
+    before = state_dict(model)
     data = some_sentences([5, 6, 7])
-    with pytest.raises(minitorch.NaNError, match=rf"at step 1: .* born in cnn\.{layer} \("):
-        SentenceSentimentTrain(model).train(data, 0.1, 3, 1, data)
+    with pytest.raises(minitorch.NaNError, match=rf"at step 1: .* born in cnn\.{layer} \(Faulty\)"):
+        SentenceSentimentTrain(model, compiled=compiled).train(data, 0.1, 3, 1, data)
+    for name, array in state_dict(model).items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 # --- the command line, the log and the model -----------------------------------------------------------------
@@ -306,8 +360,12 @@ def test_the_layer_that_a_nan_is_born_in_is_named(layer):
 def test_the_lines_of_the_log(films, tmp_path, capsys):
     lines = train(films, tmp_path, "--epochs", "3", "--seed", "7")
     printed = capsys.readouterr().out.splitlines()
-    assert [line for line in printed if not re.fullmatch(r"Epoch \d+ took \d+\.\d\d s", line)] == lines
-    assert len(printed) == len(lines) + 3
+    assert [
+        line for line in printed if not re.fullmatch(r"Epoch \d+ took \d+\.\d\d s|.*Time per epoch: .*", line)
+    ] == lines
+    assert len(printed) == len(lines) + 3 + 1
+    seconds = r"\d+\.\d\d s"
+    assert re.fullmatch(rf"Compile time: {seconds}\. Time per epoch: {seconds} \(median of 3\)", printed[-1])
 
     assert lines[0].startswith("60 sentences of SST-2 train (not a published file), GloVe (not a published file); ")
     assert f"seed 7, float32; MiniTorch {minitorch.__version__}, NumPy {np.__version__}, Python 3." in lines[0]
@@ -324,6 +382,19 @@ def test_the_lines_of_the_log(films, tmp_path, capsys):
         validation.append(float(re.fullmatch(rf"Validation accuracy: {percent}", second)[1]))
         assert float(re.fullmatch(rf"Best Valid accuracy: {percent}", third)[1]) == max(validation)
     assert all(abs(v * 0.24 - round(v * 0.24)) < 0.01 for v in validation)  # of 24 sentences
+
+
+@pytest.mark.parametrize("flags", [[], ["--full"]])
+def test_without_compiling_the_log_is_the_same_but_for_the_last_digits(films, tmp_path, capsys, flags):
+    compiled = train(films, tmp_path / "a", "--epochs", "2", *flags)
+    eager = train(films, tmp_path / "b", "--epochs", "2", "--no-compile", *flags)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-1].endswith("(median of 2), operation by operation")
+    pattern = r"(loss )(\S+)(?=,)"
+    assert [re.sub(pattern, "", line) for line in compiled] == [re.sub(pattern, "", line) for line in eager]
+    losses = [[float(x) for _, x in re.findall(pattern, "\n".join(lines))] for lines in (compiled, eager)]
+    assert len(losses[0]) == 2
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_the_full_setting_ends_with_dev(films, tmp_path):

@@ -115,6 +115,26 @@ def test_a_model_without_layers_inside_is_called_the_model():
         require_finite(NAN, Exponential(), minitorch.tensor([1e4]), step=1)
 
 
+def test_after_the_optimisers_step_the_model_gets_back_what_the_loss_was_computed_with():
+    """Every parameter is NaN by then, and says nothing of where it came from."""
+    net = Net(second=20.0)
+    before = [parameter.value for parameter in net.parameters()]
+    for parameter in net.parameters():
+        parameter.update(NAN)
+    with pytest.raises(NaNError, match=r"the loss became nan at step 4: .*born in second\.power"):
+        require_finite(float("nan"), net, X, step=4, before=before)
+    assert all(parameter.value is old for parameter, old in zip(net.parameters(), before, strict=True))
+
+
+def test_a_finite_loss_leaves_the_optimisers_step_as_it_is():
+    net = Net()
+    before = [parameter.value for parameter in net.parameters()]
+    for parameter in net.parameters():
+        parameter.update(number(3.0))
+    require_finite(0.5, net, X, step=1, before=before)
+    assert [parameter.value.item() for parameter in net.parameters()] == [3.0] * len(before)
+
+
 def test_the_search_leaves_no_trace():
     net = Net(first=1e3)
     before = {name: dict(module.__dict__) for name, module in net.named_modules()}
