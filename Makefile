@@ -41,13 +41,13 @@ sentiment: $(VENV)/.has-words
 	$(RUN) project/run_sentiment.py $(FLAGS)
 
 test: $(VENV)/.has-dev
-	$(RUN) -m pytest --ignore=tests/parity --ignore=tests/compiler/test_agreement.py $(ARGS)
+	$(RUN) -m pytest --ignore=tests/parity --ignore=tests/compiler/agreement $(ARGS)
 
 test-parity: $(VENV)/.has-parity
 	$(RUN) -m pytest tests/parity $(ARGS)
 
 test-compiler: $(VENV)/.has-dev
-	$(RUN) -m pytest tests/compiler/test_agreement.py $(ARGS)
+	$(RUN) -m pytest tests/compiler/agreement $(ARGS)
 
 lint: $(VENV)/.has-dev
 	$(RUN) -m ruff check .

@@ -1,4 +1,4 @@
-"""The calls of a program, its tasks and its text; what it computes, test_machine.py and test_agreement.py check."""
+"""The calls of a program, its tasks and its text; what it computes, test_machine.py and agreement/ check."""
 
 from __future__ import annotations
 
