@@ -158,6 +158,27 @@ def join(x: Tensor, given: Given) -> Tensor:
 
 
 @layer("any", "any")
+def chosen(x: Tensor, given: Given) -> Tensor:
+    return minitorch.where(apart(x) > 0.0, x, x * 0.5)
+
+
+@layer("any", "any")
+def power(x: Tensor, given: Given) -> Tensor:
+    return (x.sigmoid() + 0.5) ** (x.sigmoid() * given.number)
+
+
+@layer("any", "any")
+def sliced(x: Tensor, given: Given) -> Tensor:
+    return x + x[..., ::2].sum(x.dims - 1)
+
+
+@layer("any", "any")
+def picked(x: Tensor, given: Given) -> Tensor:
+    last = minitorch.tensor(np.array([3, 0, 0, 2]), backend=FastBackend)
+    return x - minitorch.unsqueeze(x[..., 1], x.dims - 1) + x[..., last]
+
+
+@layer("any", "any")
 def softmax(x: Tensor, given: Given) -> Tensor:
     return minitorch.softmax(x, x.dims - 1)
 
