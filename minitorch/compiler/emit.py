@@ -110,13 +110,11 @@ class _Emitter:
         if not calls:
             return
         if region:
-            chunks = range(schedule.chunks)
-            ends = [min((c + 1) * schedule.chunk, schedule.batch) for c in chunks]
-            tasks = [Task(first, len(program.calls), c, c * schedule.chunk, ends[c]) for c in chunks]
+            tasks = [Task(first, len(program.calls), c, *schedule.bounds(c)) for c in range(schedule.chunks)]
             program.stages.append(Stage(tasks, parallel=_work(calls) >= PARALLEL_WORK))
             self.lines.append(f"    for chunk in prange({schedule.chunks}):")
-            self.lines.append(f"        b0 = chunk * {schedule.chunk}")
-            self.lines.append(f"        b1 = min(b0 + {schedule.chunk}, {schedule.batch})")
+            b0, b1 = (f"{c} * {schedule.batch} // {schedule.chunks}" for c in ("chunk", "(chunk + 1)"))
+            self.lines.append(f"        b0, b1 = {b0}, {b1}")
             self.lines += [f"        {line}" for call in calls for line in _lines(call, "b0, b1")]
         else:
             for call in calls:
@@ -141,6 +139,8 @@ class _Emitter:
                 for begin, end in pairwise(bounds):
                     tasks.append(Task(first + number, first + number + 1, 0, begin, end))
             parallel = _work(together) >= PARALLEL_WORK and len(tasks) > 1
+            if parallel:  # the largest first, so that the cores end together
+                tasks.sort(key=lambda task: -_work([calls[task.first - first]]) // calls[task.first - first].blocks)
             stages = self.program.stages
             if not parallel and stages and not stages[-1].parallel:
                 stages[-1].tasks += tasks

@@ -29,7 +29,7 @@ from numba.np.numpy_support import from_dtype
 from ..kernels.compile import _disk_cache, bind, is_ours, jit, jit_element, kernel_folder
 from ..kernels.cpu import dropout
 
-__all__ = ["Entry", "array", "call", "entry", "int32_at", "integers", "pointer", "written"]
+__all__ = ["Entry", "array", "call", "entry", "int32_at", "integers", "pointer", "take_number", "written"]
 
 # What arrays of a program hold.
 DTYPES = tuple(np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.uint64, np.bool_))
@@ -93,10 +93,23 @@ def _call(typingctx: Any, address: Any, arguments: Any) -> Any:
     return types.void(types.int64, arguments), codegen
 
 
+def _take_number(typingctx: Any, address: Any) -> Any:
+    """Read the integer at an address and add one to it, so that no two threads read the same."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        return builder.atomic_rmw(
+            "add", builder.inttoptr(args[0], word.as_pointer()), ir.Constant(word, 1), "monotonic"
+        )
+
+    return types.int64(types.int64), codegen
+
+
 # Compiled code calls them without the first parameter.
 pointer: Any = intrinsic(_pointer)
 integers: Any = intrinsic(_integers)
 call: Any = intrinsic(_call)
+take_number: Any = intrinsic(_take_number)
 _POINTERS: dict[str, Any] = {f"{t.name}_at": _pointer_at(from_dtype(t)) for t in DTYPES}  # type: ignore[arg-type]
 int32_at = _POINTERS["int32_at"]
 

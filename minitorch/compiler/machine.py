@@ -6,7 +6,7 @@ costs 0.2 microseconds and one with thirty costs several. To add up an operand's
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numba
@@ -16,8 +16,8 @@ from numba import prange  # type: ignore[attr-defined]
 
 from ..errors import IndexingError
 from ..kernels import blas
-from ..kernels.compile import bind, jit, threads
-from .entries import call, integers
+from ..kernels.compile import jit, threads
+from .entries import call, integers, take_number
 from .memory import ALIGNMENT, HEAD
 from .program import SCRATCH, Program
 
@@ -51,32 +51,32 @@ def _run_task(code, table, task, scratch):
 
 
 @jit
-def thread():
-    """Give the number of the thread: the only one, in the copy of :func:`_run` for one core."""
-    return 0
+def run_serial(code, table, scratch, scratch_bytes):
+    """Run a program on one core."""
+    for stage in range(code[0]):
+        at = FIRST + stage * STAGE
+        for i in range(code[at + 1]):
+            _run_task(code, table, code[at] + i * TASK, scratch + ALIGNMENT)
 
 
-@jit
-def _thread():
-    # Numba has this function only where it has started its threads.
-    return numba.get_thread_id()  # type: ignore[attr-defined]
-
-
-def _run(code, table, scratch, scratch_bytes):
+@partial(jit, parallel=True)
+def run_parallel(code, table, scratch, scratch_bytes):
+    """Run a program on all cores."""
     for stage in range(code[0]):
         at = FIRST + stage * STAGE
         first, tasks = code[at], code[at + 1]
         if code[at + 2]:
-            for i in prange(tasks):
-                _run_task(code, table, first + i * TASK, scratch + thread() * scratch_bytes)
+            # Each thread takes the next task when it is done with one: a core that others use too takes fewer.
+            integers(scratch)[0] = 0
+            for _ in prange(min(tasks, numba.get_num_threads())):
+                own = scratch + ALIGNMENT + numba.get_thread_id() * scratch_bytes  # type: ignore[attr-defined]
+                task = take_number(scratch)
+                while task < tasks:
+                    _run_task(code, table, first + task * TASK, own)
+                    task = take_number(scratch)
         else:
             for i in range(tasks):
-                _run_task(code, table, first + i * TASK, scratch)
-
-
-run_serial: Any = jit(_run)
-# Under a name of its own, which its machine code on disk has too.
-run_parallel: Any = jit(bind(_run, "_run_parallel", thread=_thread), parallel=True)
+                _run_task(code, table, first + i * TASK, scratch + ALIGNMENT)
 
 
 # --- in Python -----------------------------------------------------------------------------------------------------
@@ -90,7 +90,9 @@ class Memory:
         self.streams = np.zeros(2 * len(program.streams), np.uint64)
         self.arena = _aligned(program.memory.arena_bytes)
         self.scratch_bytes = HEAD + program.memory.scratch_bytes
-        self.scratch = _aligned(self.scratch_bytes * numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+        # Before the parts of the threads, a cache line with the number of the next task.
+        parts = self.scratch_bytes * numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        self.scratch = _aligned(ALIGNMENT + parts)
         fixed = [self.arena, self.numbers, self.streams, *program.constants]
         self.table = np.zeros(program.bound + len(fixed), np.int64)
         self.table[program.bound :] = [array.ctypes.data for array in fixed]
@@ -115,7 +117,7 @@ class Machine:
 
     @cached_property
     def code(self) -> npt.NDArray[np.int64]:
-        """The program as the list of integers that :func:`_run` goes through; kernels are compiled here."""
+        """The program as the list of integers that :func:`run_serial` goes through; kernels are compiled here."""
         program = self.program
         tasks = [task for stage in program.stages for task in stage.tasks]
         first_task = FIRST + STAGE * len(program.stages)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..kernels import blas
 from .machine import Machine, Memory, run_call
+from .memory import ALIGNMENT
 from .program import Call
 
 __all__ = ["Profile", "Row", "measure"]
@@ -77,7 +78,7 @@ def measure(machine: Machine, memory: Memory, rounds: int) -> Profile:
                 for k in range(task.first, task.last):
                     place = machine.place(k)
                     start = time.perf_counter()
-                    run_call(code, table, place, scratch, task.chunk, task.begin, task.end)
+                    run_call(code, table, place, scratch + ALIGNMENT, task.chunk, task.begin, task.end)
                     totals[k] += time.perf_counter() - start
             if i:  # the first round compiles
                 for seconds, total in zip(times, totals, strict=True):

@@ -28,8 +28,7 @@ def run_in_chunks(schedule: Schedule, inputs: list[Array]) -> list[Array]:
         for node in stage.nodes:
             values[node.number] = np.full(node.shape, np.nan if node.dtype.kind == "f" else 0).astype(node.dtype)
         for chunk in range(schedule.chunks if stage.parallel else 1):
-            b0 = chunk * schedule.chunk
-            b1 = min(b0 + schedule.chunk, schedule.batch)
+            b0, b1 = schedule.bounds(chunk)
             for node in stage.nodes:
                 operands = []
                 for ref in node.inputs:
@@ -79,18 +78,23 @@ def test_operands_are_there_before_they_are_read(drawn: tuple[Graph, int]) -> No
                 assert not (same and stage.parallel) or schedule.is_batched(ref.node)
 
 
-@pytest.mark.parametrize("batch", [0, 1, 2, IMAGES, IMAGES + 1, 16, 17, CHUNKS * IMAGES, CHUNKS * IMAGES + 1, 1000])
+@pytest.mark.parametrize(
+    "batch", [0, 1, 2, IMAGES, 2 * IMAGES - 1, 2 * IMAGES, 10, 16, 17, CHUNKS * IMAGES, CHUNKS * IMAGES + 1, 1000]
+)
 def test_chunks_cover_the_batch(batch: int) -> None:
     graph = Graph()
     x = source(graph, batch, 2)
     graph.outputs = [apply(graph, elements.neg, x).ref(), reduce(graph, elements.add, x, 0).ref()]
     schedule = split(graph, batch)
-    if batch <= IMAGES:
+    if batch < 2 * IMAGES:
         assert (schedule.batch, schedule.chunks) == (0, 1)
         assert not any(stage.parallel for stage in schedule.stages)
     else:
         assert 1 < schedule.chunks <= CHUNKS
-        assert (schedule.chunks - 1) * schedule.chunk < batch <= schedule.chunks * schedule.chunk
+        bounds = [schedule.bounds(chunk) for chunk in range(schedule.chunks)]
+        assert [b0 for b0, _ in bounds] == [0, *(b1 for _, b1 in bounds[:-1])]
+        assert bounds[-1][1] == batch
+        assert IMAGES <= min(b1 - b0 for b0, b1 in bounds) <= max(b1 - b0 for b0, b1 in bounds) == schedule.chunk
     # The partial sums are added in order.
     assert sum(node.op == "zip" for node in schedule.graph) == schedule.chunks - 1
 
