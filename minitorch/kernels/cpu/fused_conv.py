@@ -138,17 +138,21 @@ def _lay_out(scratch, x, height, width, plan, b0, b1, band):
 @_compiled
 def _pack(scratch, w, plan):
     """Write the weight tap by tap, four output channels side by side; behind the last, copies of it."""
-    last = plan[OUT_CHANNELS] - 1
+    last, step = plan[OUT_CHANNELS] - 1, plan[STEP_OUT]
+    # Where input channels lie behind each other, they are one long row.
+    rows, n = (1, plan[COUNT]) if plan[STEP_IN] == plan[AREA] else (plan[CHANNELS], plan[AREA])
     for o in range(0, last + 1, 4):
-        for side in range(4):
-            to = plan[PACKED] + o * plan[COUNT] + side
-            at = min(o + side, last) * plan[STEP_OUT]
-            for _ in range(plan[CHANNELS]):
-                for k in range(plan[AREA]):
-                    as_written()
-                    scratch[to] = w[at + k]
-                    to += 4
-                at += plan[STEP_IN]
+        to = plan[PACKED] + o * plan[COUNT]
+        w0, w1 = skip(w, o * step), skip(w, min(o + 1, last) * step)
+        w2, w3 = skip(w, min(o + 2, last) * step), skip(w, min(o + 3, last) * step)
+        for row in range(rows):
+            at = row * plan[STEP_IN]
+            four = skip(scratch, to + 4 * row * n)
+            for k in range(n):
+                four[4 * k] = w0[at + k]
+                four[4 * k + 1] = w1[at + k]
+                four[4 * k + 2] = w2[at + k]
+                four[4 * k + 3] = w3[at + k]
 
 
 @_compiled
