@@ -18,6 +18,7 @@ from numba.extending import get_cython_function_address
 
 from ..kernels.compile import jit
 from ..kernels.cpu import pool, softmax
+from ..kernels.cpu.row_product import row_product, row_product_turned
 from .convolutions import CONVOLUTIONS
 from .entries import array, call, entry, int32_at, integers
 from .family import Family
@@ -279,11 +280,31 @@ def _gemm(dtype: np.dtype[Any]) -> int:
     return get_cython_function_address("scipy.linalg.cython_blas", name)
 
 
+def _row_product(operands, b0, b1):
+    plan = integers(integers(operands)[3])
+    row_product(real_at(operands, 0), real_at(operands, 1), real_at(operands, 2), plan[0], plan[1], b0, b1)
+
+
+def _row_product_turned(operands, b0, b1):
+    plan = integers(integers(operands)[3])
+    row_product_turned(real_at(operands, 0), real_at(operands, 1), real_at(operands, 2), plan[0], plan[1], b0, b1)
+
+
 def _matrix_multiply(node: Node, images: int) -> Family:
     a, b = node.inputs
     m, n = node.shape[-2:]
     k = a.shape[-1]
     count = math.prod(a.shape[:-2])
+    if len(node.shape) == 2 and m == 1:
+        template = _row_product_turned if _is_turned(b) else _row_product
+        return Family(
+            name=template.__name__.strip("_"),
+            entry=entry(template, node.dtype) if n else None,
+            tables=[_plan(k, n)],
+            flops=2 * n * k,
+            extent=n,
+            strip=STRIP,
+        )
     # A partial sum has a dimension of chunks in front of the matrix, and the inner dimension is that of the batch.
     ranged = INNER if len(node.shape) > len(a.shape) else COLUMNS if images == m < n and count == 1 else ROWS
     a_turned, b_turned = _is_turned(a), _is_turned(b)
