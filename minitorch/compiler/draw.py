@@ -69,7 +69,8 @@ def draw(graph: Graph, path: str | Path) -> None:
         box: Any = {"boxstyle": "round,pad=0.3", "facecolor": _colour(node), "edgecolor": edge}
         box["linewidth"] = 1.8 if node.number in wanted else 0.7
         axes.text(x, y, text, ha="center", va="center", fontsize=7, bbox=box)
-    figure.savefig(path, dpi=110)
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}  # the same graph gives the same file
+    figure.savefig(path, dpi=110, metadata=metadata.get(path.suffix))
 
 
 def place(graph: Graph) -> dict[int, tuple[float, float]]:
