@@ -9,9 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training import NAMES, Effort, time_workload
+from benchmarks.training import NAMES, Effort, contenders, start, take_turns
+from benchmarks.worker import Request
 from benchmarks.workloads import WORKLOADS, Workload, at
 from minitorch.doctor import usable_cores
+
+# It compiles anew for every shape, half a minute each.
+LEFT_OUT = [("pytorch", "compiled")]
 
 COLOURS = {"minitorch": "#1f4e9c", "pytorch": "#d9572b", "jax": "#4c9a4c"}
 
@@ -39,8 +43,8 @@ def sweeps(threads: int, quick: bool) -> list[Sweep]:
         quick: a few small values only.
     """
     lenet, cnn = (next(w for w in WORKLOADS if w.network == network) for network in ("lenet", "cnn"))
-    batches = (1, 2) if quick else (1, 4, 16, 64, 256, 1024)
-    sizes = (4, 8) if quick else (8, 16, 32, 64)
+    batches = (1, 2) if quick else (1, 4, 16, 128, 1024)
+    sizes = (4, 8) if quick else (16, 32, 64)
     batch = 2 if quick else 128
     counts = sorted({1, min(2, usable_cores()), usable_cores()})
     return [
@@ -60,7 +64,15 @@ def measure_sweep(sweep: Sweep, effort: Effort) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         for value, workload, threads in sweep.points:
             print(f"{sweep.title}, {sweep.name} {value} ...", file=sys.stderr, flush=True)
-            rows = time_workload(workload, replace(effort, threads=(threads,)), Path(folder))
+            rows = [
+                start(framework, Request(workload, mode, threads), effort, Path(folder))
+                for framework, mode in contenders(effort)
+                if (framework, mode) not in LEFT_OUT
+            ]
+            workers = [row.worker for row in rows if row.worker is not None]
+            take_turns(workers, effort.rounds, effort.seconds)
+            for worker in workers:
+                worker.end()
             found += [
                 {
                     "sweep": sweep.name,
