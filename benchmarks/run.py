@@ -48,8 +48,9 @@ def page() -> str:
 
 
 def first_screen() -> str:
-    """Write what README.md shows: LeNet, and the waiting."""
-    parts = [PARTS[name][2](results) for name in ("lenet", "startup") if (results := load(name))]
+    """Write what README.md shows: compiled steps, LeNet operation by operation, and the waiting."""
+    parts = [training.headline(results)] if (results := load("training")) else []
+    parts += [PARTS[name][2](results) for name in ("lenet", "startup") if (results := load(name))]
     if results := load("lenet"):
         parts.append(f"{in_words(results['machine'])}.")
     return "\n\n".join(parts)

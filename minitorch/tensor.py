@@ -347,8 +347,9 @@ class Tensor:
         name, ctx = history.last_fn.__name__, history.ctx
         if ctx is None:
             raise GraphError(
-                f"the graph behind this tensor (made by {name}) was freed by an earlier backward(). Call the first one "
-                "with retain_graph=True, or compute the result again."
+                getattr(history.last_fn, "without_graph", None)
+                or f"the graph behind this tensor (made by {name}) was freed by an earlier backward(). Call the first "
+                "one with retain_graph=True, or compute the result again."
             )
         inputs = [(i, x) for i, x in enumerate(history.inputs) if isinstance(x, Tensor)]
         if sum(x._tensor._version[0] for _, x in inputs) + self._tensor._version[0] != history.version:

@@ -19,7 +19,7 @@ from .fuse import PAIRS, kernels
 from .graph import Node, describe
 from .loops import Parameter, Text, Writer
 from .memory import HEAD, OPERANDS, aligned, plan_memory
-from .program import SCRATCH, Call, Operand, Program, Stage, Task
+from .program import SCRATCH, Call, Operand, Program, Task, Wave
 from .simplify import POINTWISE
 from .split import Schedule
 
@@ -75,7 +75,7 @@ class _Emitter:
         program.memory = plan_memory(schedule, groups, {*self.slots, *self.local}, needs)
         for number, stage in enumerate(groups):
             self._stage(schedule.stages[number].parallel, stage)
-        program.parallel = any(stage.parallel for stage in program.stages)
+        program.parallel = any(wave.parallel for wave in program.waves)
         whole = "\n".join(["def program():", *(self.lines or ["    pass"])])
         program.source = "\n\n".join([*self.texts.values(), whole])
         return program
@@ -111,8 +111,9 @@ class _Emitter:
             return
         if region:
             tasks = [Task(first, len(program.calls), c, *schedule.bounds(c)) for c in range(schedule.chunks)]
-            program.stages.append(Stage(tasks, parallel=_work(calls) >= PARALLEL_WORK))
-            self.lines.append(f"    for chunk in prange({schedule.chunks}):")
+            wave = Wave(tasks, parallel=_work(calls) >= PARALLEL_WORK)
+            program.waves.append(wave)
+            self.lines.append(f"    for chunk in {'prange' if wave.parallel else 'range'}({schedule.chunks}):")
             b0, b1 = (f"{c} * {schedule.batch} // {schedule.chunks}" for c in ("chunk", "(chunk + 1)"))
             self.lines.append(f"        b0, b1 = {b0}, {b1}")
             self.lines += [f"        {line}" for call in calls for line in _lines(call, "b0, b1")]
@@ -141,11 +142,11 @@ class _Emitter:
             parallel = _work(together) >= PARALLEL_WORK and len(tasks) > 1
             if parallel:  # the largest first, so that the cores end together
                 tasks.sort(key=lambda task: -_work([calls[task.first - first]]) // calls[task.first - first].blocks)
-            stages = self.program.stages
-            if not parallel and stages and not stages[-1].parallel:
-                stages[-1].tasks += tasks
+            waves = self.program.waves
+            if not parallel and waves and not waves[-1].parallel:
+                waves[-1].tasks += tasks
             else:
-                stages.append(Stage(tasks, parallel))
+                waves.append(Wave(tasks, parallel))
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
@@ -204,7 +205,7 @@ class _Emitter:
             results.append(self._result(second))
             known = {ref.node.number for ref in node.inputs}
             inputs += [self._place(ref.node) for ref in second.inputs if ref.node.number not in known]
-        tables = [self.program.constant(table, f"plan_{i}") for i, table in enumerate(family.tables)]
+        tables = [self.program.constant(table) for table in family.tables]
         start = HEAD + self.program.memory.scratch.get(-1 - node.number, 0)
         work = Operand("work", SCRATCH, start)
         if node.op in (*PAIRS, *PAIRS.values()) and second is None:

@@ -17,9 +17,13 @@ from typing import Any
 from ..kernels import elements
 from ..kernels.geometry import Geometry
 from .graph import Graph, Node, Ref, compose
+from .memory import OPERANDS
 from .simplify import POINTWISE, drop_dead
 
 __all__ = ["fuse", "inlined", "kernels", "lay_out"]
+
+# Operands that one loop reads at most: a kernel has memory for the addresses of twice as many.
+OPERANDS_READ = OPERANDS // 2
 
 # Operations that read walks of any kind; all others read results that are contiguous.
 ANY_WALK = (*POINTWISE, "reduce", "matrix_multiply", "cat")
@@ -164,11 +168,22 @@ def lay_out(graph: Graph) -> Graph:
         if node.op == "matrix_multiply":
             inputs = tuple(ref.expand((*node.shape[:-2], *ref.shape[-2:])) for ref in inputs)
             inputs = tuple(ref if _is_matrix(ref) else copied(new, ref) for ref in inputs)
+        elif node.op == "cat":
+            while len(inputs) > OPERANDS_READ:
+                parts = [inputs[i : i + OPERANDS_READ] for i in range(0, len(inputs), OPERANDS_READ)]
+                inputs = tuple(_joined(new, node, part) for part in parts)
         elif node.op not in ANY_WALK:
             inputs = tuple(ref if ref.is_whole() and ref.node.op != "constant" else copied(new, ref) for ref in inputs)
         return new.add(node.op, inputs, node.args, node.shape, node.dtype)
 
     return graph.rebuild(rule)
+
+
+def _joined(new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Ref:
+    """Join some of the operands of a join."""
+    (dim,) = node.args
+    shape = (*node.shape[:dim], sum(ref.shape[dim] for ref in inputs), *node.shape[dim + 1 :])
+    return new.add("cat", inputs, node.args, shape, node.dtype).ref()
 
 
 def _turned(ref: Ref) -> Ref:
@@ -207,8 +222,10 @@ def inlined(graph: Graph, stage: dict[int, Any]) -> set[int]:
     """
     users = graph.users()
     wanted = {ref.node.number for ref in graph.outputs}
-    # How the loop that a node is computed in walks the node's result.
+    # How the loop that a node is computed in walks the node's result; whose loop that is, and what it reads.
     walks: dict[int, Ref] = {}
+    home: dict[int, int] = {}
+    reads: dict[int, int] = {}
     inside = {node.number for node in graph if node.op in ("constant", "number")}
     for node in reversed(graph.nodes):
         if node.op not in POINTWISE or node.number in wanted or len(users[node.number]) != 1:
@@ -218,16 +235,18 @@ def inlined(graph: Graph, stage: dict[int, Any]) -> set[int]:
             continue
         (ref,) = (r for r in reader.inputs if r.node is node)
         walk = compose(walks[reader.number], ref) if reader.number in inside else ref
+        loop = home.get(reader.number, reader.number)
+        together = reads.get(loop, len(reader.inputs)) + len(node.inputs) - 1
+        if together > OPERANDS_READ:
+            continue
         if walk and walk.size <= node.size and all(compose(walk, operand) for operand in node.inputs):
             walks[node.number] = walk
+            home[node.number], reads[loop] = loop, together
             inside.add(node.number)
     return inside
 
 
 # --- kernels ---------------------------------------------------------------------------------------------------
-
-# Arrays that one loop walks at most. (Python hands on more than thirty arguments in a way that Numba does not know.)
-ARRAYS = 16
 
 # A maximum and its places are found together.
 PAIRS = {"max": "max_place", "max_pool": "max_pool_place", "conv_pool": "conv_pool_place"}
@@ -309,8 +328,8 @@ def _same_loop(a: Node, b: Node, batched: Callable[[Node], bool]) -> bool:
 def _can_join(earlier: list[Node], group: list[Node], order: list[list[Node]], reads: dict[int, list[Ref]]) -> bool:
     """Tell whether a kernel can be computed in an earlier one's loop: element by element, with nothing between."""
     members = {node.number for node in earlier}
-    arrays = {ref.node.number for node in (*earlier, *group) for ref in reads[node.number]} | members
-    if len(arrays) + len(group) > ARRAYS:
+    operands = {(ref.node.number, ref.start) for node in (*earlier, *group) for ref in reads[node.number]}
+    if len(operands) + len(earlier) + len(group) > OPERANDS_READ:
         return False
     if any(ref.node.number in members and not ref.is_whole() for node in group for ref in reads[node.number]):
         return False

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .graph import Node
 from .split import Schedule
 
-__all__ = ["ALIGNMENT", "HEAD", "LANES", "OPERANDS", "Memory", "aligned", "plan_memory"]
+__all__ = ["ALIGNMENT", "HEAD", "LANES", "OPERANDS", "Layout", "aligned", "plan_memory"]
 
 # Arrays begin at multiples of this many bytes: a cache line, and the widest vector.
 ALIGNMENT = 64
@@ -25,7 +25,7 @@ HEAD = 8 * (OPERANDS + LANES)
 
 
 @dataclass
-class Memory:
+class Layout:
     """Places in bytes, by node number, and how large the pieces are."""
 
     arena: dict[int, int]
@@ -33,10 +33,21 @@ class Memory:
     arena_bytes: int
     scratch_bytes: int
 
+    def __str__(self) -> str:
+        lines = []
+        for name, places, size in [
+            ("arena", self.arena, self.arena_bytes),
+            ("scratch of each thread", self.scratch, self.scratch_bytes),
+        ]:
+            lines.append(f"{name}: {size} bytes")
+            for number, place in sorted(places.items(), key=lambda item: item[1]):
+                lines.append(f"{place:>10}  {f'v{number}' if number >= 0 else f'work of v{-1 - number}'}")
+        return "\n".join(lines)
+
 
 def plan_memory(
     schedule: Schedule, written: list[list[list[Node]]], elsewhere: set[int], extra: dict[int, int]
-) -> Memory:
+) -> Layout:
     """Lay results out.
 
     Args:
@@ -50,7 +61,7 @@ def plan_memory(
     for node in schedule.graph:
         for ref in node.inputs:
             last_stage[ref.node.number] = max(last_stage.get(ref.node.number, -1), schedule.stage[node.number])
-    memory = Memory({}, {}, 0, 0)
+    memory = Layout({}, {}, 0, 0)
     for number, groups in enumerate(written):
         free = _Free()
         ends: list[tuple[int, int, int]] = []  # the last kernel that reads it, start, bytes

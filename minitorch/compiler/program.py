@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from .entries import Entry
 from .graph import Node
-from .memory import Memory
+from .memory import Layout
 
-__all__ = ["SCRATCH", "Call", "Operand", "Program", "Stage", "Task"]
+__all__ = ["SCRATCH", "Call", "Operand", "Program", "Task", "Wave"]
 
 # Stands in the place of a slot for the memory of the thread that the call runs on.
 SCRATCH = -1
@@ -96,7 +96,7 @@ class Task:
 
 
 @dataclass
-class Stage:
+class Wave:
     """Tasks that are independent of each other.
 
     Attributes:
@@ -115,26 +115,26 @@ class Program:
     Attributes:
         source: its text, for people: the kernels that were written for it, and the calls.
         calls: the calls of kernels.
-        stages: the tasks, stage after stage.
+        waves: the tasks, wave after wave.
         numbers: the names of the numbers that it reads, in the order of its array of numbers.
         streams: the streams that it reads, in the order of its array of seeds and streams.
         inputs: for each slot of the table that belongs to an input, the place of its source.
         outputs: the nodes that the outputs are; their slots follow.
         constants: what the last slots hold: arrays, such as the plans of convolutions.
         memory: where results live.
-        parallel: whether any of its stages is worth several cores.
+        parallel: whether any of its waves is worth several cores.
         uses_blas: whether it calls a matrix product of BLAS.
     """
 
     source: str = ""
     calls: list[Call] = field(default_factory=list)
-    stages: list[Stage] = field(default_factory=list)
+    waves: list[Wave] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
     streams: list[Any] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[Node] = field(default_factory=list)
     constants: list[npt.NDArray[Any]] = field(default_factory=list)
-    memory: Memory = field(default_factory=lambda: Memory({}, {}, 0, 0))
+    memory: Layout = field(default_factory=lambda: Layout({}, {}, 0, 0))
     parallel: bool = False
     uses_blas: bool = False
 
@@ -163,10 +163,10 @@ class Program:
         place = self.streams.index(stream)
         return Operand(f"stream_{place}", self.arena + 2, 16 * place)
 
-    def constant(self, value: npt.NDArray[Any], name: str) -> Operand:
+    def constant(self, value: npt.NDArray[Any]) -> Operand:
         """Give an array that stays the same as an operand; equal ones are one."""
         for i, known in enumerate(self.constants):
             if known is value or (known.dtype == value.dtype and np.array_equal(known, value)):
-                return Operand(name, self.arena + 3 + i)
+                return Operand(f"plan_{i}", self.arena + 3 + i)
         self.constants.append(value)
-        return Operand(name, self.arena + 2 + len(self.constants))
+        return self.constant(value)

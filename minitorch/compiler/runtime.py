@@ -64,6 +64,11 @@ class HostNumber:
 class CompiledStep:
     """Stands as the function that made a result of a compiled step: its history stayed in the program."""
 
+    without_graph = (
+        "a compiled step made this tensor, and how it did stayed in the program. Call backward() inside the step, or "
+        "run the step inside `with minitorch.debug():`."
+    )
+
 
 # --- the tensors that outputs are written to -------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..kernels import elements
-from .graph import Graph, Node, Ref
+from .graph import Graph, Node, Ref, describe
 from .simplify import POINTWISE
 
 __all__ = ["Schedule", "Stage", "split"]
@@ -74,6 +74,15 @@ class Schedule:
     def bounds(self, chunk: int) -> tuple[int, int]:
         """Give the first image of a chunk, and the one behind its last."""
         return chunk * self.batch // self.chunks, (chunk + 1) * self.batch // self.chunks
+
+    def __str__(self) -> str:
+        region = f"images b0 to b1 of {self.batch}, {self.chunks} times:"
+        lines = []
+        for stage in self.stages:
+            if stage.nodes:
+                lines.append(region if stage.parallel else "once:")
+                lines += [f"    {node.name} = {describe(node)}" for node in stage.nodes]
+        return "\n".join(lines)
 
     def is_batched(self, node: Node) -> bool:
         """Tell whether a chunk computes its images of this node only."""

@@ -199,8 +199,26 @@ def test_a_lost_case_says_so():
     rows = [fake_row("minitorch", "compiled", 2.0), fake_row("pytorch", "compiled", 1.0)]
     found = training.compare(TINY, rows, {2: 200.0})
     assert found["lost"]
-    assert training.comparison_table([found]).splitlines()[-1].endswith("| 0.50 | 2.0 | 3.0 | lost |")
+    assert training.comparison_table([found]).splitlines()[-1].endswith("| 0.50 | 2.0 | 3.0 | lost, below the floor |")
     assert training.compare(TINY, rows[:1], {2: 200.0}) is None
+
+
+def test_what_is_not_as_it_should_be_is_named():
+    def row(framework, ms, cold, warm, mb):
+        return fake_row(framework, "compiled" if framework == "minitorch" else "eager", ms) | {
+            "workload": "tiny", "batch": 2, "cold_start_s": cold, "warm_start_s": warm, "peak_rss_mb": mb,
+        }  # fmt: skip
+
+    for cold, warm, mb, wanted in [
+        (9.0, 1.0, 100.0, ""),
+        (10.5, 1.0, 100.0, "late start"),
+        (9.0, 1.6, 100.0, "late start"),
+        (9.0, 1.0, 301.0, "more memory"),
+    ]:
+        rows = [row("minitorch", 0.25, cold, warm, mb), row("pytorch", 1.0, 99.0, 99.0, 300.0)]
+        found = training.compare(TINY, rows, {2: 200.0})
+        assert training.remarks(found, rows) == wanted
+        assert training.remarks(found, [{**r, "batch": 3} for r in rows]) == ""
 
 
 def test_the_command_line(stand_ins, tmp_path, capsys):
@@ -222,10 +240,12 @@ def test_the_command_line(stand_ins, tmp_path, capsys):
 
 def test_the_plot(stand_ins, tmp_path):
     path = tmp_path / "images" / "training.png"
-    found = training_plots.plot(replace(EFFORT, frameworks=("pytorch",)), path, quick=True)
+    found = training_plots.plot(replace(EFFORT, frameworks=("minitorch", "pytorch")), path, quick=True)
     assert path.read_bytes().startswith(b"\x89PNG")
     # The stand-in has no cnn, so the panel of image sizes stays empty.
     assert {point["sweep"] for point in found} == {"batch", "threads"}
-    assert {(p["value"], p["mode"]) for p in found if p["sweep"] == "batch"} == {
-        (value, mode) for value in (1, 2) for mode in ("eager", "compiled")
+    assert {(p["value"], p["framework"], p["mode"]) for p in found if p["sweep"] == "batch"} == {
+        (value, *contender)
+        for value in (1, 2)
+        for contender in (("minitorch", "eager"), ("minitorch", "compiled"), ("pytorch", "eager"))
     }

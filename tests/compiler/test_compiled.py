@@ -53,6 +53,20 @@ def test_text_graphs_and_profile_belong_to_the_program_that_ran_last() -> None:
     assert "GFLOP/s" in str(profile)
 
 
+def test_a_profile_sets_arithmetic_and_memory_beside_what_a_core_can_do() -> None:
+    multiply = minitorch.compile(lambda a: a @ a)
+    add = minitorch.compile(lambda a: a + 1.0)
+    shares = {}
+    for dtype in ("float32", "float64"):
+        a = minitorch.tensor(np.ones((512, 512), dtype), backend=BACKEND)
+        for name, step in (("multiply", multiply), ("add", add)):
+            profile = step.profile(a, rounds=20)
+            shares[name, dtype] = profile.share(profile.rows[0])
+    # A large product keeps the arithmetic busy in either type; a sum of two hardly, but it does its share of copying.
+    assert all(share > 0.05 for share in shares.values()), shares
+    assert all(share < 1.5 for (name, _), share in shares.items() if name == "multiply"), shares
+
+
 def test_many_parameters_share_a_loop_without_too_many_arguments() -> None:
     # Python hands on more than thirty arguments in a way that Numba does not know.
     minitorch.manual_seed(3)
@@ -68,6 +82,24 @@ def test_many_parameters_share_a_loop_without_too_many_arguments() -> None:
 
     compiled = minitorch.compile(step)
     x = minitorch.tensor(np.ones((4, 3)), backend=BACKEND)
+    losses = [compiled(x).item() for _ in range(3)]
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_many_parameters_of_one_shape_and_many_partial_sums() -> None:
+    minitorch.manual_seed(3)
+    model = layers.Sequential(*[layers.Linear(3, 3, dtype="float64", backend=BACKEND) for _ in range(9)])
+    optimizer = minitorch.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    def step(x: minitorch.Tensor) -> minitorch.Tensor:
+        optimizer.zero_grad()
+        loss = (model(x) * model(x)).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x = minitorch.tensor(np.random.default_rng(0).normal(size=(100, 3)), backend=BACKEND)
+    compiled = minitorch.compile(step)
     losses = [compiled(x).item() for _ in range(3)]
     assert losses[0] > losses[1] > losses[2]
 

@@ -49,8 +49,8 @@ def test_a_batch_runs_in_chunks_on_several_cores_where_it_pays(batch: int, chunk
         program = program_of(graph, batch)
         assert program.parallel is pays
         # The chunks are the same either way, and so are the bits.
-        assert re.findall(r"prange\((\d+)\)", program.source) == [str(chunks)]
-        tasks = program.stages[0].tasks[:chunks]
+        assert re.findall(r"chunk in (\w+)\((\d+)\)", program.source) == [("prange" if pays else "range", str(chunks))]
+        tasks = program.waves[0].tasks[:chunks]
         assert [task.begin for task in tasks] == [0, *(task.end for task in tasks[:-1])]
         assert tasks[-1].end == batch
         sizes = [task.end - task.begin for task in tasks]
@@ -99,12 +99,12 @@ def test_large_results_are_divided_and_independent_ones_run_side_by_side() -> No
     program = program_of(graph, 0)
     calls = {next(iter(call.writes)): call for call in program.calls}
     assert all(call.blocks == 8 for call in calls.values())
-    order = [{program.calls[task.first].name for task in stage.tasks} for stage in program.stages]
+    order = [{program.calls[task.first].name for task in wave.tasks} for wave in program.waves]
     names = [calls[node.number].name for node in (*first, second)]
     assert order == [set(names[:2]), {names[2]}]
-    assert all(stage.parallel for stage in program.stages)
+    assert all(wave.parallel for wave in program.waves)
     for name in names:
-        tasks = [t for stage in program.stages for t in stage.tasks if program.calls[t.first].name == name]
+        tasks = [t for wave in program.waves for t in wave.tasks if program.calls[t.first].name == name]
         assert [t.begin for t in tasks] == [0, *(t.end for t in tasks[:-1])]
 
 
@@ -142,6 +142,14 @@ def test_numbers_and_inputs_have_places() -> None:
         ("n0", program.arena + 1, 0),
         ("n4", program.arena + 1, 8),
     }
+
+
+def test_constants_have_names_of_their_own() -> None:
+    graph = Graph()
+    x = source(graph, 4, 5)
+    graph.outputs = [graph.add("softmax", (x.ref(),), (dim,), (4, 5), FLOAT).ref() for dim in (0, 1, 1)]
+    calls = program_of(graph, 0).calls
+    assert [call.operands[-1].name for call in calls] == ["plan_0", "plan_1", "plan_1"]
 
 
 def test_nothing_to_do_is_a_program_too() -> None:

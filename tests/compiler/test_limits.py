@@ -249,7 +249,7 @@ def test_a_tensor_with_a_history_outside_is_refused() -> None:
 def test_backward_outside_is_refused() -> None:
     net = network()
     loss = minitorch.compile(lambda x: net(x).sum())(on_fast(X))
-    with pytest.raises(GraphError):
+    with pytest.raises(GraphError, match=r"Call backward\(\) inside the step"):
         loss.backward()
     assert all(p.value.grad is None for p in net.parameters())
 

@@ -14,7 +14,7 @@ from minitorch.compiler.emit import emit
 from minitorch.compiler.entries import written
 from minitorch.compiler.fuse import inlined, lay_out
 from minitorch.compiler.graph import Graph, Node, Ref
-from minitorch.compiler.machine import Machine, Memory, run_call
+from minitorch.compiler.machine import Faster, Machine, Memory, run_call
 from minitorch.compiler.simplify import drop_dead
 from minitorch.compiler.split import split
 from minitorch.kernels import compile as kernel_compiler
@@ -120,6 +120,22 @@ def test_long_sums_add_every_element_once(size: int) -> None:
     np.testing.assert_array_equal(got, values.sum(1, keepdims=True))
 
 
+@pytest.mark.parametrize("count", [2, 32, 33, 70, 1100])
+def test_any_number_of_operands(count: int) -> None:
+    arrays = [np.full((2, 1 + k % 2), float(k)) for k in range(count)]
+    graph = Graph()
+    nodes = [source(graph, *array.shape) for array in arrays]
+    width = sum(array.shape[1] for array in arrays)
+    joined = graph.add("cat", [node.ref() for node in nodes], (1,), (2, width), FLOAT)
+    total = nodes[0]
+    for node in nodes[2::2]:
+        total = apply(graph, elements.add, total, node)
+    graph.outputs = [joined.ref(), apply(graph, elements.neg, total).ref()]
+    got, negative = run(machine_of(graph, 0), arrays)
+    np.testing.assert_array_equal(got, np.concatenate(arrays, axis=1))
+    np.testing.assert_array_equal(negative, -np.sum(arrays[::2], axis=0))
+
+
 def test_places_of_maxima_that_nobody_reads_the_maxima_of_overwrite_nothing() -> None:
     x = np.random.default_rng(0).normal(size=(16, 6))
     graph = Graph()
@@ -171,6 +187,30 @@ def test_only_what_no_user_defined_is_kept_on_disk(monkeypatch: pytest.MonkeyPat
     call(marked, {"fn": elements.neg}, x)
     assert x.tolist() == [-6.0]
     assert len(list(tmp_path.glob("*.nbc"))) == 1
+
+
+@pytest.mark.parametrize(("serial", "parallel"), [(3.0, 2.0), (3.0, 40.0), (3.0, 3.0)])
+def test_the_faster_of_two_runs(serial: float, parallel: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    ran: list[str] = []
+
+    def takes(name: str, seconds: float) -> Any:
+        def run(argument: int) -> None:
+            nonlocal now
+            assert argument == 5
+            # A slow moment in the first trial of each tells nothing.
+            now += seconds if ran.count(name) else 100.0
+            ran.append(name)
+
+        return run
+
+    monkeypatch.setattr("minitorch.compiler.machine.time.perf_counter", lambda: now)
+    faster = Faster(takes("serial", serial), takes("parallel", parallel))
+    for _ in range(2 * Faster.CALLS):
+        faster(5)
+    trials = ["parallel", "serial"] * Faster.TRIALS
+    rest = ["parallel" if parallel <= serial else "serial"] * (Faster.CALLS - len(trials))
+    assert ran == [*trials, *rest] * 2
 
 
 def test_a_forked_child_runs_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minitorch.compiler.fuse import inlined
 from minitorch.compiler.graph import Graph, Node
-from minitorch.compiler.memory import ALIGNMENT, Memory, plan_memory
+from minitorch.compiler.memory import ALIGNMENT, Layout, plan_memory
 from minitorch.compiler.simplify import drop_dead
 from minitorch.compiler.split import Schedule, split
 from minitorch.kernels import elements
@@ -36,7 +36,7 @@ def overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return max(a[0], b[0]) < min(a[0] + a[1], b[0] + b[1])
 
 
-def check(schedule: Schedule, written: list[list[list[Node]]], elsewhere: set[int], extra: dict[int, int]) -> Memory:
+def check(schedule: Schedule, written: list[list[list[Node]]], elsewhere: set[int], extra: dict[int, int]) -> Layout:
     memory = plan_memory(schedule, written, elsewhere, extra)
     with_kernel = {node.number for groups in written for group in groups for node in group}
     readers = kernels_that_read(schedule, with_kernel)
@@ -110,3 +110,14 @@ def test_what_a_later_stage_reads_stays_in_the_arena() -> None:
     memory = check(schedule, written, {x.number, graph.outputs[0].node.number}, {})
     assert kept.number in memory.arena
     assert memory.scratch_bytes == 0
+
+
+def test_places_are_printed_in_order() -> None:
+    assert str(Layout({3: 64, 2: 0}, {-5: 128, 7: 0}, 96, 192)).splitlines() == [
+        "arena: 96 bytes",
+        "         0  v2",
+        "        64  v3",
+        "scratch of each thread: 192 bytes",
+        "         0  v7",
+        "       128  work of v4",
+    ]

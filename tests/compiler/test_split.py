@@ -141,3 +141,14 @@ def test_what_has_no_batch_waits_for_its_reader() -> None:
     schedule = split(graph, 16)
     stage = {node.args[0]: schedule.stage[node.number] for node in schedule.graph if node.op == "map"}
     assert (stage[elements.neg], stage[elements.exp], stage[elements.inv]) == (2, 1, 0)
+
+
+def test_a_schedule_is_printed_stage_by_stage() -> None:
+    graph = Graph()
+    x = source(graph, 16, 3)
+    total = reduce(graph, elements.add, apply(graph, elements.exp, x), 0)
+    graph.outputs = [apply(graph, elements.neg, total).ref()]
+    lines = str(split(graph, 16)).splitlines()
+    assert lines[:3] == ["images b0 to b1 of 16, 4 times:", "    v1 = exp(v0)", "    v2 = reduce add(v1, 0.0, (0,))"]
+    assert lines[3] == "once:"
+    assert lines[-1].startswith("    v6 = neg(")
