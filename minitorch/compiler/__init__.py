@@ -1,12 +1,14 @@
-"""A training step as one program: traced once, simplified, fused, divided over the cores, written as Python, compiled.
+"""A training step as one program: traced once, simplified, fused, divided over the cores, run as a list of calls.
 
 One pass a file, in this order: :mod:`~minitorch.compiler.trace` records a run of the step as a
 :mod:`~minitorch.compiler.graph`; :mod:`~minitorch.compiler.simplify` makes it smaller; :mod:`~minitorch.compiler.fuse`
-joins operations that one kernel does better; :mod:`~minitorch.compiler.split` divides the batch over the cores;
-:mod:`~minitorch.compiler.memory` gives every result its place; :mod:`~minitorch.compiler.emit` writes the program, with
-the calls of :mod:`~minitorch.compiler.families`; :mod:`~minitorch.compiler.machine` compiles and runs it. What a call
-does in Python around it is written by :mod:`~minitorch.compiler.calls`, and uses :mod:`~minitorch.compiler.runtime`.
-What a user sees is in :mod:`~minitorch.compiler.compiled`.
+joins operations that one kernel does better, and lays out what a kernel cannot walk; :mod:`~minitorch.compiler.split`
+divides the batch over the cores; :mod:`~minitorch.compiler.memory` gives every result its place;
+:mod:`~minitorch.compiler.emit` writes the program, with the calls of :mod:`~minitorch.compiler.families` and the loops
+of :mod:`~minitorch.compiler.loops`; :mod:`~minitorch.compiler.entries` compiles kernels, and
+:mod:`~minitorch.compiler.machine` runs the program. What a call does in Python around it is written by
+:mod:`~minitorch.compiler.calls`, and uses :mod:`~minitorch.compiler.runtime`. What a user sees is in
+:mod:`~minitorch.compiler.compiled`.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ def compile(fn: Callable[..., Any]) -> Compiled:
         fn: the function. Its arguments are tensors, arrays, numbers, text, and lists, tuples and dictionaries of them.
 
     Returns:
-        A function of the same arguments, with the attributes ``source``, ``call``, ``graph`` and ``passes`` and the
-        method ``profile``.
+        A function of the same arguments. Its attributes ``source``, ``call``, ``graph`` and ``passes`` show the program
+        that ran last (``graph.draw("step.svg")`` draws it), and ``compile_seconds`` is the time that compiling has
+        taken; its method ``profile`` times each kernel.
 
     Raises:
         CompileError: while it is traced, if the step does something that a program could not repeat; the message

@@ -25,8 +25,10 @@ class Node:
     """One operation.
 
     Attributes:
-        op: its name: a method of :class:`~minitorch.tensor_ops.TensorOps` (``map``, ``conv``, ...), or where its
-            result comes from (``input``, ``constant``, ``number``).
+        op: its name: a method of :class:`~minitorch.tensor_ops.TensorOps` (``map``, ``conv``, ...), the second result
+            of one (``max_place``, ``max_pool_place``), where its result comes from (``input``, ``constant``,
+            ``number``), or what a pass made of several (``conv_act``, ``conv_pool`` and ``conv_pool_place``,
+            ``conv_at``, ``conv_weight_at``, ``conv_line_weight``, ``conv_bias``).
         inputs: how it walks the results that it reads.
         args: what else it depends on; fixed when the step was traced.
         shape: of its result, which is contiguous.

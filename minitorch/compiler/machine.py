@@ -100,8 +100,8 @@ class Memory:
         self.table = np.zeros(program.bound + len(fixed), np.int64)
         self.table[program.bound :] = [array.ctypes.data for array in fixed]
         self.arguments = self.table, self.scratch.ctypes.data, self.scratch_bytes
-        self.seen: list[Any] = [None] * len(program.inputs)  # the storages whose addresses the table holds
-        self.turns: dict[int, Any] = {}  # the tensors that take turns as values of cells, by output
+        self.seen: list[Any] = [None] * len(program.inputs)  # the tensors and arrays whose addresses the table holds
+        self.turns: dict[int, Any] = {}  # the two tensors that take turns as each output
 
 
 def _aligned(size: int) -> npt.NDArray[np.uint8]:

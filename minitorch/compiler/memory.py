@@ -1,9 +1,9 @@
 """Decide where each result lives (pass 5).
 
-Inputs and outputs are arrays of the caller's. All other results that are written at all share two pieces of memory,
-allocated once: results that one region makes and no later stage reads live in the *scratch* of the thread that runs
-the chunk, a chunk's worth each, and give their place to others as soon as their last reader has run; the rest live
-side by side in the *arena*. Nothing is allocated in a step.
+Inputs are the caller's tensors and arrays, and outputs tensors that the runtime prepares (``runtime.py``). All other
+results that are written at all share two pieces of memory, allocated once: results that one region makes and no later
+stage reads live in the *scratch* of the thread that runs the chunk, a chunk's worth each, and give their place to
+others as soon as their last reader has run; the rest live side by side in the *arena*. Nothing is allocated in a step.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def plan_memory(
     Args:
         schedule: the stages.
         written: for each stage, in order, the nodes whose results one kernel writes.
-        elsewhere: the numbers of those that live in the caller's arrays.
+        elsewhere: the numbers of inputs, outputs, and results that are never written.
         extra: bytes of scratch that a kernel needs while it runs, by the number of its first node; their place is
             under ``-1 - number``.
     """

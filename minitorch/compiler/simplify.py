@@ -13,7 +13,6 @@ Then the nodes that no output depends on are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,11 +22,9 @@ from .graph import Graph, Node, Ref
 
 __all__ = ["drop_dead", "simplify"]
 
-Rule = Callable[[Graph, Node, tuple[Ref, ...]], "Node | Ref | None"]
-
 POINTWISE = ("map", "zip", "dropout")
 
-# Fewer elements than a maximum's window hold the same gradient: what leads from values and places back to it.
+# From the operation that gives the places of maxima to the one that gives the maxima.
 PLACES = {"max_place": "max", "max_pool_place": "max_pool"}
 
 

@@ -30,7 +30,7 @@ class OneThread:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def load_scipy(self) -> None:
-        """Load the BLAS of SciPy, which Numba's matrix product calls, so that it is held too."""
+        """Load the BLAS of SciPy, so that it is held too: Numba's matrix product and compiled programs call it."""
         if not self._scipy_found:
             import scipy.linalg.cython_blas  # noqa: F401
 
