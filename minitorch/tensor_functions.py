@@ -156,6 +156,9 @@ def not_a_tensor(name: str, given: Any) -> DTypeError:
 
 def _explain_mix(name: str, a: Tensor, b: Tensor) -> None:
     if a.backend is not b.backend:
+        for data in (a._tensor, b._tensor):
+            if (tracer := getattr(data, "tracer", None)) is not None:  # left behind by a compiled step
+                tracer.refuse_reading()
         raise BackendError(
             f"{name}: one tensor is on {a.backend}, the other on {b.backend}. Nothing is moved silently: make both "
             "on one backend, or move one with t.to(backend)."

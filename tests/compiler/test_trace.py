@@ -137,3 +137,12 @@ def test_a_traced_tensor_is_worth_nothing_afterwards(tracer: Tracer) -> None:
         x.to_numpy()
     with pytest.raises(CompileError, match="only traced"):
         x + x
+
+
+def test_a_traced_tensor_that_was_left_behind_meets_no_other(tracer: Tracer) -> None:
+    traced = argument(tracer, 2)
+    cells.tracing.tracer = None
+    tracer.open = False
+    for mixed in (lambda: traced + make([1.0, 2.0], FastBackend), lambda: make([1.0, 2.0], FastBackend) * traced):
+        with pytest.raises(CompileError, match="never held numbers"):
+            mixed()

@@ -16,8 +16,8 @@ from minitorch.errors import CompileError, IndexingError
 from minitorch.fast_ops import FastBackend
 from minitorch.tensor import Tensor
 
-from ..cases import Array, make
-from ..function_cases import KEYS, ROWS
+from ...cases import Array, make
+from ...function_cases import KEYS, ROWS
 
 # Keys of constants become constant places, whatever they look like: these are enough.
 SOME_KEYS = {"steps", "new dimensions", "list with a step", "lists apart", "mask of two dimensions"}

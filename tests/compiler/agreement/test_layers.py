@@ -12,7 +12,7 @@ from minitorch import FastBackend, layers, losses
 from minitorch.module import Module
 from minitorch.tensor import Tensor
 
-from ..cases import Array, make
+from ...cases import Array, make
 
 
 def images(dtype: str) -> Module:
