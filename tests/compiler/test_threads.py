@@ -1,0 +1,166 @@
+"""Compiled steps are called from several Python threads: one step, two steps, and two that share a model.
+
+The threads of BLAS and of a program are others; ``test_blas_setting.py`` and ``agreement/test_bits.py`` have them.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch import FastBackend
+from minitorch.layers import Linear
+from minitorch.module import Parameter
+from minitorch.tensor import Tensor
+
+from ..cases import Array
+
+CALLS = 50
+
+
+@pytest.fixture(autouse=True)
+def _threads_alternate_often() -> Iterator[None]:
+    """Let Python change threads every few operations instead of every 5 ms."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def at_once(*works: Callable[[], Any]) -> list[Any]:
+    """Begin functions at the same moment, each in a thread of its own; give their results, or raise their error."""
+    barrier = threading.Barrier(len(works))
+
+    def begin(work: Callable[[], Any]) -> Any:
+        barrier.wait(60)
+        return work()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        futures = [pool.submit(begin, work) for work in works]
+        return [future.result(timeout=120) for future in futures]
+
+
+def batch(seed: int) -> Tensor:
+    return minitorch.tensor(np.random.default_rng(seed).standard_normal((6, 3)), backend=FastBackend)
+
+
+def training() -> tuple[Linear, Callable[[Tensor], Tensor]]:
+    """Make a layer, and a step that trains it."""
+    minitorch.manual_seed(3)
+    layer = Linear(3, 2, dtype="float64", backend=FastBackend)
+    optimizer = minitorch.SGD(layer.parameters(), lr=0.05, momentum=0.9)
+
+    def step(x: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        out = layer(x)
+        loss = (out * out).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return layer, step
+
+
+def values(layer: Linear) -> list[Array]:
+    return [p.value.to_numpy().copy() for p in layer.parameters()]
+
+
+def test_two_threads_call_a_step_that_was_never_traced() -> None:
+    again, eager = training()
+    expected = [eager(batch(0)).item() for _ in range(4)]
+    layer, step = training()
+    run = minitorch.compile(step)
+    x = batch(0)
+    found = at_once(*[lambda: [run(x).item() for _ in range(2)]] * 2)
+    # Which thread came first is open; every loss was one thread's.
+    np.testing.assert_allclose(sorted([*found[0], *found[1]]), sorted(expected), rtol=1e-12)
+    for value, wanted in zip(values(layer), values(again), strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-12)
+
+
+def test_two_threads_call_a_function_that_was_never_traced_with_shapes_of_their_own() -> None:
+    def function(x: Tensor) -> Tensor:
+        return ((x + 1.5) * x).sum(1)
+
+    run = minitorch.compile(function)
+    short, long = batch(1), minitorch.tensor(np.arange(40.0).reshape(8, 5), backend=FastBackend)
+    found = at_once(lambda: run(short).to_numpy().copy(), lambda: run(long).to_numpy().copy())
+    for value, x in zip(found, (short, long), strict=True):
+        np.testing.assert_allclose(value, function(x).to_numpy(), rtol=1e-12)
+    assert len(run.traces) == 2
+
+
+def test_two_steps_are_traced_and_run_at_once() -> None:
+    """Each thread begins again and again with a new step, so that many of their traces overlap."""
+
+    def function(x: Tensor) -> Tensor:
+        return (x.sigmoid() - 0.25) * x.exp()
+
+    def train(wrap: Callable[[Any], Any]) -> list[float]:
+        step = wrap(training()[1])
+        return [step(x).item() for _ in range(4)]
+
+    x, y = batch(2), batch(3)
+    expected = train(lambda step: step)
+    losses, results = at_once(
+        lambda: [train(minitorch.compile) for _ in range(CALLS // 5)],
+        lambda: [minitorch.compile(function)(y).to_numpy().copy() for _ in range(CALLS)],
+    )
+    for found in losses:
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    for result in results:
+        np.testing.assert_allclose(result, function(y).to_numpy(), rtol=1e-12)
+
+
+def test_training_and_evaluation_share_a_model() -> None:
+    """One weight moves, so what an evaluation gives tells which value of it was read."""
+    minitorch.manual_seed(5)
+    frozen = Linear(3, 4, dtype="float64", backend=FastBackend)
+    for parameter in frozen.parameters():
+        parameter.value.requires_grad_(False)
+    weight = Parameter(minitorch.tensor(np.random.default_rng(6).standard_normal((4, 2)), backend=FastBackend))
+    optimizer = minitorch.SGD([weight], lr=0.05)
+
+    def model(x: Tensor) -> Tensor:
+        return frozen(x).sigmoid() @ weight.value
+
+    def train(x: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = model(x).sum()  # its gradient is the same in each step, so the weight moves on and on
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run, evaluate = minitorch.compile(train), minitorch.compile(model)
+    x, y = batch(7), batch(8)
+    states = [weight.value.to_numpy().copy()]
+    trained = threading.Event()
+
+    def train_often() -> None:
+        for _ in range(CALLS):
+            run(x)
+            states.append(weight.value.to_numpy().copy())
+        trained.set()
+
+    def evaluate_often() -> list[Array]:
+        found = [evaluate(y).to_numpy().copy() for _ in range(CALLS)]
+        assert trained.wait(60)
+        return [*found, evaluate(y).to_numpy().copy()]
+
+    _, found = at_once(train_often, evaluate_often)
+
+    hidden = frozen(y).sigmoid().to_numpy()
+    possible = np.stack([hidden @ state for state in states])
+    distances = np.abs(possible[None] - np.stack(found)[:, None]).max((2, 3))  # evaluation x state
+    seen = distances.argmin(1)
+    assert distances.min(1).max() < 1e-12 * np.abs(possible).max()
+    assert (np.diff(seen) >= 0).all(), "an evaluation read an older weight than the one before it"
+    assert seen[-1] == CALLS
+    assert np.abs(np.diff(possible, axis=0)).max((1, 2)).min() > 1e-3, "the weight did not move"
