@@ -101,8 +101,8 @@ class Operations:
         return found
 
 
-# A program of every operation takes half a minute to compile, so there are four: in each, neighbouring rows of the
-# table have different layouts, and each row meets four of the six.
+# A program of every operation takes half a minute to compile, so there are three: in each, neighbouring rows of the
+# table have different layouts, and each row meets three of the six.
 TURNS = [("float64", 0), ("float64", 1), ("float32", 2)]
 
 
