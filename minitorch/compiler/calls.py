@@ -49,6 +49,7 @@ from ..autodiff import grad_mode
 from ..fast_ops import FastBackend
 from ..tensor import Tensor
 from ..tensor_data import TensorData
+from .guards import is_plain, same
 from .runtime import UNFIT, HostNumber, Input, Output, Runtime, again
 from .tree import mapped
 from .written import WrittenFunction
@@ -76,7 +77,7 @@ class CallWriter:
         self.tracer, self.program = tracer, program
         self.outputs: dict[int, Output] = {}
         self.text = WrittenFunction(
-            "def call(memory, args, kwargs):", UNFIT=UNFIT, grad_mode=grad_mode, inf=inf, nan=nan
+            "def call(memory, args, kwargs):", UNFIT=UNFIT, grad_mode=grad_mode, inf=inf, nan=nan, same=same
         )
         # The arguments that are tensors or arrays, the shapes of the arrays among them, and those that are floats.
         self._tensors: list[str] = []
@@ -147,7 +148,12 @@ class CallWriter:
             self._elements(value, name)
         else:
             like = self.text.name("value", value)
-            self._unfit_if(f"{name} is not {like} and (type({name}) is not {self._kind(value)} or {name} != {like})")
+            equal = (
+                f"same({name}, {like})"
+                if is_plain(value)
+                else f"type({name}) is {self._kind(value)} and {name} == {like}"
+            )
+            self._unfit_if(f"{name} is not {like} and not ({equal})")
 
     def _elements(self, values: Sequence[Any], text: str) -> None:
         names = [f"x{self._count()}" for _ in values]
@@ -219,7 +225,7 @@ class CallWriter:
             self.text.add(f"{name} = {self._floats[index]}")
         self.text.add(*[f"{name} = {expression}" for name, expression in tracer.lines])
         for name, value in tracer.fixed:
-            self._unfit_if(f"{name} != {self.text.name('value', value)}")
+            self._unfit_if(f"not same({name}, {self.text.name('value', value)})")
         self.text.add(*[f"memory.numbers[{k}] = {name}" for k, name in enumerate(self.program.numbers)])
 
     def _draw_streams(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from .calls import CallWriter, as_tensor
 from .emit import emit
 from .fuse import fuse, inlined, lay_out
 from .graph import Graph, Ref
-from .guards import Guards
+from .guards import Guards, is_plain
 from .machine import Machine
 from .profile import Profile, measure
 from .program import Program
@@ -66,6 +68,8 @@ class Trace:
     guards: Guards
     call: str
     runtime: Runtime
+    tensors: list[Any]  # the shapes and dtypes of the arguments
+    numbers: dict[str, Any]  # that the program is for, by the names of arguments and of what the step reads
 
 
 class Compiled:
@@ -79,6 +83,7 @@ class Compiled:
         self.fn = fn
         self.traces: list[Trace] = []  # the one that ran last comes first
         self.compile_seconds = 0.0
+        self._warned = False
         self._lock = threading.RLock()
         functools.update_wrapper(self, fn, updated=())
 
@@ -107,12 +112,36 @@ class Compiled:
             self._put_first(trace)
             result = trace.runtime.call(args, kwargs)  # compiles what is new
             self.compile_seconds += time.perf_counter() - started
-        assert result is not UNFIT, "a program fits the call that it was traced for"
+        if result is UNFIT:
+            raise CompileError(
+                "the program does not fit the call that it was traced for: something that the step reads is different "
+                "each time it is looked at, or another thread changes it. Read it outside and pass it in, or run "
+                "inside `with minitorch.debug():`."
+            )
+        self._warn_of_numbers()
         return result
 
     def _put_first(self, trace: Trace) -> None:
         """Try this trace first in the next call, and forget the one that ran longest ago where there are too many."""
         self.traces = [trace, *[other for other in self.traces if other is not trace]][:PROGRAMS]
+
+    def _warn_of_numbers(self) -> None:
+        """Warn once, where the programs differ in nothing but a number: each call traces and none is met again."""
+        newest = self.traces[0]
+        if self._warned or len(self.traces) < PROGRAMS or any(t.tensors != newest.tensors for t in self.traces):
+            return
+        for name in newest.numbers:
+            if len({trace.numbers.get(name) for trace in self.traces}) == PROGRAMS:
+                self._warned = True
+                step = getattr(self.fn, "__name__", type(self.fn).__name__)
+                warnings.warn(
+                    f"the compiled step {step!r} was traced {PROGRAMS} times, each time for another value of `{name}`: "
+                    "a Python integer, and a number whose value the step looks at, are part of a program. Pass it as a "
+                    "float that the step only computes with, or as a tensor.",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+                return
 
     def _newest(self) -> Trace:
         if not self.traces:
@@ -210,7 +239,7 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
         stand_ins = [tracer.adopt(t, Source("argument", t, i)) for i, t in enumerate(tensors)]
         symbols = [tracer.number_argument(x, i) for i, x in enumerate(floats)]
         new_args, new_kwargs = _rebuild((args, kwargs), list(stand_ins), list(symbols))
-        result = fn(*new_args, **new_kwargs)
+        result = guards.run(fn, new_args, new_kwargs)
         collected = _Collected(tracer)
         returned = collected.take(result)
         writes = [(cell, collected.take(cell.now)) for cell in tracer.cells.values() if cell.written]
@@ -226,7 +255,34 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
     writer.write((args, kwargs), returned, writes, gradients)
     runtime = Runtime(machine, tracer.sources, writer.outputs)
     runtime.step = writer.made(guards.hold, runtime)
-    return Trace(passes, machine, guards, str(writer.text), runtime)
+    shapes = [(tensor.shape, tensor.dtype) for tensor in tensors]
+    places = dict(tracer.number_arguments)
+    read = {f"float argument {places[name]}": value for name, value in tracer.fixed if name in places}
+    numbers = {**guards.numbers, **_numbers(fn, args, kwargs), **read}
+    return Trace(passes, machine, guards, str(writer.text), runtime, shapes, numbers)
+
+
+def _numbers(fn: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
+    """Name the numbers among the arguments that are part of a program: all but floats."""
+    try:
+        named = inspect.signature(fn).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):  # no signature
+        named = {"args": args, **kwargs}
+    found: dict[str, Any] = {}
+
+    def look(value: Any, name: str) -> None:
+        if isinstance(value, dict):
+            for key, element in value.items():
+                look(element, f"{name}[{key!r}]")
+        elif isinstance(value, (list, tuple)):
+            for i, element in enumerate(value):
+                look(element, f"{name}[{i}]")
+        elif isinstance(value, (int, np.number)) and is_plain(value):
+            found[name] = value
+
+    for name, value in named.items():
+        look(value, name)
+    return found
 
 
 class _Collected:

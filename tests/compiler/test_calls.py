@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import timeit
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 import minitorch
 from minitorch import FastBackend
-from minitorch.compiler import calls
+from minitorch.compiler import calls, compiled
 from minitorch.compiler.compiled import PROGRAMS
 from minitorch.errors import BackendError, CompileError
 from minitorch.module import Parameter
@@ -144,8 +145,10 @@ def test_arrays_and_tensors_with_gaps_are_read_anew_in_each_call() -> None:
 def test_the_programs_that_ran_longest_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minitorch.compiler.machine.Machine.run", lambda self, memory: None)
     step = minitorch.compile(lambda x, n: None)
-    for n in range(PROGRAMS):
+    for n in range(PROGRAMS - 1):
         step(X, n)
+    with pytest.warns(RuntimeWarning, match="traced 16 times"):
+        step(X, PROGRAMS - 1)
     first, last = step.traces[-1], step.traces[0]
     step(X, 0)
     assert step.traces[:2] == [first, last]
@@ -362,3 +365,87 @@ def test_a_call_costs_about_as_much_as_a_few_tensors(monkeypatch: pytest.MonkeyP
 
     one_tensor = median(lambda: minitorch.Tensor(minitorch.TensorData.empty((1, 3), "float32"), backend=FastBackend))
     assert median(lambda: step(x)) < 5.0 * one_tensor
+
+
+# --- numbers that are part of a program ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), 0.0, -0.0, 1.5])
+def test_a_number_that_the_step_looks_at_is_told_from_every_other(value: float) -> None:
+    step = minitorch.compile(lambda x, n: x * n if n > 1.0 else x * float(n))
+    for n in (value, float(str(value)), 0.0, -0.0, float("nan"), value):
+        expected = np.array([1.0, 2.0, 3.0]) * n
+        result = step(X, n).to_numpy()
+        np.testing.assert_array_equal(result, expected)
+        np.testing.assert_array_equal(np.signbit(result), np.signbit(expected))
+    assert len(step.traces) == len({str(n) for n in (value, 0.0, -0.0, float("nan"))})
+
+
+def test_numpy_numbers_among_the_arguments_are_told_apart() -> None:
+    step = minitorch.compile(lambda x, n: x * float(n))
+    for n in (np.float32("nan"), np.float32("nan"), np.float32(0.0), np.float32(-0.0)):
+        result = step(X, n).to_numpy()
+        np.testing.assert_array_equal(np.signbit(result), np.signbit(np.array([1.0, 2.0, 3.0]) * n))
+    assert len(step.traces) == 3
+
+
+def test_a_program_that_does_not_fit_its_own_call_is_an_error_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SimpleNamespace(scale=2.0)
+    make = compiled._make
+
+    def make_and_change(*args: Any) -> Any:
+        trace = make(*args)
+        settings.scale += 1.0  # as another thread could
+        return trace
+
+    monkeypatch.setattr(compiled, "_make", make_and_change)
+    with pytest.raises(CompileError, match="Read it outside and pass it in"):
+        minitorch.compile(lambda x: x * settings.scale)(X)
+
+
+def by_argument(step: Any, settings: Any, n: int) -> None:
+    step(X, n)
+
+
+def by_keyword(step: Any, settings: Any, n: int) -> None:
+    step(X, n=[n])
+
+
+def by_attribute(step: Any, settings: Any, n: int) -> None:
+    settings.n = n
+    step(X)
+
+
+def by_looking(step: Any, settings: Any, n: int) -> None:
+    step(X, float(n))
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [(by_argument, "n"), (by_keyword, "n[0]"), (by_attribute, "settings.n"), (by_looking, "float argument 0")],
+)
+def test_a_number_that_changes_in_every_call_is_warned_of_once(
+    call: Callable[[Any, Any, int], None], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minitorch.compiler.machine.Machine.run", lambda self, memory: None)
+    settings = SimpleNamespace(n=0)
+    step = minitorch.compile(lambda x, n=0: x * settings.n if n == 100.0 else x + settings.n)
+    for n in range(PROGRAMS - 1):
+        call(step, settings, n)
+    text = rf"traced 16 times, each time for another value of `{re.escape(name)}`.*as a float"
+    with pytest.warns(RuntimeWarning, match=text) as caught:
+        call(step, settings, PROGRAMS - 1)
+    assert caught[0].filename == __file__
+    for n in range(PROGRAMS, PROGRAMS + 3):
+        call(step, settings, n)  # a second warning would be an error
+
+
+def test_other_reasons_to_trace_are_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minitorch.compiler.machine.Machine.run", lambda self, memory: None)
+    step = minitorch.compile(lambda x, n: x * 2.0)
+    for n in range(1, PROGRAMS + 2):
+        step(minitorch.zeros((n,), backend=FastBackend), n)  # a size comes with its shape
+    step = minitorch.compile(lambda x, n: x * n)
+    for n in range(PROGRAMS + 2):
+        step(X, float(n))
+    assert len(step.traces) == 1

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import operator
+import os
 import random
 import threading
+import time
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -180,6 +186,204 @@ def test_a_small_array_may_change_and_a_large_one_is_refused() -> None:
     with minitorch.debug():
         assert step(on_fast(X)).shape == (1, 2, 3)
     assert minitorch.compile(lambda x, y: x * y)(on_fast(X), LARGE).shape == (2000, 2, 3)
+
+
+PATH = Path(__file__)
+
+
+class Settings:
+    """What a user's step reads."""
+
+    def __init__(self) -> None:
+        self.scale = 2.0
+        self.by_name = {"scale": 2.0}
+
+    @property
+    def first(self) -> float:
+        return self.scale
+
+    @property
+    def second(self) -> float:
+        return self.scale + 1.0
+
+
+def ask_time(x: Tensor) -> Tensor:
+    return x * time.time()
+
+
+def ask_counter(x: Tensor) -> Tensor:
+    from time import perf_counter as clock
+
+    return x * clock()
+
+
+def ask_now(x: Tensor) -> Tensor:
+    return x * datetime.now().second
+
+
+def ask_environment(x: Tensor) -> Tensor:
+    return x * float(os.environ["SCALE"])
+
+
+def ask_variable(x: Tensor) -> Tensor:
+    return x * float(os.getenv("SCALE", "1"))
+
+
+def ask_file(x: Tensor) -> Tensor:
+    with open(PATH) as file:
+        return x * len(file.readline())
+
+
+def ask_path(x: Tensor) -> Tensor:
+    return x * len(PATH.read_text())
+
+
+def ask_user(x: Tensor) -> Tensor:
+    return x * float(input())
+
+
+def ask_globals(x: Tensor) -> Tensor:
+    return x * globals()["SCALE"]
+
+
+def ask_eval(x: Tensor) -> Tensor:
+    return x * eval("SCALE")
+
+
+QUESTIONS: dict[Callable[[Tensor], Any], str] = {
+    ask_time: "time.time()",
+    ask_counter: "from time import perf_counter as clock",
+    ask_now: "datetime.now().second",
+    ask_environment: 'os.environ["SCALE"]',
+    ask_variable: 'os.getenv("SCALE", "1")',
+    ask_file: "open(PATH)",
+    ask_path: "PATH.read_text()",
+    ask_user: "float(input())",
+    ask_globals: 'globals()["SCALE"]',
+    ask_eval: 'eval("SCALE")',
+}
+
+
+@pytest.mark.parametrize("ask", QUESTIONS, ids=lambda fn: fn.__name__)
+def test_questions_to_the_world_are_refused(ask: Callable[[Tensor], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALE", "2.0")
+    monkeypatch.setattr("sys.stdin", io.StringIO("2.0\n2.0\n"))
+    for step in (ask, lambda x: ask(x)):  # in a helper of the step too
+        with pytest.raises(CompileError, match="Read it outside and pass it in") as caught:
+            minitorch.compile(step)(on_fast(X))
+        message = str(caught.value)
+        assert QUESTIONS[ask] in message.rpartition("test_limits.py:")[2]
+        assert "minitorch.debug()" in message
+
+
+def test_functions_that_do_not_run_may_ask() -> None:
+    class Trainer:
+        def train(self) -> float:
+            return time.time()
+
+        def step(self, x: Tensor) -> Tensor:
+            return x * 2.0 if layer.train() else x
+
+    layer = Dropout(0.5)
+    trainer = Trainer()
+    close([minitorch.compile(lambda x: trainer.step(x))(on_fast(X)).to_numpy()], [X * 2.0])
+
+
+def test_a_clock_under_another_name_is_refused() -> None:
+    clock = time.monotonic
+    settings = SimpleNamespace(clock=time.monotonic)
+    for step in (lambda x: x * clock(), lambda x: x * settings.clock()):
+        with pytest.raises(CompileError, match=r"ask the clock by `time\.monotonic`"):
+            minitorch.compile(step)(on_fast(X))
+
+
+def test_a_long_list_is_refused_and_every_element_of_a_shorter_one_is_followed() -> None:
+    table = [1.0] * 4000
+    step = minitorch.compile(lambda x: x * table[2000])
+    for value in (3.0, 5.0):
+        table[2000] = value
+        close([step(on_fast(X)).to_numpy()], [X * value])
+    table *= 2
+    with pytest.raises(CompileError, match=r"the list `table` of 8000 elements.*pass it as an argument"):
+        minitorch.compile(lambda x: x * table[2000])(on_fast(X))
+
+
+NAME = "scale"
+READERS: list[Callable[[Settings, Tensor], Tensor]] = [
+    lambda settings, x: x * vars(settings)["scale"],
+    lambda settings, x: x * settings.__dict__["scale"],
+    lambda settings, x: x * getattr(settings, NAME),
+    lambda settings, x: x * getattr(settings, "sca" + NAME[3:]),
+    lambda settings, x: x * operator.attrgetter(NAME)(settings),
+    lambda settings, x: x * SCALE_OF(settings),
+    lambda settings, x: x * sum(v for v in vars(settings).values() if isinstance(v, float)),
+    lambda settings, x: x * getattr(settings, "by_" + "name"[: len(NAME)])["scale"],
+    lambda settings, x: x * (getattr(settings, ("first", "second")[len(NAME) - 5])),
+]
+SCALE_OF = operator.attrgetter(NAME)
+
+
+@pytest.mark.parametrize("number", range(len(READERS)))
+def test_attributes_whose_names_are_made_up_are_followed(number: int) -> None:
+    settings = Settings()
+    read = READERS[number]
+    for wrapped in (minitorch.compile(lambda x: read(settings, x)), minitorch.compile(lambda x, s: read(s, x))):
+        argument = (settings,) if wrapped.fn.__code__.co_argcount == 2 else ()
+        for scale in (2.0, 3.0, 2.0):
+            settings.scale = settings.by_name["scale"] = scale
+            close([wrapped(on_fast(X), *argument).to_numpy()], [read(settings, on_fast(X)).to_numpy()])
+        assert programs(wrapped) == 2
+
+
+def test_attributes_that_come_into_being_are_followed() -> None:
+    def by_default(x: Tensor) -> Tensor:
+        return x * getattr(settings, "later", 2.0)
+
+    def by_asking(x: Tensor) -> Tensor:
+        return x * (settings.later if hasattr(settings, "later") else 2.0)
+
+    def by_trying(x: Tensor) -> Tensor:
+        try:
+            return x * settings.later
+        except AttributeError:
+            return x * 2.0
+
+    def by_all(x: Tensor) -> Tensor:
+        return x * sum(v for v in vars(settings).values())
+
+    for step in (by_default, by_asking, by_trying, by_all):
+        settings = SimpleNamespace(scale=2.0)
+        run = minitorch.compile(step)
+        close([run(on_fast(X)).to_numpy()], [X * 2.0])
+        settings.later = 3.0
+        close([run(on_fast(X)).to_numpy()], [step(on_fast(X)).to_numpy()])
+        del settings.later
+        close([run(on_fast(X)).to_numpy()], [X * 2.0])
+
+
+def test_attributes_that_are_set_by_name_are_refused() -> None:
+    settings = Settings()
+
+    def by_constant(x: Tensor) -> None:
+        setattr(settings, "scale", settings.first + 1.0)  # noqa: B010 - what is refused
+
+    def by_name(x: Tensor) -> None:
+        setattr(settings, NAME, 5.0)
+
+    def by_new_name(x: Tensor) -> None:
+        setattr(settings, NAME + "s", 5.0)
+
+    for step in (by_constant, by_name, by_new_name):
+        with pytest.raises(CompileError, match=r"a compiled step cannot change .*`settings"):
+            minitorch.compile(step)(on_fast(X))
+
+
+def test_a_constant_name_guards_that_attribute_alone() -> None:
+    settings = SimpleNamespace(scale=2.0, epoch=0)
+    run = minitorch.compile(lambda x: x * getattr(settings, "scale"))  # noqa: B009 - what is read
+    for settings.epoch in range(3):
+        run(on_fast(X))
+    assert programs(run) == 1
 
 
 COUNT = 0
