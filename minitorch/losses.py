@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from .cells import read, tracing
 from .errors import ArgumentError, DataError, DTypeError, ShapeError
+from .kernels import elements
 from .module import Module
 from .nn import logsoftmax
 from .tensor import Tensor
@@ -159,6 +160,9 @@ def _likelihood(
 ) -> Tensor:
     labels, kept, counted = _labels(log_probabilities, places, target, weight, ignore_index)
     count, classes = log_probabilities.shape
+    if tracing.tracer is not None:
+        # Checked when the program runs: a label that is no class must not read another example's numbers.
+        labels = labels.backend.ops.zip(elements.index_from_zero)(_integers(labels, [classes]), labels)
     rows = _integers(log_probabilities, np.arange(count) * classes)
     losses = -Take.apply(log_probabilities, Index(Add.apply(labels, rows)))
     if counted is not None:

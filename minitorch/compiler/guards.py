@@ -54,7 +54,7 @@ LIMIT = 4096
 SHORT = 16
 
 PACKAGE = __name__.partition(".")[0]
-LIBRARIES = frozenset((PACKAGE, "numpy", "numba", "builtins")) | sys.stdlib_module_names
+LIBRARIES = frozenset((PACKAGE, "numpy", "numba", "builtins", "_pytest")) | sys.stdlib_module_names
 
 PLAIN = (int, float, complex, str, bytes, range, type(None), np.generic)
 CONTAINERS = (list, dict, set, collections.deque, np.ndarray)

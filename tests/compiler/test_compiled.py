@@ -104,10 +104,15 @@ def test_many_parameters_of_one_shape_and_many_partial_sums() -> None:
     assert losses[0] > losses[1] > losses[2]
 
 
-def test_a_label_that_is_no_class_is_named() -> None:
+@pytest.mark.parametrize(("row", "label"), [(0, 2), (0, -1), (1, 7), (1, -1), (1, -2), (0, 3)])
+def test_a_label_that_is_no_class_is_named(row: int, label: int) -> None:
+    """Also where another example's numbers stand at the place that it would be counted to."""
     step = minitorch.compile(lambda x, y: minitorch.losses.nll_loss(x, y))
     x = minitorch.tensor(np.log([[0.25, 0.75], [0.5, 0.5]]), backend=BACKEND)
-    right, wrong = (minitorch.tensor(np.array(labels), backend=BACKEND) for labels in ([1, 0], [1, 7]))
+    labels = np.array([1, 0])
+    right = minitorch.tensor(labels, backend=BACKEND)
+    labels[row] = label
+    wrong = minitorch.tensor(labels, backend=BACKEND)
     assert step(x, right).item() == pytest.approx(-np.log(0.75 * 0.5) / 2)
     with pytest.raises(minitorch.IndexingError, match="out of range"):
         step(x, wrong)
