@@ -17,7 +17,7 @@ from minitorch.layers import embedding
 from tests.cases import BACKENDS, DTYPES, LAYOUTS, assert_close, make
 from tests.op_cases import DROPOUT, TABLE
 
-from .torch_cases import compare_with_torch, windows
+from .torch_cases import TENSOR_MODULES, compare_with_torch, windows
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
@@ -73,7 +73,7 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "_ConvWeight-2d-reverse": partial(weight_gradient, kernel=(2, 3), reverse=True),
 }
 
-CASES = [case for case in TABLE if case.op.__module__ != "minitorch.tensor_functions"]
+CASES = [case for case in TABLE if case.op.__module__ not in TENSOR_MODULES]
 
 
 @both_dtypes

@@ -12,7 +12,7 @@ from minitorch import Tensor
 from tests.cases import BACKENDS, DTYPES, assert_close, make
 from tests.op_cases import TABLE, places_within
 
-from .torch_cases import compare_with_torch
+from .torch_cases import TENSOR_MODULES, compare_with_torch
 
 
 def take(x: torch.Tensor) -> torch.Tensor:
@@ -55,12 +55,20 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "Narrow": lambda x: x[:, 1:3],
     "Narrow-first": lambda x: x[:1],
     "Narrow-empty": lambda x: x[:, 2:2],
+    "Squeeze-insert": lambda x: x[:, None],
+    "Squeeze-drop": lambda x: x[:, 0],
+    "Step": lambda x: x[:, ::2],
+    "Step-0": lambda x: x[::3],
+    "Keep": lambda x: x * (torch.arange(x.numel()).reshape(x.shape) % 3 == 0),
+    "Keep-opposite": lambda x: x * (torch.arange(x.shape[-1]) % 2 == 1),
+    "Pow": torch.pow,
+    "Pow-broadcast": torch.pow,
     "Take": take,
     "Put": put,
     "MatMul": torch.matmul,
 }
 
-CASES = [case for case in TABLE if case.op.__module__ == "minitorch.tensor_functions"]
+CASES = [case for case in TABLE if case.op.__module__ in TENSOR_MODULES]
 
 
 def their_function(case_id: str) -> Callable[..., torch.Tensor]:

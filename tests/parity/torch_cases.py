@@ -12,6 +12,9 @@ from minitorch.tensor_ops import TensorBackend
 from tests.cases import assert_close, make, normal
 from tests.op_cases import Case, drawn
 
+# The files of functions of tensors, which test_tensor_functions.py compares; test_nn.py has the others.
+TENSOR_MODULES = ("minitorch.tensor_functions", "minitorch.shaping", "minitorch.pointwise")
+
 
 def compare_with_torch(case: Case, theirs: Callable[..., torch.Tensor], backend: TensorBackend, dtype: str) -> None:
     """Compare the value, the gradients under a random upstream one, and their gradients."""
