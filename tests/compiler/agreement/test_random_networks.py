@@ -25,7 +25,8 @@ def test_random_networks_agree(network: Network) -> None:
     compiled = network.train(steps=2, compiled=True)
     assert compiled.keys() == eager.keys()
     for name, value in compiled.items():
-        assert_agree(value, eager[name], 1e-10, name)
+        # Numbers of about 1 are drawn, and some networks subtract them from themselves.
+        assert_agree(value, eager[name], 1e-10, name, floor=1.0)
 
 
 def test_every_operation_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
