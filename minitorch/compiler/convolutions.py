@@ -25,6 +25,7 @@ Pair = tuple[int, int]
 
 real: Any = None  # bound in the copy of a template for each type of elements, like what follows
 real_at: Any = None
+kernel: Any = None
 convolve = fused_conv.convolve
 conv_grad_weight = fused_conv.conv_grad_weight
 conv_pool_backward = sparse_conv.conv_pool_backward
@@ -335,18 +336,11 @@ def _images(address, sizes, first, dtype):
     return carray(pointer(address), shape, dtype)
 
 
-def _convolve_any(operands, b0, b1):
+def _any_geometry(operands, b0, b1):
     at = integers(operands)
     s = integers(at[4])
-    out, x, w = _images(at[0], s, 0, real), _images(at[1], s, 4, real), _images(at[2], s, 8, real)
-    convolve_any(out, x, w, array(at[3], 8, np.int64), b0, b1)
-
-
-def _convolve_weight(operands, b0, b1):
-    at = integers(operands)
-    s = integers(at[4])
-    out, x, d = _images(at[0], s, 0, real), _images(at[1], s, 4, real), _images(at[2], s, 8, real)
-    convolve_weight(out, x, d, array(at[3], 8, np.int64), b0, b1)
+    out, x, other = _images(at[0], s, 0, real), _images(at[1], s, 4, real), _images(at[2], s, 8, real)
+    kernel(out, x, other, array(at[3], 8, np.int64), b0, b1)
 
 
 def _general(node: Node, images: int) -> Family:
@@ -354,10 +348,10 @@ def _general(node: Node, images: int) -> Family:
     x, other = node.inputs
     # A partial sum has a dimension of chunks in front.
     shape = node.shape[-len(x.shape) :]
-    template = _convolve_any if node.op == "conv" else _convolve_weight
+    kernel = convolve_any if node.op == "conv" else convolve_weight
     return Family(
-        name=template.__name__.strip("_"),
-        entry=entry(template, node.dtype),
+        name=kernel.__name__,
+        entry=entry(_any_geometry, node.dtype, kernel),
         tables=[_numbers(node.args[-1]), _sizes(shape, x.shape, other.shape)],
         flops=_conv_flops(node) if node.op == "conv" else 2 * other.size * math.prod(shape[1:]),
         extent=x.shape[0],

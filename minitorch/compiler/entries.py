@@ -156,15 +156,18 @@ class Entry:
 
 
 @cache
-def entry(template: FunctionType, dtype: np.dtype[Any]) -> Entry:
+def entry(template: FunctionType, dtype: np.dtype[Any], kernel: Callable[..., Any] | None = None) -> Entry:
     """Give the one entry of a kernel of the library and a type of elements.
 
     Args:
         template: calls the type ``real``, its size ``itemsize``, and :func:`_pointer_at` of it ``real_at``.
         dtype: the type.
+        kernel: what the template calls ``kernel``, where one template serves several.
     """
-    name = f"{template.__name__.strip('_')}_{dtype.name}"
-    names = {"real": dtype.type, "itemsize": dtype.itemsize, "real_at": _POINTERS[f"{dtype.name}_at"]}
+    # The code on disk is told apart by this name and the template's text, in which the kernel is only a name.
+    called = [] if kernel is None else [f"{kernel.__module__}.{kernel.__qualname__}"]
+    name = "_".join([template.__name__.strip("_"), *called, dtype.name])
+    names = {"real": dtype.type, "itemsize": dtype.itemsize, "real_at": _POINTERS[f"{dtype.name}_at"], "kernel": kernel}
     return Entry(bind(template, name, **names))
 
 

@@ -29,6 +29,7 @@ __all__ = ["FAMILIES"]
 real: Any = None  # bound in the copy of a template for each type of elements, with what follows
 itemsize: Any = None
 real_at: Any = None
+kernel: Any = None  # bound where one template serves several
 
 
 def _plan(*numbers: int) -> npt.NDArray[np.int64]:
@@ -53,28 +54,21 @@ softmax_lines = jit(softmax._softmax.fn, keep=False, fastmath={"contract"})
 logsoftmax_lines = jit(softmax._logsoftmax.fn, keep=False, fastmath={"contract"})
 
 
-def _softmax(operands, b0, b1):
+def _over_lines(operands, b0, b1):
     at = integers(operands)
     plan = integers(at[2])
     first, n = b0 * plan[0], (b1 - b0) * plan[0]
-    softmax_lines(_some(at[0], first, n, real, itemsize), _some(at[1], first, n, real, itemsize), plan[1], plan[2])
+    kernel(_some(at[0], first, n, real, itemsize), _some(at[1], first, n, real, itemsize), plan[1], plan[2])
 
 
-def _logsoftmax(operands, b0, b1):
-    at = integers(operands)
-    plan = integers(at[2])
-    first, n = b0 * plan[0], (b1 - b0) * plan[0]
-    logsoftmax_lines(_some(at[0], first, n, real, itemsize), _some(at[1], first, n, real, itemsize), plan[1], plan[2])
-
-
-def _lines(template: Any) -> Callable[[Node, int], Family]:
+def _lines(kernel: Any) -> Callable[[Node, int], Family]:
     def family(node: Node, images: int) -> Family:
         (ref,) = node.inputs
         (dim,) = node.args
         image, _ = _per_image(node, ref)
         return Family(
             name=node.op,
-            entry=entry(template, ref.dtype) if ref.size else None,
+            entry=entry(_over_lines, ref.dtype, kernel) if ref.size else None,
             tables=[_plan(image, ref.shape[dim], math.prod(ref.shape[dim + 1 :]))],
             flops=20 * ref.size,
             extent=ref.shape[0],
@@ -85,60 +79,43 @@ def _lines(template: Any) -> Callable[[Node, int], Family]:
 
 # --- maxima --------------------------------------------------------------------------------------------------------
 
-max_of_lines = jit(pool._max_of_lines.fn, keep=False)
-max_of_rows = jit(pool._max_of_rows.fn, keep=False)
-max_pool_beside = jit(pool._max_pool.fn, keep=False)
-max_pool_anywhere = jit(pool._max_pool_anywhere.fn, keep=False)
+find_in_lines = jit(pool._max_of_lines.fn, keep=False)
+find_in_rows = jit(pool._max_of_rows.fn, keep=False)
+find_beside = jit(pool._max_pool.fn, keep=False)
+find_anywhere = jit(pool._max_pool_anywhere.fn, keep=False)
 
 
 @jit
-def _shift(places, by):
-    """Count places from the start of the whole array instead of that of the chunk."""
+def max_of_lines(out, places, values, plan):
+    find_in_lines(out, places, values, plan[2])
+
+
+@jit
+def max_of_rows(out, places, values, plan):
+    find_in_rows(out, places, values, plan[2], plan[3])
+
+
+@jit
+def max_pool_beside(out, places, values, plan):
+    find_beside(out, places, values, plan[2], plan[3], plan[4], plan[5], plan[6], plan[7])
+
+
+@jit
+def max_pool_anywhere(out, places, values, plan):
+    rows, columns = (plan[6], plan[7], plan[8], plan[9]), (plan[10], plan[11], plan[12], plan[13])
+    find_anywhere(out, places, values, plan[2], plan[3], plan[4], plan[5], *rows, *columns)
+
+
+def _find_maxima(operands, b0, b1):
+    at = integers(operands)
+    plan = integers(at[3])
+    image, maxima, images = plan[0], plan[1], b1 - b0
+    out = _some(at[0], b0 * maxima, images * maxima, real, itemsize)
+    places = _some(at[1], b0 * maxima, images * maxima, np.int64, 8)
+    kernel(out, places, _some(at[2], b0 * image, images * image, real, itemsize), plan)
+    # The kernel counts from the start of its chunk, not of the whole array.
     for i in range(places.size):
-        places[i] += by
-
-
-def _max_of_lines(operands, b0, b1):
-    at = integers(operands)
-    plan = integers(at[3])
-    image, lines, images = plan[0], plan[1], b1 - b0
-    places = _some(at[1], b0 * lines, images * lines, np.int64, 8)
-    values = _some(at[2], b0 * image, images * image, real, itemsize)
-    max_of_lines(_some(at[0], b0 * lines, images * lines, real, itemsize), places, values, plan[2])
-    _shift(places, b0 * image)
-
-
-def _max_of_rows(operands, b0, b1):
-    at = integers(operands)
-    plan = integers(at[3])
-    image, lines, images = plan[0], plan[1], b1 - b0
-    places = _some(at[1], b0 * lines, images * lines, np.int64, 8)
-    values = _some(at[2], b0 * image, images * image, real, itemsize)
-    max_of_rows(_some(at[0], b0 * lines, images * lines, real, itemsize), places, values, plan[2], plan[3])
-    _shift(places, b0 * image)
-
-
-def _max_pool_beside(operands, b0, b1):
-    at = integers(operands)
-    plan = integers(at[3])
-    image, windows, images = plan[0], plan[1], b1 - b0
-    places = _some(at[1], b0 * windows, images * windows, np.int64, 8)
-    values = _some(at[2], b0 * image, images * image, real, itemsize)
-    out = _some(at[0], b0 * windows, images * windows, real, itemsize)
-    max_pool_beside(out, places, values, plan[2], plan[3], plan[4], plan[5], plan[6], plan[7])
-    _shift(places, b0 * image)
-
-
-def _max_pool_anywhere(operands, b0, b1):
-    at = integers(operands)
-    p = integers(at[3])
-    image, windows, images = p[0], p[1], b1 - b0
-    places = _some(at[1], b0 * windows, images * windows, np.int64, 8)
-    values = _some(at[2], b0 * image, images * image, real, itemsize)
-    out = _some(at[0], b0 * windows, images * windows, real, itemsize)
-    rows, columns = (p[6], p[7], p[8], p[9]), (p[10], p[11], p[12], p[13])
-    max_pool_anywhere(out, places, values, p[2], p[3], p[4], p[5], *rows, *columns)
-    _shift(places, b0 * image)
+        places[i] += b0 * image
 
 
 def _max(node: Node, images: int) -> Family:
@@ -147,10 +124,10 @@ def _max(node: Node, images: int) -> Family:
     n, inner = ref.shape[dim], math.prod(ref.shape[dim + 1 :])
     # Along the batch there are no images.
     image, lines = _per_image(node, ref) if dim else (ref.size, node.size)
-    template = _max_of_lines if inner == 1 else _max_of_rows
+    kernel = max_of_lines if inner == 1 else max_of_rows
     return Family(
-        name=template.__name__.strip("_"),
-        entry=entry(template, ref.dtype) if node.size else None,
+        name=kernel.__name__,
+        entry=entry(_find_maxima, ref.dtype, kernel) if node.size else None,
         tables=[_plan(image, lines, n, inner)],
         flops=ref.size,
         extent=ref.shape[0] if dim else 1,
@@ -159,18 +136,18 @@ def _max(node: Node, images: int) -> Family:
 
 def _max_pool(node: Node, images: int) -> Family:
     (ref,) = node.inputs
-    kernel, geometry = node.args
+    (kh, kw), geometry = node.args
     _, _, height, width = ref.shape
-    (kh, kw), (down, right) = kernel, geometry
+    down, right = geometry
     beside = down == (height // kh, kh, 1, 1, 0) and right == (width // kw, kw, 1, 1, 0)
     if beside:
-        template, numbers = _max_pool_beside, (height, width, down.size, right.size, kh, kw)
+        kernel, numbers = max_pool_beside, (height, width, down.size, right.size, kh, kw)
     else:
         windows = [(g.size, g.stride, g.dilation, g.offset) for g in geometry]
-        template, numbers = _max_pool_anywhere, (height, width, kh, kw, *windows[0], *windows[1])
+        kernel, numbers = max_pool_anywhere, (height, width, kh, kw, *windows[0], *windows[1])
     return Family(
-        name=template.__name__.strip("_"),
-        entry=entry(template, ref.dtype) if node.size else None,
+        name=kernel.__name__,
+        entry=entry(_find_maxima, ref.dtype, kernel) if node.size else None,
         tables=[_plan(*_per_image(node, ref), *numbers)],
         flops=ref.size,
         extent=ref.shape[0],
@@ -280,14 +257,9 @@ def _gemm(dtype: np.dtype[Any]) -> int:
     return get_cython_function_address("scipy.linalg.cython_blas", name)
 
 
-def _row_product(operands, b0, b1):
+def _row(operands, b0, b1):
     plan = integers(integers(operands)[3])
-    row_product(real_at(operands, 0), real_at(operands, 1), real_at(operands, 2), plan[0], plan[1], b0, b1)
-
-
-def _row_product_turned(operands, b0, b1):
-    plan = integers(integers(operands)[3])
-    row_product_turned(real_at(operands, 0), real_at(operands, 1), real_at(operands, 2), plan[0], plan[1], b0, b1)
+    kernel(real_at(operands, 0), real_at(operands, 1), real_at(operands, 2), plan[0], plan[1], b0, b1)
 
 
 def _matrix_multiply(node: Node, images: int) -> Family:
@@ -296,10 +268,10 @@ def _matrix_multiply(node: Node, images: int) -> Family:
     k = a.shape[-1]
     count = math.prod(a.shape[:-2])
     if len(node.shape) == 2 and m == 1:
-        template = _row_product_turned if _is_turned(b) else _row_product
+        kernel = row_product_turned if _is_turned(b) else row_product
         return Family(
-            name=template.__name__.strip("_"),
-            entry=entry(template, node.dtype) if n else None,
+            name=kernel.__name__,
+            entry=entry(_row, node.dtype, kernel) if n else None,
             tables=[_plan(k, n)],
             flops=2 * n * k,
             extent=n,
@@ -335,8 +307,8 @@ def _is_turned(ref: Ref) -> bool:
 
 
 FAMILIES: dict[str, Callable[[Node, int], Family]] = {
-    "softmax": _lines(_softmax),
-    "logsoftmax": _lines(_logsoftmax),
+    "softmax": _lines(softmax_lines),
+    "logsoftmax": _lines(logsoftmax_lines),
     "max": _max,
     "max_place": _max,
     "max_pool": _max_pool,
