@@ -1,7 +1,7 @@
 """One table: how to call every function that is composed of operations, and what NumPy says it gives.
 
-A row runs in the test file of its module, on every backend, element type and memory layout, with its derivatives of
-both orders, and beside PyTorch and compiled.
+A row runs in test_functions.py on every backend, element type and memory layout, with its derivatives of both orders,
+and beside PyTorch and compiled.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 
 import minitorch
-from minitorch.autodiff import no_grad
 from minitorch.tensor import Tensor
 from minitorch.tensor_data import TensorData
 
-from .cases import BACKENDS, LAYOUTS, Array, assert_close, away_from_zero, distinct, make, normal, positive
-from .test_tensor_functions import check_derivatives
+from .cases import Array, away_from_zero, distinct, normal, positive
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -263,28 +261,3 @@ ROWS = [
     Row(row.module, row.name, row.call, row.numpy, row.shapes * 2, row.draw) if row.name in TWICE else row
     for row in ROWS
 ]
-
-
-def rows_of(module: str) -> list[Row]:
-    """List the rows of one file."""
-    return [row for row in ROWS if row.module == module]
-
-
-def check_values(row: Row, backend: str, dtype: str, layout: str) -> None:
-    """Compare the values with NumPy's, and see that the operands stay as they were."""
-    operands = [make(a, BACKENDS[backend], dtype, LAYOUTS[layout]) for a in row.operands()]
-    before = [x.to_numpy().copy() for x in operands]
-    out = row.call(*operands)
-    assert (out.dtype, out.backend) == (np.dtype(dtype), BACKENDS[backend])
-    assert_close(out.to_numpy(), row.numpy(*before), dtype)
-    for x, array in zip(operands, before, strict=True):
-        np.testing.assert_array_equal(x.to_numpy(), array)
-
-
-def check_gradients(row: Row, backend: str, layout: str) -> None:
-    """Compare the derivatives of both orders with differences."""
-    rng = np.random.default_rng(5)
-    operands = [make(a, BACKENDS[backend], layout=LAYOUTS[layout]) for a in row.operands()]
-    with no_grad():
-        shape = row.call(*operands).shape
-    check_derivatives(row.call, operands, make(normal(rng, shape), BACKENDS[backend]), rng)

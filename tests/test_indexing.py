@@ -12,27 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 import minitorch
 
-from .cases import BACKENDS, DTYPES, Array, make
-from .function_cases import Row, check_gradients, check_values, rows_of
+from .cases import BACKENDS, Array, make
 from .tensor_strategies import shapes
-
-ROWS = [pytest.param(row, id=row.name) for row in rows_of("indexing")]
-
-
-@pytest.mark.parametrize("layout", ["contiguous", "permuted", "sliced"])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("row", ROWS)
-def test_values(row: Row, backend: str, dtype: str, layout: str) -> None:
-    check_values(row, backend, dtype, layout)
-
-
-@pytest.mark.parametrize("layout", ["contiguous", "permuted"])
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("row", ROWS)
-def test_gradients(row: Row, backend: str, layout: str) -> None:
-    check_gradients(row, backend, layout)
-
 
 # --- against NumPy -------------------------------------------------------------------------------------------
 
