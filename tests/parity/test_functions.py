@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minitorch
-from tests.cases import BACKENDS, DTYPES, assert_close, make, normal
+from tests.cases import BACKENDS, DTYPES, make
 from tests.function_cases import COLUMN, KEYS, PLACES, ROWS, Row
+
+from .torch_cases import compare
 
 
 def key_of(key: Any) -> Any:
@@ -93,18 +95,7 @@ def test_every_row_is_compared() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name not in OPEN], ids=lambda row: row.id)
 def test_every_function(row: Row, backend: str, dtype: str) -> None:
-    arrays = [a.astype(dtype) for a in row.operands()]
-    ours = [make(a, BACKENDS[backend], dtype, requires_grad=True) for a in arrays]
-    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
-    out, expected = row.call(*ours), THEIRS[row.name](*theirs)
-    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
-    upstream = normal(np.random.default_rng(2), out.shape).astype(dtype)
-    out.backward(make(upstream, BACKENDS[backend], dtype))
-    expected.backward(torch.tensor(upstream))
-    for x, their_x in zip(ours, theirs, strict=True):
-        assert x.grad is not None
-        assert their_x.grad is not None
-        assert_close(x.grad.to_numpy(), their_x.grad.numpy(), dtype)
+    compare(row.call, THEIRS[row.name], row.operands(), BACKENDS[backend], dtype)
 
 
 # --- numbers among the indices: NumPy has another rule -----------------------------------------------------------

@@ -15,20 +15,10 @@ from minitorch.io import load_state_dict, state_dict
 from minitorch.random import manual_seed
 from tests.cases import BACKENDS, DTYPES, assert_close, make
 
+from .torch_cases import compare
+
 both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
-
-
-def compare(ours, theirs, array, backend, dtype):
-    """Compare values and the input's gradient under a random upstream one."""
-    x = make(array, backend, dtype, requires_grad=True)
-    their_x = torch.tensor(np.array(x.to_numpy()), requires_grad=True)
-    out, expected = ours(x), theirs(their_x)
-    upstream = np.random.default_rng(0).normal(size=out.shape).astype(dtype)
-    out.backward(make(upstream, backend, dtype))
-    expected.backward(torch.tensor(upstream))
-    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
-    assert_close(x.grad.to_numpy(), their_x.grad.numpy(), dtype)
 
 
 @both_backends
@@ -61,14 +51,14 @@ def compare(ours, theirs, array, backend, dtype):
 def test_layers_without_parameters(make_layer, dtype, backend):
     array = np.random.default_rng(1).normal(size=(2, 3, 4, 2)) * 3
     array[0, 0] = 0.0  # where some of them have a kink
-    compare(make_layer(layers), make_layer(nn), array, backend, dtype)
+    compare(make_layer(layers), make_layer(nn), [array], backend, dtype)
 
 
 @both_dtypes
 def test_activations_far_out(dtype):
     array = np.array([-1e4, -100.0, -30.0, 30.0, 100.0, 1e4])
     for name in ("ReLU", "LeakyReLU", "GELU", "Sigmoid", "Tanh"):
-        compare(getattr(layers, name)(), getattr(nn, name)(), array, BACKENDS["fast"], dtype)
+        compare(getattr(layers, name)(), getattr(nn, name)(), [array], BACKENDS["fast"], dtype)
 
 
 @both_backends
@@ -79,7 +69,7 @@ def test_linear(shape, bias, dtype, backend):
     ours = layers.Linear(4, 3, bias, dtype, backend)
     theirs = nn.Linear(4, 3, bias, dtype=getattr(torch, dtype))
     theirs.load_state_dict({name: torch.tensor(x) for name, x in state_dict(ours).items()})
-    compare(ours, theirs, np.random.default_rng(2).normal(size=shape), backend, dtype)
+    compare(ours, theirs, [np.random.default_rng(2).normal(size=shape)], backend, dtype)
     for name, p in ours.named_parameters():
         assert_close(p.value.grad.to_numpy(), theirs.get_parameter(name).grad.numpy(), dtype)
 
@@ -117,8 +107,8 @@ def test_a_state_dict_of_theirs_fits_a_network_of_ours(named):
     ours = network(layers, backend=backend)
     load_state_dict(ours, {name: x.detach().numpy() for name, x in theirs.state_dict().items()})
     assert [name for name, _ in ours.named_parameters()] == list(theirs.state_dict())
-    compare(ours, theirs, np.random.default_rng(3).normal(size=(5, 3, 4)), backend, "float64")
-    compare(ours[1:3], theirs[1:3], np.random.default_rng(3).normal(size=(5, 12)), backend, "float64")
+    compare(ours, theirs, [np.random.default_rng(3).normal(size=(5, 3, 4))], backend, "float64")
+    compare(ours[1:3], theirs[1:3], [np.random.default_rng(3).normal(size=(5, 12))], backend, "float64")
     assert [name for name, _ in ours[1:].named_parameters()] == list(theirs[1:].state_dict())
 
 

@@ -8,7 +8,9 @@ import torch
 from torch.nn import functional
 
 from minitorch import losses
-from tests.cases import BACKENDS, DTYPES, LAYOUTS, assert_close, make
+from tests.cases import BACKENDS, DTYPES, make
+
+from . import torch_cases
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
@@ -20,18 +22,14 @@ SOME_IGNORED = np.array([0, -7, 2, 2, -7, 3, 0])
 WEIGHT = np.array([0.5, 2.0, 0.0, 1.0, 3.0])
 
 
-def compare(ours, theirs, arrays, backend, dtype, layout="contiguous"):
+def compare(ours, theirs, *arguments):
     """Compare; a result of PyTorch's without dimensions is one of ours of shape (1,)."""
-    inputs = [make(a, backend, dtype, LAYOUTS[layout], requires_grad=True) for a in arrays]
-    reference = [torch.tensor(np.array(x.to_numpy()), requires_grad=True) for x in inputs]
-    out, expected = ours(*inputs), theirs(*reference)
-    expected = expected.reshape(1) if expected.dim() == 0 else expected
-    upstream = np.random.default_rng(0).normal(size=out.shape).astype(dtype)
-    out.backward(make(upstream, backend, dtype))
-    expected.backward(torch.tensor(upstream))
-    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
-    for x, their_x in zip(inputs, reference, strict=True):
-        assert_close(x.grad.to_numpy(), their_x.grad.numpy(), dtype)
+    torch_cases.compare(ours, lambda *inputs: torch.atleast_1d(theirs(*inputs)), *arguments)
+
+
+def weights(weighted, backend, dtype):
+    """Give the weights of the classes to both sides."""
+    return (make(WEIGHT, backend, dtype), torch.tensor(WEIGHT.astype(dtype))) if weighted else (None, None)
 
 
 def scores(scale=3.0):
@@ -48,8 +46,8 @@ def scores(scale=3.0):
 @pytest.mark.parametrize("labels", [LABELS, SOME_IGNORED], ids=["all", "ignored"])
 @pytest.mark.parametrize("name", ["nll_loss", "cross_entropy"])
 def test_classes(name, labels, weighted, reduction, dtype, backend):
-    theirs = {"reduction": reduction, "weight": torch.tensor(WEIGHT.astype(dtype)) if weighted else None}
-    ours = {"reduction": reduction, "weight": make(WEIGHT, backend, dtype) if weighted else None}
+    weight, their_weight = weights(weighted, backend, dtype)
+    ours, theirs = {"reduction": reduction, "weight": weight}, {"reduction": reduction, "weight": their_weight}
     if labels is SOME_IGNORED:
         ours["ignore_index"] = theirs["ignore_index"] = -7
     target = make(labels, backend, "int64")
@@ -72,8 +70,7 @@ def test_classes(name, labels, weighted, reduction, dtype, backend):
 def test_label_smoothing(smoothing, ignore_index, weighted, reduction, dtype, backend):
     labels = SOME_IGNORED if ignore_index == -7 else LABELS
     theirs = {} if ignore_index is None else {"ignore_index": ignore_index}
-    weight = make(WEIGHT, backend, dtype) if weighted else None
-    their_weight = torch.tensor(WEIGHT.astype(dtype)) if weighted else None
+    weight, their_weight = weights(weighted, backend, dtype)
     compare(
         lambda x: losses.cross_entropy(x, labels, weight, ignore_index, reduction, smoothing),
         lambda x: functional.cross_entropy(
@@ -92,8 +89,7 @@ def test_label_smoothing(smoothing, ignore_index, weighted, reduction, dtype, ba
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_probabilities_as_targets(smoothing, weighted, reduction, dtype, backend):
     drawn = np.random.default_rng(2).uniform(size=(BATCH, CLASSES))
-    weight = make(WEIGHT, backend, dtype) if weighted else None
-    their_weight = torch.tensor(WEIGHT.astype(dtype)) if weighted else None
+    weight, their_weight = weights(weighted, backend, dtype)
     compare(
         lambda x, y: losses.cross_entropy(x, y, weight, None, reduction, smoothing),
         lambda x, y: functional.cross_entropy(x, y, their_weight, reduction=reduction, label_smoothing=smoothing),
@@ -113,8 +109,7 @@ def test_a_label_for_each_place(space, settings, reduction, dtype, backend):
     array, labels = rng.normal(size=(4, CLASSES, *space)), rng.integers(0, CLASSES, (4, *space))
     ignored, smoothing = settings.get("ignore_index"), settings.get("smoothing", 0.0)
     theirs = {} if ignored is None else {"ignore_index": ignored}
-    weight = make(WEIGHT, backend, dtype) if settings else None
-    their_weight = torch.tensor(WEIGHT.astype(dtype)) if settings else None
+    weight, their_weight = weights(settings, backend, dtype)
     compare(
         lambda x: losses.cross_entropy(x, labels, weight, ignored, reduction, smoothing),
         lambda x: functional.cross_entropy(

@@ -11,7 +11,9 @@ from torch import nn
 
 from minitorch import layers
 from minitorch.io import load_state_dict, state_dict
-from tests.cases import BACKENDS, DTYPES, LAYOUTS, assert_close, make
+from tests.cases import BACKENDS, DTYPES, assert_close, make
+
+from .torch_cases import compare
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
@@ -33,19 +35,11 @@ def pair(name, arguments, backend, dtype):
     return ours, theirs
 
 
-def compare(ours, theirs, array, backend, dtype, layout="contiguous"):
-    """Compare values and gradients, under a random upstream one, and what is kept."""
-    x = make(array, backend, dtype, LAYOUTS[layout], requires_grad=True)
-    # In row-major order: for a permuted 1 x 3 x 1 x 2, the gradient of PyTorch 2.13 is not that of the formula.
-    their_x = torch.tensor(np.array(x.to_numpy(), order="C"), requires_grad=True)
+def compare_layers(ours, theirs, array, backend, dtype, layout="contiguous"):
+    """Compare values and gradients, also those of parameters, and what is kept."""
     for p, their_p in zip(ours.parameters(), theirs.parameters(), strict=True):
         p.value.grad, their_p.grad = None, None
-    out, expected = ours(x), theirs(their_x)
-    upstream = np.random.default_rng(0).normal(size=out.shape).astype(dtype)
-    out.backward(make(upstream, backend, dtype))
-    expected.backward(torch.tensor(upstream))
-    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
-    assert_close(x.grad.to_numpy(), their_x.grad.numpy(), dtype)
+    compare(ours, theirs, [array], backend, dtype, layout)
     for p, their_p in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert_close(p.value.grad.to_numpy(), their_p.grad.numpy(), dtype)
     compare_states(ours, theirs, dtype)
@@ -91,7 +85,7 @@ def test_batch_norm(name, shape, arguments, dtype, backend):
     for training in (True, True, True, False, True):
         for side in (ours, theirs):
             side.train() if training else side.eval()
-        compare(ours, theirs, rng.normal(2.0, 3.0, size=shape), backend, dtype, "permuted")
+        compare_layers(ours, theirs, rng.normal(2.0, 3.0, size=shape), backend, dtype, "permuted")
 
 
 @both_dtypes
@@ -101,7 +95,7 @@ def test_many_batches_of_every_size(dtype):
     ours, theirs = pair("BatchNorm1d", {"num_features": 2, "momentum": None}, backend, dtype)
     rng = np.random.default_rng(2)
     for size in (2, 3, 16, 17, 64, 5):
-        compare(ours, theirs, rng.normal(size=(size, 2)), backend, dtype)
+        compare_layers(ours, theirs, rng.normal(size=(size, 2)), backend, dtype)
     assert ours.num_batches_tracked.value.item() == 10
 
 
@@ -127,7 +121,7 @@ def test_many_batches_of_every_size(dtype):
 )
 def test_layer_norm(normalized_shape, shape, arguments, dtype, backend):
     ours, theirs = pair("LayerNorm", {"normalized_shape": normalized_shape, **arguments}, backend, dtype)
-    compare(ours, theirs, np.random.default_rng(1).normal(2.0, 3.0, size=shape), backend, dtype, "permuted")
+    compare_layers(ours, theirs, np.random.default_rng(1).normal(2.0, 3.0, size=shape), backend, dtype, "permuted")
 
 
 @pytest.mark.parametrize("name", ["BatchNorm1d", "BatchNorm2d", "LayerNorm"])
