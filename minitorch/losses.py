@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from .cells import read, tracing
 from .errors import ArgumentError, DataError, DTypeError, ShapeError
+from .indexing import integers
 from .kernels import elements
 from .module import Module
 from .nn import logsoftmax
@@ -162,8 +163,8 @@ def _likelihood(
     count, classes = log_probabilities.shape
     if tracing.tracer is not None:
         # Checked when the program runs: a label that is no class must not read another example's numbers.
-        labels = labels.backend.ops.zip(elements.index_from_zero)(_integers(labels, [classes]), labels)
-    rows = _integers(log_probabilities, np.arange(count) * classes)
+        labels = labels.backend.ops.zip(elements.index_from_zero)(integers(labels, [classes]), labels)
+    rows = integers(log_probabilities, np.arange(count) * classes)
     losses = -Take.apply(log_probabilities, Index(Add.apply(labels, rows)))
     if counted is not None:
         losses = losses * counted
@@ -209,9 +210,9 @@ def _labels(
         )
     labels, kept = View.apply(target.contiguous(), (count,)), None
     if ignore_index is not None:
-        ignored = Index(EQ.apply(labels, _integers(scores, [ignore_index])))
+        ignored = Index(EQ.apply(labels, integers(scores, [ignore_index])))
         kept = Take.apply(scores._new(TensorData.from_array(np.array([1.0, 0.0], scores.dtype))), ignored)
-        labels = Mul.apply(labels, Take.apply(_integers(scores, [1, 0]), ignored))
+        labels = Mul.apply(labels, Take.apply(integers(scores, [1, 0]), ignored))
     if weight is None:
         return labels, kept, kept
     if weight.shape != (classes,):
@@ -230,11 +231,6 @@ def _check_labels(values: npt.NDArray[Any], classes: int, ignore_index: int | No
             f"class labels go from 0 to {classes - 1}, got {values.min()} to {values.max()}. Count from 0, or leave "
             "examples out by a label of their own, such as ignore_index=-1."
         )
-
-
-def _integers(like: Tensor, values: npt.ArrayLike) -> Tensor:
-    """Make int64 constants on the backend of ``like``."""
-    return like._new(TensorData.from_array(np.array(values, np.int64)))
 
 
 def _over_classes(x: Tensor, weight: Tensor | None) -> Tensor:
