@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, DataError
-from .images import ImageDataset
+from ..errors import DataError
+from .images import ImageDataset, check_split
 from .records import DataFile, DataSet, RemoteFile, digest
 from .search import Found, Notice, announce, search
 
@@ -82,11 +82,7 @@ def load_cifar10(
         DataError: nothing was found (the message says which file to put where), or a file is truncated, swapped or
             corrupted.
     """
-    if split not in WHOLE:
-        raise ArgumentError(
-            f"split must be 'train' or 'test', got {split!r}. CIFAR-10 has no other: hold out a part of 'train' to "
-            "validate on, with random_split."
-        )
+    check_split(split, "CIFAR-10")
     found = search(CIFAR_FILES, WHOLE[split], partial=PARTS[split], path=path, download=download, notice=notice)
     read = [parse_cifar(content, place) for content, place in zip(found.contents, found.paths, strict=True)]
     images = np.concatenate([images for images, _ in read])

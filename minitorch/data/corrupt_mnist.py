@@ -21,8 +21,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, DataError
-from .images import ImageDataset
+from ..errors import DataError
+from .images import ImageDataset, check_split
 from .mnist import MNIST, load_mnist
 from .records import DataFile, DataSet, digest
 from .rotation import rotate
@@ -89,11 +89,7 @@ def load_corrupt_mnist(
         DataError: neither was found (the message says which file to put where), or a file is truncated, swapped or
             corrupted.
     """
-    if split not in SPLITS:
-        raise ArgumentError(
-            f"split must be 'train' or 'test', got {split!r}. Corrupted MNIST has no other: hold out a part of 'train' "
-            "to validate on, with random_split."
-        )
+    check_split(split, "Corrupted MNIST")
     files = SPLITS[split]
     if path is None or holds(Path(path).expanduser(), files):
         try:

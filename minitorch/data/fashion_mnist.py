@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from ..errors import ArgumentError
 from .idx import read_idx_pair
-from .images import ImageDataset
+from .images import ImageDataset, check_split
 from .records import DataSet, published_gzip
 from .search import Notice, announce, search
 
@@ -96,11 +95,7 @@ def load_fashion_mnist(
         DataError: nothing was found (the message says which file to put where), or a file is truncated, swapped or
             corrupted.
     """
-    if split not in SPLITS:
-        raise ArgumentError(
-            f"split must be 'train' or 'test', got {split!r}. Fashion-MNIST has no other: hold out a part of 'train' "
-            "to validate on, with random_split."
-        )
+    check_split(split, "Fashion-MNIST")
     found = search(FASHION_MNIST_FILES, SPLITS[split], path=path, download=download, notice=notice)
     images, labels = read_idx_pair(found, len(CLASSES))
     return ImageDataset(images, labels, CLASSES, source=f"Fashion-MNIST {split}: {found.source}")

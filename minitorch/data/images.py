@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..creation import tensor
-from ..errors import DataError, ShapeError
+from ..errors import ArgumentError, DataError, ShapeError
 from ..random import Generator, default_generator
 from ..tensor import Tensor
 from .dataset import Dataset, check_index
 from .transforms import Transform
 
-__all__ = ["ImageDataset"]
+__all__ = ["ImageDataset", "check_split"]
 
 Images = npt.NDArray[Any]
 
@@ -128,3 +128,20 @@ def _whole_numbers(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     if labels.size and labels.dtype.kind not in "biu":
         raise DataError(f"expected whole numbers as labels, got {labels.dtype}. Convert them with astype(int).")
     return labels.astype(np.int64)
+
+
+def check_split(split: str, title: str) -> None:
+    """Check the name of a split of a data set that has two.
+
+    Args:
+        split: the name.
+        title: what the data set is called at the beginning of a sentence.
+
+    Raises:
+        ArgumentError: the split is neither ``"train"`` nor ``"test"``.
+    """
+    if split not in ("train", "test"):
+        raise ArgumentError(
+            f"split must be 'train' or 'test', got {split!r}. {title} has no other: hold out a part of 'train' to "
+            "validate on, with random_split."
+        )
