@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-
 import numpy as np
 import pytest
 
-from minitorch.data import fashion_mnist, load_fashion_mnist
-from minitorch.data.fashion_mnist import CLASSES, FASHION_MNIST_FILES, SPLITS
-from minitorch.data.records import DataFile, RemoteFile
+from minitorch.data import load_fashion_mnist
+from minitorch.data.fashion_mnist import CLASSES, SPLITS
 from minitorch.errors import ArgumentError, DataError
 
 
@@ -54,25 +50,3 @@ def test_genuine_fashion_mnist(genuine, lines):
     assert train.classes == CLASSES
     assert train.source == f"Fashion-MNIST train: {genuine / 'fashion-mnist'} (as published)"
     assert lines == []
-
-
-def test_the_published_gzip_files_fit_both_digests(genuine):
-    for file in FASHION_MNIST_FILES.files:
-        assert file.remote is not None
-        packed = (genuine / "fashion-mnist" / file.remote.name).read_bytes()
-        assert (len(packed), hashlib.sha256(packed).hexdigest()) == (file.remote.size, file.remote.sha256)
-        assert file.describes(gzip.decompress(packed))
-
-
-def test_it_arrives_by_download(genuine, monkeypatch, server, answers, lines):
-    monkeypatch.delenv("MINITORCH_DATA")
-    local = []
-    for file in SPLITS["test"]:
-        assert file.remote is not None
-        packed = (genuine / "fashion-mnist" / file.remote.name).read_bytes()
-        url = server.plan(f"/{file.remote.name}", packed, answers.cut(3000), answers.whole)
-        remote = RemoteFile(file.remote.name, (url,), file.remote.sha256, file.remote.size)
-        local.append(DataFile(file.name, file.sha256, file.size, remote))
-    monkeypatch.setitem(fashion_mnist.SPLITS, "test", tuple(local))
-    assert len(load_fashion_mnist("test", notice=lines.append)) == 10_000
-    assert load_fashion_mnist("test", download=False).source.endswith("(as published)")

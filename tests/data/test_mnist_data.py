@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import importlib.util
 import struct
 import subprocess
@@ -15,7 +14,6 @@ import numpy as np
 import pytest
 
 from minitorch.data import load_mnist
-from minitorch.data.mnist import MNIST_FILES
 from minitorch.errors import ArgumentError, DataError
 
 
@@ -228,33 +226,6 @@ def test_the_stand_in_digits_are_genuine(genuine, lines):
     assert stand_in.stand_in
     for image, label in zip(stand_in.images, stand_in.labels.tolist(), strict=True):
         assert known[image.tobytes()] == label
-
-
-def test_the_published_gzip_files_fit_both_digests(genuine):
-    for file in MNIST_FILES.files:
-        assert file.remote is not None
-        packed = (genuine / "mnist" / file.remote.name).read_bytes()
-        assert (len(packed), hashlib.sha256(packed).hexdigest()) == (file.remote.size, file.remote.sha256)
-        assert file.describes(gzip.decompress(packed))
-
-
-def test_genuine_mnist_arrives_by_download(genuine, monkeypatch, server, answers, lines):
-    monkeypatch.delenv("MINITORCH_DATA")
-    import minitorch.data.mnist as mnist
-    from minitorch.data.records import DataFile, RemoteFile
-
-    local = []
-    for file in mnist.SPLITS["test"]:
-        assert file.remote is not None
-        packed = (genuine / "mnist" / file.remote.name).read_bytes()
-        url = server.plan(f"/{file.remote.name}", packed, answers.cut(3000), answers.whole)
-        remote = RemoteFile(file.remote.name, (url,), file.remote.sha256, file.remote.size)
-        local.append(DataFile(file.name, file.sha256, file.size, remote))
-    monkeypatch.setitem(mnist.SPLITS, "test", tuple(local))
-    assert np.bincount(load_mnist("test", notice=lines.append).labels)[0] == 980
-    asked = len(server.requests)
-    assert load_mnist("test", download=False).source.endswith("(as published)")
-    assert len(server.requests) == asked == 4
 
 
 def test_genuine_files_swapped_between_splits_are_told(genuine, tmp_path):
