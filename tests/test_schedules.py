@@ -26,7 +26,7 @@ from minitorch.schedules import (
     StepLR,
 )
 
-from .cases import BACKENDS, make
+from .cases import BACKENDS, make, training_step
 
 
 def sgd(lr=0.5, **more):
@@ -61,15 +61,7 @@ def test_a_compiled_step_follows_a_schedule_with_one_program(kind, name):
         more = {"momentum": 0.9} if kind == "SGD" else {}
         optimiser = getattr(minitorch, kind)(network.parameters(), lr=0.05, **more)
         schedule = SCHEDULES[name](optimiser)
-
-        def step(x):
-            optimiser.zero_grad()
-            out = network(x)
-            loss = (out * out).mean()
-            loss.backward()
-            optimiser.step()
-            return loss
-
+        step = training_step(network, optimiser)
         run = minitorch.compile(step) if compiled else step
         rng = np.random.default_rng(1)
         losses = []

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import minitorch
 from minitorch import layers
 from minitorch.errors import CompileError
+from minitorch.module import Parameter
+from minitorch.optim import Optimizer
 
 BACKEND = minitorch.FastBackend
 
@@ -67,12 +73,15 @@ def test_a_profile_sets_arithmetic_and_memory_beside_what_a_core_can_do() -> Non
     assert all(share < 1.5 for (name, _), share in shares.items() if name == "multiply"), shares
 
 
-def test_many_parameters_share_a_loop_without_too_many_arguments() -> None:
-    # Python hands on more than thirty arguments in a way that Numba does not know.
+def check_that_it_learns(
+    count: int, optimizer_of: Callable[[Iterable[Parameter]], Optimizer], values: npt.NDArray[np.float64]
+) -> None:
+    """Train a chain of layers for three steps."""
     minitorch.manual_seed(3)
-    model = layers.Sequential(*[layers.Linear(3, 3, dtype="float64", backend=BACKEND) for _ in range(5)])
-    optimizer = minitorch.Adam(model.parameters())
+    model = layers.Sequential(*[layers.Linear(3, 3, dtype="float64", backend=BACKEND) for _ in range(count)])
+    optimizer = optimizer_of(model.parameters())
 
+    @minitorch.compile
     def step(x: minitorch.Tensor) -> minitorch.Tensor:
         optimizer.zero_grad()
         loss = (model(x) * model(x)).mean()
@@ -80,28 +89,19 @@ def test_many_parameters_share_a_loop_without_too_many_arguments() -> None:
         optimizer.step()
         return loss
 
-    compiled = minitorch.compile(step)
-    x = minitorch.tensor(np.ones((4, 3)), backend=BACKEND)
-    losses = [compiled(x).item() for _ in range(3)]
+    x = minitorch.tensor(values, backend=BACKEND)
+    losses = [step(x).item() for _ in range(3)]
     assert losses[0] > losses[1] > losses[2]
+
+
+def test_many_parameters_share_a_loop_without_too_many_arguments() -> None:
+    # Python hands on more than thirty arguments in a way that Numba does not know.
+    check_that_it_learns(5, minitorch.Adam, np.ones((4, 3)))
 
 
 def test_many_parameters_of_one_shape_and_many_partial_sums() -> None:
-    minitorch.manual_seed(3)
-    model = layers.Sequential(*[layers.Linear(3, 3, dtype="float64", backend=BACKEND) for _ in range(9)])
-    optimizer = minitorch.SGD(model.parameters(), lr=0.1, momentum=0.9)
-
-    def step(x: minitorch.Tensor) -> minitorch.Tensor:
-        optimizer.zero_grad()
-        loss = (model(x) * model(x)).mean()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    x = minitorch.tensor(np.random.default_rng(0).normal(size=(100, 3)), backend=BACKEND)
-    compiled = minitorch.compile(step)
-    losses = [compiled(x).item() for _ in range(3)]
-    assert losses[0] > losses[1] > losses[2]
+    momentum = partial(minitorch.SGD, lr=0.1, momentum=0.9)
+    check_that_it_learns(9, momentum, np.random.default_rng(0).normal(size=(100, 3)))
 
 
 @pytest.mark.parametrize(("row", "label"), [(0, 2), (0, -1), (1, 7), (1, -1), (1, -2), (0, 3)])

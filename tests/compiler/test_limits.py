@@ -26,6 +26,8 @@ from minitorch.module import Module, Parameter
 from minitorch.random import Generator
 from minitorch.tensor import Tensor
 
+from ..cases import training_step
+
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]])
 
 
@@ -46,16 +48,7 @@ def trainer(**settings: Any) -> tuple[Linear, minitorch.SGD, Callable[[Tensor], 
     """Make a network, its optimiser and its training step."""
     net = network()
     optimizer = minitorch.SGD(net.parameters(), **{"lr": 0.05, **settings})
-
-    def step(x: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        out = net(x)
-        loss = (out * out).mean()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return net, optimizer, step
+    return net, optimizer, training_step(net, optimizer)
 
 
 def programs(step: Any) -> int:

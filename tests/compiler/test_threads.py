@@ -20,7 +20,7 @@ from minitorch.layers import Linear
 from minitorch.module import Parameter
 from minitorch.tensor import Tensor
 
-from ..cases import Array
+from ..cases import Array, training_step
 
 CALLS = 50
 
@@ -56,16 +56,7 @@ def training() -> tuple[Linear, Callable[[Tensor], Tensor]]:
     minitorch.manual_seed(3)
     layer = Linear(3, 2, dtype="float64", backend=FastBackend)
     optimizer = minitorch.SGD(layer.parameters(), lr=0.05, momentum=0.9)
-
-    def step(x: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        out = layer(x)
-        loss = (out * out).mean()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return layer, step
+    return layer, training_step(layer, optimizer)
 
 
 def values(layer: Linear) -> list[Array]:
