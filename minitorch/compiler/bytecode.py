@@ -1,4 +1,4 @@
-"""What a function's bytecode tells without running it: what it calls outside, and which names it makes up.
+"""What a function's bytecode tells without running it: what it asks outside, which names it makes up, what is on a line.
 
 A program repeats operations, not questions to the world: the time, the text of a file, a variable of the environment
 would stay what they were while the step was traced. And a name that is made up while the step runs, as in
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import builtins
 import dis
+import linecache
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-__all__ = ["constant_name", "loaded", "outside"]
+__all__ = ["at_line", "constant_name", "line_of", "loaded", "outside"]
 
 _CLOCKS = ("time", "perf_counter", "monotonic", "process_time", "thread_time")
 # What a step may not ask, by the full names of functions.
@@ -33,6 +35,9 @@ OUTSIDE = {
     **{f"uuid.{name}": "random numbers" for name in ("uuid1", "uuid4")},
     **{f"secrets.{name}": "random numbers" for name in ("token_bytes", "token_hex", "token_urlsafe", "randbelow")},
 }
+# Methods that change a container.
+MUTATORS = {"add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "insert", "pop", "popitem"}
+MUTATORS |= {"popleft", "remove", "reverse", "rotate", "setdefault", "sort", "update"}
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
@@ -124,3 +129,42 @@ def constant_name(instructions: list[dis.Instruction], place: int) -> str | None
     # A third argument has to be one instruction, or the constant might be a part of it.
     simple = instruction.arg == 2 or instructions[end - 1].opname.startswith("LOAD_")
     return name.argval if simple and isinstance(name.argval, str) else None
+
+
+# --- lines ------------------------------------------------------------------------------------------------------
+
+
+def line_of(codes: Iterable[types.CodeType], name: str, *, changed: bool = False) -> str:
+    """Find where code stores a name; "" if nowhere.
+
+    Args:
+        codes: of functions.
+        name: of a variable or an attribute.
+        changed: look also for where what the name stands for is changed, or at least mentioned.
+    """
+    stored, mentioned = "", ""
+    for code in codes:
+        for number, instructions in _by_line(code).items():
+            here = [i for i in instructions if i.argval == name]
+            stores = any(i.opname.startswith("STORE") and not i.opname.startswith("STORE_FAST") for i in here)
+            writes = any(i.opname.endswith("STORE_SUBSCR") or i.argval in MUTATORS for i in instructions)
+            if here:
+                mentioned = mentioned or at_line(code, number)
+            if stores or (here and changed and writes):
+                stored = stored or at_line(code, number)
+    return stored or (mentioned if changed else "")
+
+
+def _by_line(code: types.CodeType) -> dict[int, list[dis.Instruction]]:
+    lines: dict[int, list[dis.Instruction]] = {}
+    for instruction in dis.get_instructions(code):
+        position = instruction.positions
+        if position is not None and position.lineno is not None:
+            lines.setdefault(position.lineno, []).append(instruction)
+    return lines
+
+
+def at_line(code: types.CodeType, line: int) -> str:
+    """Write a line of code for a message: the file, the number, and the text."""
+    text = linecache.getline(code.co_filename, line).strip()
+    return f" ({Path(code.co_filename).name}:{line}{': ' if text else ''}{text})"

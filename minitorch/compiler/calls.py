@@ -49,7 +49,7 @@ from ..autodiff import grad_mode
 from ..fast_ops import FastBackend
 from ..tensor import Tensor
 from ..tensor_data import TensorData
-from .guards import is_plain, same
+from .places import is_plain, same
 from .runtime import UNFIT, HostNumber, Input, Output, Runtime, again
 from .tree import mapped
 from .written import WrittenFunction

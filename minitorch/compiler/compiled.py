@@ -26,8 +26,9 @@ from .calls import CallWriter, as_tensor
 from .emit import emit
 from .fuse import fuse, inlined, lay_out
 from .graph import Graph, Ref
-from .guards import Guards, is_plain
+from .guards import Guards
 from .machine import Machine
+from .places import is_plain
 from .profile import Profile, measure
 from .program import Program
 from .runtime import UNFIT, HostNumber, Input, Output, Runtime

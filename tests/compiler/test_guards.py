@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch.compiler.guards import LIMIT, SHORT, Guards
+from minitorch.compiler.guards import LIMIT, Guards
+from minitorch.compiler.hold import SHORT
 from minitorch.compiler.trace import Tracer
 from minitorch.errors import CompileError
 from minitorch.layers import Dropout, Linear, Sequential
