@@ -1,4 +1,4 @@
-"""What a function's bytecode tells without running it: what it asks outside, which names it makes up, what is on a line.
+"""What a function's bytecode tells without running it: what it asks outside, made-up names, and what is on which line.
 
 A program repeats operations, not questions to the world: the time, the text of a file, a variable of the environment
 would stay what they were while the step was traced. And a name that is made up while the step runs, as in
