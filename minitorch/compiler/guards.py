@@ -20,7 +20,6 @@ up the names of attributes, as in ``getattr(settings, name)``, has all attribute
 from __future__ import annotations
 
 import sys
-import types
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,10 +28,12 @@ import numpy as np
 from ..errors import CompileError
 from ..module import last_change
 from ..tensor import Tensor
+from .drawing import sources
 from .hold import write_hold
 from .places import MISSING, PLAIN, Contents, Place, code_name, is_plain, same
 from .reach import Reach
 from .trace import TraceBackend
+from .watch import Watch
 from .written import WrittenFunction
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ class Guards:
     def __init__(self, roots: tuple[Any, ...]) -> None:
         self._roots = roots
         self._reach = Reach(roots)
-        self._drawn = _random_states(self._reach)
-        self._ran: set[types.CodeType] | None = set()
+        self._sources = sources(self._reach)
+        self._watch = Watch()
+        self._alone = True
 
     @staticmethod
     def before(fn: Any, args: Iterable[Any] = ()) -> Guards:
@@ -73,17 +75,12 @@ class Guards:
         return Guards((fn, *_objects_in(args)))
 
     def run(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Run the step, and note which functions run, where some of them could ask the world."""
-        before = sys.getprofile()
-        if not self._reach.outside or before is not None:
-            self._ran = None  # a profiler is at work: any of them may run
+        """Run the step, and note which functions run, where some could ask the world, or other threads could draw."""
+        self._alone = len(sys._current_frames()) == 1  # no other thread
+        if self._alone and not self._reach.outside:
             return step(*args, **kwargs)
-        ran = self._ran = set()
-        sys.setprofile(lambda frame, event, _: ran.add(frame.f_code) if event == "call" else None)
-        try:
+        with self._watch:
             return step(*args, **kwargs)
-        finally:
-            sys.setprofile(None)
 
     def after(self, tracer: Tracer) -> None:
         """Compare with what is there after the trace, and remember it for :meth:`hold`.
@@ -125,17 +122,17 @@ class Guards:
         _refuse(f"a compiled step cannot change `{place.name}`{described}", where)
 
     def _refuse_drawing(self) -> None:
-        for (name, key, before), (_, _, now) in zip(self._drawn, _random_states(self._reach), strict=True):
-            if before != now:
+        for source in self._sources:
+            if source.has_changed() and (self._alone or source.is_mentioned(self._watch)):
                 raise CompileError(
-                    f"a compiled step cannot draw random numbers from {name}: every call would get the same ones. "
-                    "Draw them outside and pass them in, use layers.Dropout, which draws anew in every call, or run "
-                    f"inside `with minitorch.debug():`.{self._reach.line(key, changed=True)}"
+                    f"a compiled step cannot draw random numbers from {source.name}: every call would get the same "
+                    "ones. Draw them outside and pass them in, use layers.Dropout, which draws anew in every call, or "
+                    f"run inside `with minitorch.debug():`.{self._reach.line(source.word, changed=True)}"
                 )
 
     def _refuse_asking(self) -> None:
         for asked, name, where, code in self._reach.outside:
-            if self._ran is None or code in self._ran:
+            if self._watch.has_run(code):
                 raise CompileError(
                     f"a compiled step cannot ask {asked} by `{name}`: every call would get the same answer. Read it "
                     f"outside and pass it in, or run inside `with minitorch.debug():`.{where}"
@@ -167,7 +164,7 @@ class Guards:
         self.text = write_hold(places, absent, contents, tracer)
         self.hold = self.text.made(guards=self)
         self._last_change = last_change.number
-        del self._reach, self._drawn, self._roots, self._ran
+        del self._reach, self._sources, self._roots, self._watch
 
     # --- before every call ---------------------------------------------------------------------------------------
 
@@ -203,22 +200,6 @@ def _traced(value: Any) -> list[Tensor]:
 
 def _is_unread_tensor(value: Any, outside: dict[int, Tensor]) -> bool:
     return isinstance(value, Tensor) and id(value) not in outside
-
-
-def _random_states(reach: Reach) -> list[tuple[str, str, Any]]:
-    """Describe where the sources of random numbers stand: (its name, the word to look for in code, its state)."""
-    states = [("NumPy's global generator", "random", _state_of(np.random))]
-    if "random" in sys.modules:
-        states.append(("Python's `random`", "random", sys.modules["random"].getstate()))
-    return states + [(f"`{key}`", key, _state_of(source)) for key, source in reach.random]
-
-
-def _state_of(source: Any) -> Any:
-    if isinstance(source, np.random.Generator):
-        return repr(source.bit_generator.state)
-    if hasattr(source, "getstate"):
-        return source.getstate()
-    return [x.tobytes() if isinstance(x, np.ndarray) else x for x in source.get_state()]
 
 
 def _refuse(what: str, where: str) -> NoReturn:

@@ -22,7 +22,7 @@ from ..tensor import Tensor
 from .bytecode import at_line, constant_name, line_of, loaded, outside
 from .places import CONTAINERS, MISSING, PLAIN, Contents, Place, code_name, is_plain
 
-__all__ = ["Reach"]
+__all__ = ["PACKAGE", "Reach"]
 
 PACKAGE = __name__.partition(".")[0]
 LIBRARIES = frozenset((PACKAGE, "numpy", "numba", "builtins", "_pytest")) | sys.stdlib_module_names
@@ -124,6 +124,8 @@ class Reach:
             self._follow(value.func, name, key)
         elif isinstance(value, types.MethodType):
             self._follow(value.__func__, name, key)
+            self._follow(value.__self__, name, key)
+        elif isinstance(value, types.BuiltinMethodType):
             self._follow(value.__self__, name, key)
         elif isinstance(value, types.FunctionType):
             if not _is_library(value.__module__):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import cProfile
 import functools
 import random
 import sys
+import threading
+import time
 import timeit
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -31,7 +34,7 @@ SEEN: list[Any] = []
 def traced(fn: Callable[..., Any], *args: Any) -> Guards:
     """Guard a run of a function as a compiled step's trace is guarded."""
     guards = Guards.before(fn, args)
-    fn(*args)
+    guards.run(fn, args, {})
     guards.after(Tracer())
     return guards
 
@@ -650,6 +653,124 @@ def test_drawing_random_numbers_is_refused(seed: int) -> None:
     random.setstate(before[0])
     np.random.set_state(before[1])  # noqa: NPY002
     assert traced(lambda: (own, older, pure, random, np.random)).hold()
+
+
+def rand_by_another_name() -> float:
+    return np.random.rand()  # noqa: NPY002
+
+
+class Sampler:
+    """Made by a call, so that no name leads to its methods."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def __getitem__(self, k: int) -> float:
+        return self.module.random()
+
+
+DRAWS: dict[str, Callable[[], Any]] = {
+    "NumPy's": lambda: np.random.rand(),  # noqa: NPY002
+    "NumPy's in a function": rand_by_another_name,
+    "NumPy's by its method": (lambda draw: lambda: draw())(np.random.rand),
+    "NumPy's behind a made-up name": lambda: getattr(np, "random").rand(),  # noqa: B009
+    "Python's": lambda: random.random(),
+    "Python's by its method": (lambda draw: lambda: draw())(random.random),
+    "Python's by map": (lambda draw: lambda: list(map(draw, [1], [2])))(random.uniform),
+    "Python's in an object": lambda: Sampler(random)[0],
+    "of the step": (lambda own: lambda: own.random())(random.Random(0)),
+    "of the step by its method": (lambda draw: lambda: draw())(random.Random(0).random),
+}
+
+
+@pytest.fixture
+def other_thread() -> Iterator[None]:
+    """Have another thread draw from both shared generators all the time."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    stopped, drawing = threading.Event(), threading.Event()
+
+    def draw() -> None:
+        while not stopped.is_set():
+            np.random.rand()  # noqa: NPY002
+            random.random()
+            drawing.set()
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    drawing.wait()
+    yield
+    stopped.set()
+    thread.join()
+    random.setstate(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+
+
+def test_random_numbers_that_another_thread_draws_are_not_the_steps(other_thread: None) -> None:
+    x = minitorch.tensor([1.0, 2.0], backend=minitorch.FastBackend)
+    weight = Parameter(minitorch.tensor([1.0, 2.0], backend=minitorch.FastBackend))
+    drop = Dropout(0.5)
+    before = random.getstate()
+    for scale in (2.0, 3.0, 4.0):
+        step = minitorch.compile(lambda x, scale=scale: (drop(x) * weight.value * scale).sum())
+        step(x)
+        while random.getstate() == before:
+            pass
+        before = random.getstate()
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_a_step_that_draws_is_refused_also_while_another_thread_draws(
+    draw: Callable[[], Any], other_thread: None
+) -> None:
+    with pytest.raises(CompileError, match="draw random numbers"):
+        traced(draw)
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_a_step_that_draws_is_refused(draw: Callable[[], Any]) -> None:
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with pytest.raises(CompileError, match="draw random numbers"):
+        traced(draw)
+    random.setstate(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+
+
+def test_a_clock_that_is_not_asked_is_no_reason_also_under_a_profiler_or_a_debugger() -> None:
+    def timed() -> float:
+        return time.perf_counter()
+
+    def step(*, verbose: bool = False) -> float:
+        return timed() if verbose else 0.0
+
+    def trace(*_: Any) -> None:
+        """Be a debugger that looks at nothing."""
+
+    before = sys.gettrace(), sys.getprofile()
+    for tools in ((None, None), (trace, None), (None, trace)):
+        sys.settrace(tools[0])
+        sys.setprofile(tools[1])
+        try:
+            assert traced(step).hold()
+            with pytest.raises(CompileError, match="ask the clock"):
+                traced(lambda: step(verbose=True))
+            assert (sys.gettrace(), sys.getprofile()) == tools
+        finally:
+            sys.settrace(before[0])
+            sys.setprofile(before[1])
+    with cProfile.Profile() as profile:
+        assert traced(step).hold()
+    assert profile.getstats()
+
+
+def test_what_a_method_is_bound_to_is_guarded() -> None:
+    kept: list[int] = []
+    keep = kept.append
+
+    def step() -> None:
+        keep(1)  # kept
+
+    with pytest.raises(CompileError, match=r"contents of `keep`"):
+        traced(step)
 
 
 # --- cost -------------------------------------------------------------------------------------------------------
