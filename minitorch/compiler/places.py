@@ -7,8 +7,9 @@ when they were made.
 from __future__ import annotations
 
 import collections
+import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = ["CONTAINERS", "MISSING", "PLAIN", "Contents", "Place", "code_name", "
 
 PLAIN = (int, float, complex, str, bytes, range, type(None), np.generic)
 CONTAINERS = (list, dict, set, collections.deque, np.ndarray)
+# Types whose values are the same where they are equal and not zero.
+EQUAL = frozenset((int, float, str, bytes))
 MISSING = object()
 
 
@@ -54,18 +57,21 @@ class Contents:
     guarded: bool = True  # else it is only compared before and after the trace
     module: bool = False
     before: list[Any] = field(init=False)
-    plain_list: bool = field(init=False)  # its own list of elements
 
     def __post_init__(self) -> None:
-        self.before = _elements(self.container)
-        self.plain_list = type(self.container) is list
+        self.before = list(_elements(self.container))
 
     def same(self) -> bool:
         """Tell whether the same elements are there."""
-        now, before = self.container if self.plain_list else _elements(self.container), self.before
-        if len(now) != len(before):
+        if _count(self.container) != len(self.before):
             return False
-        return all(map(operator.is_, now, before)) or all(map(same, now, before))
+        if all(map(operator.is_, _elements(self.container), self.before)):
+            return True
+        now = list(_elements(self.container))
+        if not all(map(same, now, self.before)):
+            return False
+        self.before = now  # equal, but not identical: they are from the next call on
+        return True
 
     def restore(self) -> None:
         """Take out what the trace put in."""
@@ -79,12 +85,21 @@ class Contents:
             self.container.extend(self.before)
 
 
-def _elements(container: Any) -> list[Any]:
+def _elements(container: Any) -> Iterable[Any]:
+    """Go through the elements without making a list of them; for a dictionary, keys and then values."""
+    if isinstance(container, dict):
+        return itertools.chain(container, container.values())
     if isinstance(container, np.ndarray):
         # A larger array is refused once the trace is done.
         few = container.nbytes <= ARRAY_LIMIT
         return [container.shape, container.dtype.str, container.tobytes() if few else b""]
-    return [*container, *container.values()] if isinstance(container, dict) else list(container)
+    return container
+
+
+def _count(container: Any) -> int:
+    if isinstance(container, np.ndarray):
+        return 3
+    return 2 * len(container) if isinstance(container, dict) else len(container)
 
 
 def is_plain(value: Any) -> bool:
@@ -94,8 +109,15 @@ def is_plain(value: Any) -> bool:
 
 def same(a: Any, b: Any) -> bool:
     """Tell whether two values are one, or numbers or texts that no step could tell apart."""
-    # The text of a number tells 1 from 1.0 and from True, 0.0 from -0.0, and finds NaN equal to itself.
-    return a is b or (type(a) is type(b) and is_plain(a) and repr(a) == repr(b))
+    if a is b:
+        return True
+    kind = type(a)
+    if kind is not type(b):
+        return False
+    if kind in EQUAL and a == b and a:
+        return True
+    # The text of a number tells 0.0 from -0.0, and finds NaN equal to itself.
+    return is_plain(a) and repr(a) == repr(b)
 
 
 def code_name(name: str, key: str) -> str:

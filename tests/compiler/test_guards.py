@@ -56,6 +56,9 @@ def traced(fn: Callable[..., Any], *args: Any) -> Guards:
         ("sum", "mean", False),
         ((1, (2.0, "a")), (1, (2.0, "a")), True),
         ((1, 2), (1, 3), False),
+        (1000, int("1000"), True),
+        ("", b"", False),
+        (1e400, float("inf"), True),
         (np.float32(0.5), np.float32(0.5), True),
         (np.float32(0.5), np.float64(0.5), False),
         (abs, abs, True),
@@ -776,6 +779,29 @@ def test_what_a_method_is_bound_to_is_guarded() -> None:
 # --- cost -------------------------------------------------------------------------------------------------------
 
 
+def median(fn: Callable[[], Any], number: int = 1000) -> float:
+    return sorted(timeit.repeat(fn, number=number, repeat=15))[7]
+
+
+def test_equal_elements_are_compared_once() -> None:
+    """The text of a number takes fifty times as long as its identity."""
+    numbers = [float(i) for i in range(1000)]
+    guards = traced(lambda: numbers)
+    identical = median(guards.hold, 20)
+    numbers[:] = [float(i) for i in range(1000)]
+    assert guards.hold()
+    assert median(guards.hold, 20) < 4.0 * identical
+    numbers[-1] = 998.5
+    assert not guards.hold()
+    numbers[-1] = 999.0
+    assert guards.hold()
+
+
+def test_the_bytes_of_an_array_are_compared_as_they_are() -> None:
+    table, sizes = np.arange(8000.0), np.arange(8.0)
+    assert median(traced(lambda: table).hold, 100) < 40.0 * median(traced(lambda: sizes).hold, 100)
+
+
 def test_holding_costs_about_as_much_as_a_few_attribute_reads() -> None:
     net, limit = Net(), 3.0
     optimizer = minitorch.SGD(net.parameters(), lr=0.1)
@@ -784,8 +810,5 @@ def test_holding_costs_about_as_much_as_a_few_attribute_reads() -> None:
     def ten_reads() -> None:
         for _ in range(10):
             _ = net.width
-
-    def median(fn: Callable[[], Any]) -> float:
-        return sorted(timeit.repeat(fn, number=1000, repeat=15))[7]
 
     assert median(guards.hold) < 4.0 * median(ten_reads)
