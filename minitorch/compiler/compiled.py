@@ -41,6 +41,8 @@ __all__ = ["Compiled", "Debug"]
 
 # Programs that one compiled step keeps: shapes, dtypes, modes and choices that it has met.
 PROGRAMS = 16
+# Another thread may change what the step reads between its trace and the program's first run.
+ATTEMPTS = 3
 
 
 class _Debug(local):
@@ -109,18 +111,24 @@ class Compiled:
                         self._put_first(trace)
                     return result
             started = time.perf_counter()
+            result = self._trace_and_run(args, kwargs)
+            self.compile_seconds += time.perf_counter() - started
+        self._warn_of_numbers()
+        return result
+
+    def _trace_and_run(self, args: Any, kwargs: Any) -> Any:
+        """Trace the step for these arguments, and run the program."""
+        for _ in range(ATTEMPTS):
             trace = _make(self.fn, args, kwargs)
             self._put_first(trace)
             result = trace.runtime.call(args, kwargs)  # compiles what is new
-            self.compile_seconds += time.perf_counter() - started
-        if result is UNFIT:
-            raise CompileError(
-                "the program does not fit the call that it was traced for: something that the step reads is different "
-                "each time it is looked at, or another thread changes it. Read it outside and pass it in, or run "
-                "inside `with minitorch.debug():`."
-            )
-        self._warn_of_numbers()
-        return result
+            if result is not UNFIT:
+                return result
+        raise CompileError(
+            "the program does not fit the call that it was traced for: something that the step reads is different "
+            "each time it is looked at, or another thread changes it. Read it outside and pass it in, or run "
+            "inside `with minitorch.debug():`."
+        )
 
     def _put_first(self, trace: Trace) -> None:
         """Try this trace first in the next call, and forget the one that ran longest ago where there are too many."""

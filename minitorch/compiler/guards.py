@@ -89,6 +89,8 @@ class Guards:
             CompileError: the step changed something that a program would not change again, or drew random numbers
                 that a program would not draw again.
         """
+        # Looked at before the comparison: what another thread changes in between is found by one or the other.
+        reach = Reach(self._roots)
         outside = {id(source.like): source.like for source in tracer.sources if source.kind == "tensor"}
         for contents in self._reach.contents.values():
             self._refuse_changed_contents(contents)
@@ -99,7 +101,7 @@ class Guards:
             _refuse(f"a compiled step cannot take the next element of the iterator `{name}`", where)
         self._refuse_drawing()
         self._refuse_asking()
-        self._remember(Reach(self._roots), tracer, outside)
+        self._remember(reach, tracer, outside)
 
     def _refuse_changed_contents(self, contents: Contents) -> None:
         if contents.same():

@@ -20,6 +20,7 @@ import pytest
 import minitorch
 from minitorch.compiler.guards import LIMIT, Guards
 from minitorch.compiler.hold import SHORT
+from minitorch.compiler.reach import Reach
 from minitorch.compiler.trace import Tracer
 from minitorch.errors import CompileError
 from minitorch.layers import Dropout, Linear, Sequential
@@ -763,6 +764,51 @@ def test_a_clock_that_is_not_asked_is_no_reason_also_under_a_profiler_or_a_debug
     with cProfile.Profile() as profile:
         assert traced(step).hold()
     assert profile.getstats()
+
+
+@pytest.mark.parametrize("place", ["name", "list"])
+def test_a_value_that_another_thread_changes_while_guards_are_made_is_not_taken_for_the_traced_one(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change comes at the worst moment: when the guards look a second time."""
+    scale, scales = 2.0, [2.0]
+    looks = 0
+
+    def look(roots: Any) -> Reach:
+        nonlocal looks, scale
+        looks += 1
+        if looks == 2 and place == "name":
+            scale = 3.0
+        elif looks == 2:
+            scales[0] = 3.0
+        return Reach(roots)
+
+    monkeypatch.setattr("minitorch.compiler.guards.Reach", look)
+    step = (lambda: scale) if place == "name" else lambda: scales[0]
+    try:
+        assert not traced(step).hold()
+    except CompileError as error:
+        assert "cannot change" in str(error)  # noqa: PT017
+    assert looks == 2
+
+
+def test_a_value_that_another_thread_changes_before_the_first_call_is_traced_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = SimpleNamespace(scale=2.0)
+    after = Guards.after
+
+    def and_change(guards: Guards, tracer: Tracer) -> None:
+        after(guards, tracer)
+        settings.scale = 3.0
+
+    monkeypatch.setattr(Guards, "after", and_change)
+    step = minitorch.compile(lambda x: x * settings.scale)
+    x = minitorch.tensor([1.0], backend=minitorch.FastBackend)
+    assert step(x).item() == 3.0
+    settings.scale = 2.0
+    assert step(x).item() == 2.0
+    assert len(step.traces) == 2
 
 
 def test_what_a_method_is_bound_to_is_guarded() -> None:
