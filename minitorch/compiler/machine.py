@@ -54,8 +54,8 @@ def _run_task(code, table, task, scratch):
 
 
 @jit
-def run_serial(code, table, scratch, scratch_bytes):
-    """Run a program on one core."""
+def run_serial(code, table, scratch, scratch_bytes, cores):
+    """Run a program on one core, whatever ``cores`` says."""
     for wave in range(code[0]):
         at = FIRST + wave * WAVE
         for i in range(code[at + 1]):
@@ -63,15 +63,18 @@ def run_serial(code, table, scratch, scratch_bytes):
 
 
 @partial(jit, parallel=True)
-def run_parallel(code, table, scratch, scratch_bytes):
-    """Run a program on all cores."""
+def run_parallel(code, table, scratch, scratch_bytes, cores):
+    """Run a program on so many cores, of which Numba may not have fewer.
+
+    They are counted outside: code that asks Numba contains an address of its process, and cannot be kept on disk.
+    """
     for wave in range(code[0]):
         at = FIRST + wave * WAVE
         first, tasks = code[at], code[at + 1]
         if code[at + 2]:
             # Each thread takes the next task when it is done with one: a core that others use too takes fewer.
             integers(scratch)[0] = 0
-            for _ in prange(min(tasks, numba.get_num_threads())):
+            for _ in prange(min(tasks, cores)):
                 own = scratch + ALIGNMENT + numba.get_thread_id() * scratch_bytes  # type: ignore[attr-defined]
                 task = take_number(scratch)
                 while task < tasks:
@@ -195,6 +198,7 @@ class Machine:
             )
 
     def _run(self, memory: Memory) -> None:
-        several = self.program.parallel and not threads.forked and numba.get_num_threads() > 1
+        cores = numba.get_num_threads()
+        several = self.program.parallel and not threads.forked and cores > 1
         run = self.faster if several else run_serial
-        run(self.code, *memory.arguments)
+        run(self.code, *memory.arguments, cores)

@@ -133,3 +133,22 @@ def test_another_cpu_compiles_afresh(results: list[Any], cache: Path) -> None:
     assert run(cache, NUMBA_CPU_NAME="generic") == [losses, *weights]
     assert run(cache) == results[0]
     assert kept(cache) == after
+
+
+LOADING = """
+from numba import int64
+from minitorch.compiler.machine import run_parallel, run_serial
+for run in (run_serial, run_parallel):
+    run.compile((int64[::1], int64[::1], int64, int64, int64))
+    print(sum(run.stats.cache_hits.values()))
+"""
+
+
+def test_what_runs_programs_is_kept_on_disk(tmp_path: Path) -> None:
+    variables = {**os.environ, "MINITORCH_CACHE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", LOADING]
+    hits = [
+        subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout.split()
+        for _ in range(2)
+    ]
+    assert hits == [["0", "0"], ["1", "1"]]
