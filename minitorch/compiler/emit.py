@@ -113,13 +113,12 @@ class _Emitter:
             tasks = [Task(first, len(program.calls), c, *schedule.bounds(c)) for c in range(schedule.chunks)]
             wave = Wave(tasks, parallel=_work(calls) >= PARALLEL_WORK)
             program.waves.append(wave)
+            self._heading(wave, "chunks of the batch")
             self.lines.append(f"    for chunk in {'prange' if wave.parallel else 'range'}({schedule.chunks}):")
             b0, b1 = (f"{c} * {schedule.batch} // {schedule.chunks}" for c in ("chunk", "(chunk + 1)"))
             self.lines.append(f"        b0, b1 = {b0}, {b1}")
             self.lines += [f"        {line}" for call in calls for line in _lines(call, "b0, b1")]
         else:
-            for call in calls:
-                self.lines += [f"    {line}" for line in _lines(call, f"0, {call.extent}")]
             self._levels(first, calls)
 
     def _levels(self, first: int, calls: list[Call]) -> None:
@@ -147,6 +146,14 @@ class _Emitter:
                 waves[-1].tasks += tasks
             else:
                 waves.append(Wave(tasks, parallel))
+                self._heading(waves[-1], "tasks that do not read each other's results")
+            for call in together:
+                self.lines += [f"    {line}" for line in _lines(call, f"0, {call.extent}", call.blocks)]
+
+    def _heading(self, wave: Wave, tasks: str) -> None:
+        """Write which core runs the calls below."""
+        how = f"the cores share {len(wave.tasks)} {tasks}" if wave.parallel else "one core, one call after the other"
+        self.lines.append(f"    # --- wave {len(self.program.waves)}: {how}")
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
@@ -300,8 +307,10 @@ def _work(calls: list[Call]) -> int:
 # --- text ------------------------------------------------------------------------------------------------------------
 
 
-def _lines(call: Call, bounds: str) -> list[str]:
+def _lines(call: Call, bounds: str, blocks: int = 1) -> list[str]:
     cost = f"{_amount(call.bytes)}B" + (f", {_amount(call.flops)}flop" if call.flops else "")
+    if blocks > 1:
+        cost += f"; {blocks} tasks, each a part of 0 to {call.extent}"
     return [f"# {call.title}; {cost}", f"{call.kernel}({', '.join(o.name for o in call.operands)}, {bounds})"]
 
 

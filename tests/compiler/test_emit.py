@@ -156,3 +156,23 @@ def test_nothing_to_do_is_a_program_too() -> None:
     program = program_of(Graph(), 0)
     assert functions_of(program)["program"].body
     assert not program.calls
+
+
+def test_the_text_says_which_calls_the_cores_share() -> None:
+    graph = Graph()
+    x, y = source(graph, 1 << 18), source(graph, 1 << 18)
+    first = [apply(graph, elements.neg, x), apply(graph, elements.exp, Ref(y, (256, 1024), (1, 256)))]
+    second = apply(graph, elements.inv, Ref(first[0], (512, 512), (1, 512)))
+    small = apply(graph, elements.neg, reduce(graph, elements.add, second, 0))
+    graph.outputs = [node.ref() for node in (*first, second, small)]
+    program = program_of(graph, 0)
+    parts = program.source.partition("def program():")[2].split("# --- wave ")[1:]
+    assert len(parts) == len(program.waves) > 2
+    for text, wave in zip(parts, program.waves, strict=True):
+        heading, *lines = text.splitlines()
+        assert (f"the cores share {len(wave.tasks)} tasks" in heading) == wave.parallel
+        assert ("one core" in heading) != wave.parallel
+        calls = [line.partition("(")[0].strip() for line in lines if line.endswith(")")]
+        assert sorted(calls) == sorted(program.calls[k].kernel for k in {task.first for task in wave.tasks})
+    assert parts[0].count("; 8 tasks, each a part of 0 to ") == 2
+    assert {wave.parallel for wave in program.waves} == {True, False}
