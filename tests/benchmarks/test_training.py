@@ -195,6 +195,26 @@ def test_a_peer_that_is_too_slow_makes_the_row_invalid(torch_ms, valid):
     assert ("INVALID" in training.comparison_table([found])) is not valid
 
 
+@pytest.mark.parametrize(("peak", "valid"), [(1e9, False), (1e-3, True)])
+def test_all_rows_of_an_invalid_workload_are_marked(stand_ins, monkeypatch, peak, valid):
+    monkeypatch.setattr(training, "sgemm_peaks", lambda threads: dict.fromkeys(threads, peak))
+    results = training.measure_workloads([TINY], replace(EFFORT, threads=(2,), tune=False, cold=False), check=False)
+    assert [row["valid"] for row in results["rows"]] == [valid] * 5
+    assert training.row_table(results["rows"]).count("INVALID") == (0 if valid else 5)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda w: w.key)
+def test_compiled_peers_are_tuned_over_modes_optimizers_and_formats(workload):
+    found = training.variants("pytorch", "compiled", workload)
+    images = workload.network in ("lenet", "cnn")
+    assert found[0] == ({"mode": "default", "optimizer": "fused"} if workload.training else {"mode": "default"})
+    assert len({json.dumps(variant, sort_keys=True) for variant in found}) == len(found) <= 5
+    formats = {(variant["mode"], "channels_last" in variant) for variant in found}
+    assert len(formats) == (4 if images else 2)
+    optimizers = {variant.get("optimizer") for variant in found}
+    assert optimizers == ({"fused", "foreach"} if workload.training else {None})
+
+
 def test_a_lost_case_says_so():
     rows = [fake_row("minitorch", "compiled", 2.0), fake_row("pytorch", "compiled", 1.0)]
     found = training.compare(TINY, rows, {2: 200.0})
