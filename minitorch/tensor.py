@@ -5,7 +5,7 @@ Below this file everything is exact and neutral. The course's habits are all her
 ========================  =======================================================================================
 ``t.log()``               $\ln(x + 10^{-6})$, so that a probability of zero gives a large loss and not infinity
 ``t.is_close(u)``         equal within 0.01
-``t < u``, ``t == u``     1.0 or 0.0 in the dtype of the operands
+``t < u``, ``t != u``     1.0 or 0.0 in the dtype of the operands, as of the other four comparisons
 ``t.sum(d)``, ``mean``    the reduced dimension stays, with size 1; over everything, the result has shape ``(1,)``
 ``t[i, j]``               a full index gives a Python number; any other index a tensor
 ``t.requires_grad()``     a method
@@ -445,8 +445,22 @@ class Tensor:
     def __gt__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
         return LT.apply(self._ensure_tensor(b), self)
 
+    # Not the opposites of these two: where an operand is NaN, none of the four holds.
+
+    def __le__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
+        b = self._ensure_tensor(b)
+        return Add.apply(LT.apply(self, b), EQ.apply(self, b))
+
+    def __ge__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
+        b = self._ensure_tensor(b)
+        return Add.apply(LT.apply(b, self), EQ.apply(self, b))
+
     def __eq__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
         return EQ.apply(self, self._ensure_tensor(b))
+
+    def __ne__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
+        equal = EQ.apply(self, self._ensure_tensor(b))
+        return EQ.apply(equal, equal._ensure_tensor(0.0))
 
     def is_close(self, b: TensorLike) -> Tensor:
         """Compare within 0.01, the course's tolerance: 1.0 or 0.0."""

@@ -141,6 +141,15 @@ ROWS: list[Row] = [
         ((3, 1, 4),),
     ),
     Row("shaping", "clone", lambda x: x.clone(), np.copy),
+    Row("tensor", "at most", lambda a, b: (a <= b) * a + b, lambda a, b: (a <= b) * a + b, draw=distinct),
+    Row("tensor", "at least", lambda a, b: (a >= b) * a + b, lambda a, b: (a >= b) * a + b, draw=distinct),
+    Row(
+        "tensor",
+        "unequal",
+        lambda x: (x != -0.5) * x,
+        lambda x: (x != -0.5) * x,
+        draw=lambda rng, shape: distinct(rng, shape) + 0.1,
+    ),
     Row("pointwise", "where", lambda a, b: minitorch.where(a < b, a, b), np.minimum, draw=distinct),
     Row(
         "pointwise",
@@ -256,7 +265,7 @@ ROWS: list[Row] = [
         ((3, 4), (2, 4)),
     ),
 ]
-TWICE = {"cat", "stack", "stack behind", "where"}
+TWICE = {"cat", "stack", "stack behind", "at most", "at least", "where"}
 ROWS = [
     Row(row.module, row.name, row.call, row.numpy, row.shapes * 2, row.draw) if row.name in TWICE else row
     for row in ROWS

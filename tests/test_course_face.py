@@ -48,7 +48,13 @@ def test_comparisons_give_one_or_zero(backend, dtype):
     for out, expected in [
         (a < b, [1.0, 0.0, 0.0, 0.0]),
         (a > b, [0.0, 0.0, 1.0, 0.0]),
+        (a <= b, [1.0, 1.0, 0.0, 0.0]),
+        (a >= b, [0.0, 1.0, 1.0, 0.0]),
         (a == b, [0.0, 1.0, 0.0, 0.0]),
+        (a != b, [1.0, 0.0, 1.0, 1.0]),
+        (a <= 2, [1.0, 1.0, 0.0, 0.0]),
+        (2 <= a, [0.0, 1.0, 1.0, 0.0]),
+        (2 != a, [1.0, 0.0, 1.0, 1.0]),
     ]:
         assert out.tolist() == expected
         assert out.dtype == np.dtype(dtype)
@@ -109,7 +115,7 @@ def test_every_row_of_the_table_has_its_test(backend):
     tested = {
         "``t.log()``": test_log_adds_a_millionth,
         "``t.is_close(u)``": test_is_close_means_within_a_hundredth,
-        "``t < u``, ``t == u``": test_comparisons_give_one_or_zero,
+        "``t < u``, ``t != u``": test_comparisons_give_one_or_zero,
         "``t.sum(d)``, ``mean``": test_reductions_keep_the_axis,
         "``t[i, j]``": test_a_full_index_gives_a_number,
         "``t.requires_grad()``": test_requires_grad_is_a_method,

@@ -26,6 +26,7 @@ from minitorch.tensor_functions import Function
 from minitorch.tensor_ops import SimpleBackend
 
 from .cases import BACKENDS, DTYPES, LAYOUTS, assert_close, contiguous, make, permuted
+from .function_cases import check_gradients, check_values, rows_of
 from .tensor_strategies import broadcast_shapes, numbers, shapes, tensors
 
 one_argument, two_arguments, reductions = minitorch.MathTestVariable._comp_testing()
@@ -34,6 +35,18 @@ both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(B
 
 def leaf(values, backend=SimpleBackend, dtype="float64"):
     return make(values, backend, dtype, requires_grad=True)
+
+
+# --- the tensor's operators --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("layout", ["contiguous", "permuted", "sliced"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("row", rows_of("tensor"), ids=lambda row: row.name)
+def test_operators(row, dtype, layout, backend):
+    check_values(row, backend, dtype, layout)
+    check_gradients(row, backend, layout)
 
 
 # --- the course's functions ----------------------------------------------------------------------------------
@@ -164,7 +177,10 @@ def test_numbers_take_the_tensors_type(backend, dtype, value, number):
         (number / x, quotients[1]),
         (x < number, u < v),
         (x > number, u > v),
+        (x <= number, u <= v),
+        (x >= number, u >= v),
         (x == number, u == v),
+        (x != number, u != v),
     ]:
         assert ours.dtype == np.dtype(dtype)
         np.testing.assert_equal(ours[0], theirs.item())
@@ -174,6 +190,12 @@ def test_whole_numbers_stay_whole_and_nothing_is_rounded_silently():
     x = make([1, 2], dtype="int64")
     assert (x * 2.0 + 1).tolist() == [3, 5]
     assert (x == 2.0).tolist() == [0, 1]
+    assert ((x <= 1).tolist(), (x >= 2.0).tolist(), (x != 1).tolist()) == ([1, 0], [0, 1], [0, 1])
+    truth = make([True, False, True], dtype="bool")
+    assert [(truth != make([True, True, False], dtype="bool")).tolist(), (truth >= 1).tolist()] == [
+        [False, True, True],
+        [True, False, True],
+    ]
     assert (x * 2).dtype == np.int64
     assert x.sum().item() == 3
 
@@ -578,7 +600,10 @@ MIXES = [
     lambda a, b: a / b,
     lambda a, b: a < b,
     lambda a, b: a > b,
+    lambda a, b: a <= b,
+    lambda a, b: a >= b,
     lambda a, b: a == b,
+    lambda a, b: a != b,
     lambda a, b: a.is_close(b),
     lambda a, b: a @ b,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,9 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "transpose": lambda x: x.transpose(0, -1),
     "expand": lambda x: x.expand(2, 3, -1, -1),
     "clone": torch.clone,
+    "at most": lambda a, b: (a <= b) * a + b,
+    "at least": lambda a, b: (a >= b) * a + b,
+    "unequal": lambda x: (x != -0.5) * x,
     "where": lambda a, b: torch.where(a < b, a, b),
     "where with a number": lambda x: torch.where(x > 0, x, -0.5),
     "where that broadcasts": lambda a, b: torch.where(index([[1], [0], [1]]) != 0, a, b),
@@ -120,6 +124,8 @@ def test_a_number_takes_its_dimension_away_first(key: Any, shape: tuple[int, ...
 
 # --- edges ---------------------------------------------------------------------------------------------------
 
+COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]
+
 awkward = st.lists(st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.5, np.inf, -np.inf, np.nan]), min_size=1, max_size=9)
 
 
@@ -145,6 +151,9 @@ def test_awkward_numbers(backend: str, values: list[float]) -> None:
         (minitorch.clip(x, -1.0, 1.0), their_x.clip(-1.0, 1.0)),
         (minitorch.clip(x, 1.0, -1.0), their_x.clip(1.0, -1.0)),
         (minitorch.abs(x), their_x.abs()),
+        *((compare(x, 1.0), compare(their_x, 1.0).double()) for compare in COMPARISONS),
+        *((compare(0.0, x), compare(0.0, their_x).double()) for compare in COMPARISONS),
+        *((compare(x, x * x), compare(their_x, their_x * their_x).double()) for compare in COMPARISONS),
         (minitorch.where(x > 0, x, -x), torch.where(their_x > 0, their_x, -their_x)),
         (minitorch.where(x, 1.0, 0.0), torch.where(their_x != 0, 1.0, 0.0).double()),
         (minitorch.pow(x, 3), their_x**3),

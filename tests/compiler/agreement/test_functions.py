@@ -21,7 +21,7 @@ from ...function_cases import KEYS, ROWS
 
 # Keys of constants become constant places, whatever they look like: these are enough.
 SOME_KEYS = {"steps", "new dimensions", "list with a step", "lists apart", "mask of two dimensions"}
-MODULES = ("shaping", "pointwise", "reductions", "sorting", "indexing")
+MODULES = ("tensor", "shaping", "pointwise", "reductions", "sorting", "indexing")
 
 
 class Rows:
