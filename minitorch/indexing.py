@@ -29,7 +29,18 @@ if TYPE_CHECKING:
     from .tensor import Tensor, TensorLike
     from .tensor_data import UserShape
 
-__all__ = ["element_of", "gather", "getitem", "integers", "one_hot", "places_along", "scatter", "scatter_add"]
+__all__ = [
+    "counted_from_zero",
+    "element_of",
+    "gather",
+    "getitem",
+    "integers",
+    "narrowed",
+    "one_hot",
+    "places_along",
+    "scatter",
+    "scatter_add",
+]
 
 Places = npt.NDArray[np.int64]
 
@@ -75,6 +86,16 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     """
     if tracing.tracer is not None:
         (x,) = tracing.tracer.lift((x,))
+    view, picks = narrowed(x, key)
+    return _pick(view, picks) if picks else view
+
+
+def narrowed(x: Tensor, key: Any) -> tuple[Tensor, dict[int, Any]]:
+    """Follow the numbers, slices, None and the ellipsis of a key, which give a view.
+
+    Returns:
+        The view, and the integer indices of those of its dimensions from which elements are picked.
+    """
     view, dim = x, 0
     picks: dict[int, Any] = {}
     for k in _parts(x.shape, key):
@@ -94,11 +115,11 @@ def getitem(x: Tensor, key: Any) -> Tensor:
                 )
             for places in np.nonzero(k):
                 picks[dim], dim = places, dim + 1
-        elif not k.shape:  # an integer in a tensor takes its dimension away, as a plain one does
+        elif not k.shape:  # an integer in a traced tensor takes its dimension away, as a plain one does
             view = _pick(view, {dim: k})
         else:
             picks[dim], dim = k, dim + 1
-    return _pick(view, picks) if picks else view
+    return view, picks
 
 
 def _parts(shape: UserShape, key: Any) -> list[Any]:
@@ -147,7 +168,9 @@ def _part(k: Any) -> Any:
             f"an index is a number, a slice, None, an ellipsis, integers or a mask; got {type(k).__name__}: {k!r}. "
             "Convert it first."
         )
-    return k if k.dtype == np.bool_ else k.astype(np.int64)
+    if k.dtype == np.bool_:
+        return k
+    return k.astype(np.int64) if k.ndim else int(k)
 
 
 def _slice(x: Tensor, dim: int, part: slice) -> Tensor:
@@ -182,7 +205,7 @@ def _pick(x: Tensor, picks: Mapping[int, Any]) -> Tensor:
         if d is not None:
             terms.append(_along(axis, len(axes), x.shape[d]) * strides[d])
     for d in dims:
-        index = _checked(picks[d], x.shape[d], elements.index_from_either_end)
+        index = counted_from_zero(picks[d], x.shape[d], elements.index_from_either_end)
         terms.append(_scaled(index, strides[d], (*index.shape, *[1] * len(behind))))
     return Take.apply(x, Index(_total(x, terms)))
 
@@ -200,7 +223,7 @@ def _along(axis: int, dims: int, n: int) -> Places:
     return np.arange(n).reshape((1,) * axis + (n,) + (1,) * (dims - axis - 1))
 
 
-def _checked(index: Any, n: int, rule: Any) -> Any:
+def counted_from_zero(index: Any, n: int, rule: Any) -> Any:
     """Count an index from zero; ``rule`` says which there are. Values that are only traced are checked when they run.
 
     Raises:
@@ -248,7 +271,7 @@ def places_along(shape: UserShape, dim: int, index: Tensor) -> Tensor:
         if d != dim:
             terms.append(_along(d, len(shape), n) * strides[d])
     values = index if tracing.tracer is not None else index.to_numpy()
-    coordinate = _checked(values, shape[dim], elements.index_from_zero)
+    coordinate = counted_from_zero(values, shape[dim], elements.index_from_zero)
     return _total(index, [*terms, _scaled(coordinate, strides[dim], index.shape)])
 
 

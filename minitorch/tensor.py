@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 import numpy.typing as npt
 
-from . import indexing, pointwise, reductions, shaping, sorting
+from . import assignment, indexing, pointwise, reductions, shaping, sorting
 from .autodiff import Variable, backpropagate, enable_grad, grad_mode, no_grad
 from .dtypes import FLOATS, storage_dtype
-from .errors import DTypeError, GraphError, IndexingError, ShapeError
+from .errors import DTypeError, GraphError, ShapeError
 from .indexing import element_of, getitem
 from .sorting import Ordered
-from .tensor_data import TensorData, UserIndex, UserShape, UserStrides
+from .tensor_data import TensorData, UserShape, UserStrides
 from .tensor_functions import (
     EQ,
     LT,
@@ -50,6 +50,7 @@ from .tensor_functions import (
     Sum,
     View,
     as_dims,
+    count_writes,
     sum_to_shape,
 )
 from .tensor_ops import SimpleBackend, TensorBackend
@@ -203,26 +204,9 @@ class Tensor:
         element = element_of(self.shape, key)
         return getitem(self, key) if element is None else self._tensor.get(element)
 
-    def __setitem__(self, key: int | UserIndex, val: float) -> None:
-        """Write one element.
-
-        Raises:
-            IndexingError: the key has not a number for every dimension.
-            GraphError: the tensor is part of a recorded computation, whose gradient would silently be wrong.
-        """
-        if self.history is not None and (self.history.last_fn is not None or grad_mode.enabled):
-            raise GraphError(
-                "cannot write into a tensor that is recorded for differentiation. Write into t.detach() before it is "
-                "used, build the value with functions instead (for example a mask and a product), or, for a "
-                "parameter, write inside no_grad()."
-            )
-        element = element_of(self.shape, key)
-        if element is None:
-            raise IndexingError(
-                f"one element is written at a time: expected {self.dims} indices for shape {self.shape}, got {key}. "
-                "Make a new tensor with where or scatter to change several."
-            )
-        self._tensor.set(element, float(val))
+    def __setitem__(self, key: Any, val: TensorLike) -> None:
+        """Write into a part: ``t[i, j] = v``, ``t[:, 1] = 0``, ``t[mask] = 0``; see :mod:`minitorch.assignment`."""
+        assignment.setitem(self, key, val)
 
     def __iter__(self) -> Iterator[float]:
         if self.dims != 1:
@@ -352,7 +336,7 @@ class Tensor:
                 "one with retain_graph=True, or compute the result again."
             )
         inputs = [(i, x) for i, x in enumerate(history.inputs) if isinstance(x, Tensor)]
-        if sum(x._tensor._version[0] for _, x in inputs) + self._tensor._version[0] != history.version:
+        if count_writes(history.inputs) + self._tensor._version[0] != history.version:
             raise GraphError(
                 f"an element of a tensor that {name} used was written after {name} ran, so its gradient would be "
                 "wrong. Write into a copy instead."

@@ -359,6 +359,17 @@ class TensorData:
         self._storage[self.index(key)] = val
         self._version[0] += 1
 
+    def assign(self, key: Any, values: npt.NDArray[Any]) -> None:
+        """Write the elements that a NumPy index names; every view of the storage sees them.
+
+        >>> data = TensorData([0, 1, 2, 3], (2, 2))
+        >>> data.assign((slice(None), 1), np.array([7.0, 8.0]))
+        >>> data.array.tolist()
+        [[0.0, 7.0], [2.0, 8.0]]
+        """
+        self.array[key] = values
+        self._version[0] += 1
+
     def indices(self) -> Iterator[tuple[int, ...]]:
         """List every index in row-major order.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeGuard
 
 from .autodiff import Context, grad_mode
 from .cells import tracing
@@ -113,11 +113,10 @@ class Function:
             first = inputs[0]
             kind = type(first)
             recording = False
-            version = 0
             for x in inputs:
                 if isinstance(x, kind):
                     if x.backend is not first.backend or x._tensor._storage.dtype != first._tensor._storage.dtype:
-                        _explain_mix(cls.__name__, first, x)
+                        explain_mix(cls.__name__, first, x)
                     recording = recording or x.history is not None
             if not (recording and grad_mode.enabled):
                 return cls._forward(Context(no_grad=True), *inputs)
@@ -133,13 +132,21 @@ class Function:
             if error.name and any(error.obj is x for x in inputs) and not hasattr(error.obj, "_tensor"):
                 raise not_a_tensor(cls.__name__, error.obj) from error
             raise
-        for x in inputs:
-            if isinstance(x, kind):
-                version += x._tensor._version[0]
-                if x is out:  # an input handed through must keep its own history
-                    out = x._new(x._tensor)
-        out.history = History(cls, ctx, inputs, version + out._tensor._version[0])
+        if any(x is out for x in inputs):  # an input handed through must keep its own history
+            out = out._new(out._tensor)
+        out.history = History(cls, ctx, inputs, count_writes(inputs) + out._tensor._version[0])
         return out
+
+
+def count_writes(inputs: Sequence[Any]) -> int:
+    """Count how often the tensors among a function's inputs have been written; masks and places are among them."""
+    count = 0
+    for x in inputs:
+        if isinstance(x, Index):
+            x = x.places
+        if is_tensor(x):
+            count += x._tensor._version[0]
+    return count
 
 
 def is_tensor(x: Any) -> TypeGuard[Tensor]:
@@ -154,7 +161,13 @@ def not_a_tensor(name: str, given: Any) -> DTypeError:
     )
 
 
-def _explain_mix(name: str, a: Tensor, b: Tensor) -> None:
+def explain_mix(name: str, a: Tensor, b: Tensor) -> NoReturn:
+    """Say in what two tensors differ that cannot be combined.
+
+    Raises:
+        BackendError: they live on different backends.
+        DTypeError: they have different element types.
+    """
     if a.backend is not b.backend:
         for data in (a._tensor, b._tensor):
             if (tracer := getattr(data, "tracer", None)) is not None:  # left behind by a compiled step

@@ -53,8 +53,8 @@ def test_comparisons_give_one_or_zero(backend, dtype):
         (a == b, [0.0, 1.0, 0.0, 0.0]),
         (a != b, [1.0, 0.0, 1.0, 1.0]),
         (a <= 2, [1.0, 1.0, 0.0, 0.0]),
-        (2 <= a, [0.0, 1.0, 1.0, 0.0]),
-        (2 != a, [1.0, 0.0, 1.0, 1.0]),
+        (a >= 2, [0.0, 1.0, 1.0, 0.0]),
+        (a != 2, [1.0, 0.0, 1.0, 1.0]),
     ]:
         assert out.tolist() == expected
         assert out.dtype == np.dtype(dtype)

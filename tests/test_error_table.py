@@ -106,8 +106,8 @@ def stale() -> Tensor:
     return out
 
 
-def write(t: Tensor) -> None:
-    t[0] = 1.0
+def write(t: Tensor, value: Any = 1.0) -> None:
+    t[0] = value
 
 
 def unregistered(make_class: Callable[[], Any]) -> Any:
@@ -347,9 +347,13 @@ ROWS = [
         "(2,) and (3,)",
         "insert one with view",
     ),
-    Row("Tensor[]=", lambda: write(ones(2, 2)), IndexingError, "expected 2 indices", "got 0", "where or scatter"),
+    Row(
+        "Tensor[]=", lambda: write(ones(2), ones(3)), BroadcastError, "the part, ()", "got one of (3,)", "Give a number"
+    ),
     Row("Tensor[]=", lambda: write(recorded(2)), GraphError, "cannot write", "recorded", "detach()"),
-    Row("Tensor[]=", lambda: write(recorded(2) * 2), GraphError, "cannot write", "recorded", "a mask and a product"),
+    Row("Tensor[]=", lambda: write(recorded(2) * 2), GraphError, "cannot write", "recorded", "where, cat or scatter"),
+    Row("Tensor[]=", lambda: write(ones(2), recorded(1)), GraphError, "cannot write", "a value", "value.detach()"),
+    Row("Tensor[]=", lambda: write(ones(1).expand(2)), GraphError, "one place in memory", "strides (0,)", "t.clone()"),
     # --- other shapes
     Row("cat", lambda: minitorch.cat([]), ShapeError, "one tensor or more", "an empty list", "Write cat([a, b])"),
     Row("cat", lambda: minitorch.cat(ones(2)), ShapeError, "one tensor or more", "a Tensor", "Write cat([a, b])"),

@@ -27,7 +27,7 @@ LAYERS = [
     ["tensor_functions"],
     ["shaping", "pointwise"],
     ["reductions", "indexing"],
-    ["sorting"],
+    ["sorting", "assignment"],
     ["tensor"],
     ["creation", "gradcheck", "fast_conv", "cuda_conv", "module", "init", "datasets"],
     ["nn", "convolution", "activations", "normalization", "containers", "layers"],

@@ -310,14 +310,6 @@ def test_an_index_that_does_not_exist(index):
         x[index] = 1.0
 
 
-@pytest.mark.parametrize("index", [0, (0,), (0, slice(None)), [0, 1]])
-def test_what_is_more_than_one_element_can_be_read_but_not_written(index):
-    x = make(np.ones((2, 2)))
-    assert isinstance(x[index], Tensor)
-    with pytest.raises(IndexingError):
-        x[index] = 1.0
-
-
 def test_writing():
     x = make(np.zeros((2, 2)), layout=permuted)
     x[0, 1] = 5
