@@ -71,7 +71,7 @@ def measure(
             means = means or Means(default_metrics(y) if metrics is None else metrics)
             size = batch_size(x, y)
             value, output = step(x, y)
-            means.add(value, output, y, size)
+            means.add(0.0 if value is None else value.item(), output, y, size)
             between()
     finally:
         for module, training in modes:

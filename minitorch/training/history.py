@@ -31,8 +31,9 @@ class History:
     Attributes:
         rows: a dictionary for each epoch: ``epoch`` and ``step`` (from 1, as they stood at its end), ``loss`` and the
             metrics, the same with ``validation_`` before their names, ``learning_rate``, ``seconds`` (without the
-            validation) and ``samples_per_second``.
+            validation, and without compiling) and ``samples_per_second``.
         losses: the training loss of each step.
+        compile_seconds: what compiling has taken, in all.
 
     >>> history = History()
     >>> history.rows += [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
@@ -43,6 +44,7 @@ class History:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.losses: list[float] = []
+        self.compile_seconds = 0.0
 
     @property
     def columns(self) -> list[str]:
@@ -77,12 +79,17 @@ class History:
 
     def state_dict(self) -> dict[str, Any]:
         """Copy everything."""
-        return {"rows": [dict(row) for row in self.rows], "losses": np.array(self.losses)}
+        return {
+            "rows": [dict(row) for row in self.rows],
+            "losses": np.array(self.losses),
+            "compile_seconds": self.compile_seconds,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Become what was copied."""
         self.rows = [dict(row) for row in state["rows"]]
         self.losses = state["losses"].tolist()
+        self.compile_seconds = float(state["compile_seconds"])
 
     # --- files -----------------------------------------------------------------------------------------------
 

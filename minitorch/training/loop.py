@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArgumentError, DataError, NaNError
+from ..errors import ArgumentError, DataError
 from ..io.checkpoint import save
 from ..module import Module
 from ..optim import Optimizer
@@ -24,7 +24,7 @@ from .interrupts import Interrupts
 from .metrics import Means, Metric, batch_size, default_metrics
 from .progress import Clock, ProgressBar, epoch_line
 from .resuming import RandomState, load_training, training_state
-from .step import Loss, Step, evaluation_step, training_step
+from .step import Loss, Step, TrainingStep, compile_seconds, evaluation_step
 from .stopping import Best
 
 __all__ = ["BEST", "LAST", "Training", "fit"]
@@ -45,6 +45,7 @@ def fit(
     epochs: int,
     schedule: Any = None,
     schedule_every: str = "epoch",
+    clip_norm: float | None = None,
     metrics: Mapping[str, Metric] | None = None,
     compile: bool = True,
     callbacks: Sequence[Callable[[Training], None]] = (),
@@ -71,12 +72,14 @@ def fit(
         schedule: what changes the learning rate, with ``step()`` and state dicts as in :mod:`minitorch.schedules`. One
             whose ``step`` takes a number is given the monitored one.
         schedule_every: ``"epoch"`` or ``"step"``: when the schedule goes on.
+        clip_norm: the largest norm that the gradients of all parameters together may have: longer ones are scaled down
+            to it before the update, see :func:`minitorch.clipping.clip_grad_norm_`.
         metrics: functions of output and target by name, each a mean over the batch; the accuracy when left out and
             the targets are numbers of classes.
         compile: run a step as one program; the data must be on ``minitorch.FastBackend``.
         callbacks: called with the :class:`Training` after each epoch; set its ``stop`` to end it. Where a callback has
-            the methods ``start`` and ``finish`` they are called before the first epoch and at the end, and with
-            ``state_dict`` and ``load_state_dict`` it is a part of the checkpoints; :class:`EarlyStopping` has all four.
+            the methods ``start`` and ``finish`` they are called before the first epoch and at the end, ``after_step``
+            is called after each step, and with ``state_dict`` and ``load_state_dict`` it is a part of the checkpoints.
         checkpoint: a folder for the files ``last.safetensors``, the whole training, and ``best.safetensors``, the
             model after its best epoch; those of an earlier training are replaced. Ctrl-C lets the step end and writes
             the first of them before it raises KeyboardInterrupt.
@@ -108,21 +111,28 @@ def fit(
     >>> len(history), history["loss"][-1] < 1e-4
     (100, True)
     """
-    _check(train, validation, epochs, schedule, schedule_every, checkpoint, resume)
+    _check(train, validation, epochs, schedule, schedule_every, clip_norm, checkpoint, resume)
     if monitor is None:
         monitor = "loss" if validation is None else "validation_loss"
-    training = Training(model, optimizer, schedule, epochs, monitor, log)
+    bar = ProgressBar(progress)
+
+    def say(line: str) -> None:
+        bar.clear()
+        if log is not None:
+            log(line)
+
+    training = Training(model, optimizer, schedule, epochs, monitor, say)
     loop = _Loop(
         training,
         train,
         validation,
-        step=training_step(model, loss, optimizer, compile, lambda: training.step + 1),
+        step=TrainingStep(model, loss, optimizer, compile, clip_norm),
         evaluation=evaluation_step(model, loss, compile),
         metrics=metrics,
         callbacks=callbacks,
         schedule_each_step=schedule_every == "step",
         folder=None if checkpoint is None else Path(checkpoint),
-        progress=progress,
+        bar=bar,
     )
     loop.run(resume)
     return training.history
@@ -135,10 +145,11 @@ class Training:
         model: what learns.
         optimizer: what moves its parameters.
         schedule: what changes the learning rate, or None.
-        history: the numbers of the epochs so far; ``history[-1]`` is the last one's.
+        history: the numbers so far: ``history[-1]`` has the last epoch's, ``history.losses`` the loss of every step.
         epoch: how many epochs have ended.
         epochs: how many there shall be.
         step: how many steps there were.
+        batch: how many of them in the epoch that runs.
         monitor: the name of the number that says which epoch is best.
         stop: set it to end the training after this epoch.
     """
@@ -150,19 +161,18 @@ class Training:
         schedule: Any,
         epochs: int,
         monitor: str,
-        log: Callable[[str], None] | None,
+        say: Callable[[str], None],
     ) -> None:
         self.model, self.optimizer, self.schedule = model, optimizer, schedule
         self.epochs, self.monitor = epochs, monitor
         self.history = History()
-        self.epoch = self.step = 0
+        self.epoch = self.step = self.batch = 0
         self.stop = False
-        self._log = log
+        self._say = say
 
     def say(self, line: str) -> None:
         """Log a line."""
-        if self._log is not None:
-            self._log(line)
+        self._say(line)
 
 
 class _Loop:
@@ -174,13 +184,13 @@ class _Loop:
         train: Batches,
         validation: Batches | None,
         *,
-        step: Step,
+        step: TrainingStep,
         evaluation: Step,
         metrics: Mapping[str, Metric] | None,
         callbacks: Sequence[Callable[[Training], None]],
         schedule_each_step: bool,
         folder: Path | None,
-        progress: bool,
+        bar: ProgressBar,
     ) -> None:
         self.training, self.train, self.validation = training, train, validation
         self.step, self.evaluation, self.folder = step, evaluation, folder
@@ -188,11 +198,10 @@ class _Loop:
         self.best = Best(training.monitor)
         self.interrupts = Interrupts()
         self.random = RandomState(train, validation)
-        self.clock = Clock(training.epochs, len(train) if isinstance(train, Sized) else None, ProgressBar(progress))
-        # Of the epoch that runs: its means, its number of batches, and the random numbers' state at its beginning and,
-        # while its validation runs, after its steps.
+        self.clock = Clock(training.epochs, len(train) if isinstance(train, Sized) else None, bar)
+        # Of the epoch that runs: its means, and the random numbers' state at its beginning and, while its validation
+        # runs, after its steps.
         self.means: Means | None = None
-        self.batches = 0
         self.begun: dict[str, Any] = {}
         self.trained: dict[str, Any] | None = None
         # Where an epoch stands that was stopped in its midst.
@@ -223,15 +232,14 @@ class _Loop:
     def _epoch(self) -> None:
         training = self.training
         training.model.train()
-        started = time.perf_counter()
+        started, compiled = time.perf_counter(), self._compile_seconds()
         for x, y in self._remaining():
             self._step(x, y)
             self._interrupt_here()
         if self.means is None:
             raise DataError("expected at least one batch to train on, got none. Check the data's size and drop_last.")
         row = {"epoch": training.epoch + 1, "step": training.step, **self.means.read()}
-        self._require_finite_losses()
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started - (self._compile_seconds() - compiled)
         if self.validation is not None:
             self.trained = self.random.get()
             means = measure(
@@ -239,13 +247,17 @@ class _Loop:
             ).read()
             row |= {f"validation_{name}": value for name, value in means.items()}
             self.trained = None
+        training.history.compile_seconds += self._compile_seconds() - compiled
         row["learning_rate"] = training.optimizer.lr
         row["seconds"], row["samples_per_second"] = seconds, self.clock.examples / max(seconds, 1e-9)
         self._end(row)
 
+    def _compile_seconds(self) -> float:
+        return self.step.compile_seconds + compile_seconds(self.evaluation)
+
     def _remaining(self) -> Iterator[tuple[Any, Any]]:
         """Give the batches of this epoch, without those that a stopped training has had."""
-        self.means, self.batches = None, 0
+        self.means, self.training.batch = None, 0
         skip = 0
         if self.partial is not None:
             skip = self.partial["batches"]
@@ -271,50 +283,34 @@ class _Loop:
         assert self.means is not None
         default_generator.state = self.partial["now"]
         self.means.load_state_dict(self.partial["means"])
-        self.batches = self.partial["batches"]
+        self.training.batch = self.partial["batches"]
         self.partial = None
 
     def _step(self, x: Any, y: Any) -> None:
         training, means = self.training, self.means
         assert means is not None
         size = batch_size(x, y)
-        loss, output = self.step(x, y)
+        loss, output = self.step(x, y, training.step + 1)
         training.step += 1
-        self.batches += 1
+        training.batch += 1
+        training.history.losses.append(loss)
         means.add(loss, output, y, size)
         if self.schedule_each_step and training.schedule is not None:
             training.schedule.step()
+        self._hook("after_step")
         self.clock.count(size)
         if self.clock.bar.due():
-            self.clock.draw(training.epoch, self.batches, means.read())
-        self._require_finite_losses()
-
-    def _require_finite_losses(self) -> None:
-        """Look at the losses that have been read.
-
-        Raises:
-            NaNError: one is not a finite number.
-        """
-        assert self.means is not None
-        if (place := self.means.first_bad) is not None:
-            raise NaNError(
-                f"the loss became {self.means.losses[place]} at step {self.training.step - self.batches + place + 1}: "
-                "expected a finite number. Try a smaller learning rate, and check the scale of the inputs. With "
-                "compile=False each loss is looked at before the update, and the message names the layer."
-            )
+            self.clock.draw(training.epoch, training.batch, means.read())
 
     def _end(self, row: dict[str, float]) -> None:
         """Do what is to be done after an epoch."""
         training = self.training
-        assert self.means is not None
         training.history.rows.append(row)
-        training.history.losses += self.means.losses
-        self.means, self.batches = None, 0
+        self.means, training.batch = None, 0
         training.epoch += 1
         improved = self.best.take(row)
         if training.schedule is not None and not self.schedule_each_step:
             training.schedule.step(*([row[training.monitor]] if _wants_number(training.schedule) else []))
-        self.clock.bar.clear()
         training.say(epoch_line(row, training.epochs, self.clock.left(training.epoch)))
         for callback in self.callbacks:
             callback(training)
@@ -340,12 +336,11 @@ class _Loop:
         now = self.trained or self.random.get()
         partial = None
         if self.means is not None:
-            partial = {"batches": self.batches, "means": self.means, "begun": self.begun, "now": now["default"]}
+            partial = {"batches": self.training.batch, "means": self.means, "begun": self.begun, "now": now["default"]}
         save({**state, "random": now, "partial": partial}, path)
 
     def _raise_interrupt(self) -> None:
         where = "" if self.folder is None else f" resume=True goes on from {self.folder / LAST}."
-        self.clock.bar.clear()
         self.training.say(f"Interrupted after step {self.training.step}.{where}")
         raise KeyboardInterrupt
 
@@ -357,7 +352,14 @@ def _wants_number(schedule: Any) -> bool:
 
 
 def _check(
-    train: Any, validation: Any, epochs: int, schedule: Any, schedule_every: str, checkpoint: Any, resume: bool
+    train: Any,
+    validation: Any,
+    epochs: int,
+    schedule: Any,
+    schedule_every: str,
+    clip_norm: float | None,
+    checkpoint: Any,
+    resume: bool,
 ) -> None:
     """Refuse arguments that make no sense together."""
     for name, data in (("train", train), ("validation", validation)):
@@ -374,6 +376,11 @@ def _check(
         raise ArgumentError(
             f"{type(schedule).__name__} goes by a number that is measured once an epoch, got schedule_every='step'. "
             "Leave that out."
+        )
+    if clip_norm is not None and not clip_norm > 0.0:
+        raise ArgumentError(
+            f"expected clip_norm above 0, the largest norm of all gradients together, got {clip_norm}. Write "
+            "clip_norm=1.0, or leave it out."
         )
     if resume and checkpoint is None:
         raise ArgumentError("expected a checkpoint folder to resume from, got none. Pass checkpoint=FOLDER too.")

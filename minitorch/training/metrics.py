@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,9 +15,6 @@ __all__ = ["Means", "Metric", "accuracy", "as_numpy", "batch_size", "default_met
 
 # From the model's output and the target of a batch to its mean over the batch.
 Metric = Callable[[Tensor, Any], float]
-
-# How many losses may wait to be read. A loss is read late so that a device that works on its own is not waited for.
-WAITING = 100
 
 
 def accuracy(output: Tensor, target: Any) -> float:
@@ -83,45 +79,29 @@ class Means:
         metrics: the metrics by name.
 
     Attributes:
-        losses: the loss of each batch, as far as they have been read.
-        first_bad: the place of the first loss among them that is not a finite number, or None.
         examples: how many examples there were.
     """
 
     def __init__(self, metrics: Mapping[str, Metric]) -> None:
         self.metrics = metrics
-        self.losses: list[float] = []
-        self.first_bad: int | None = None
         self.examples = 0
         self._sums: dict[str, float] = dict.fromkeys(("loss", *metrics), 0.0)
-        self._waiting: list[tuple[Any, int]] = []
 
-    def add(self, loss: Any, output: Any, target: Any, size: int) -> None:
+    def add(self, loss: float, output: Any, target: Any, size: int) -> None:
         """Count a batch of ``size`` examples."""
-        self._waiting.append((loss, size))
         self.examples += size
+        self._sums["loss"] += loss * size
         for name, metric in self.metrics.items():
             self._sums[name] += metric(output, target) * size
-        if len(self._waiting) == WAITING:
-            self.read()
 
     def read(self) -> dict[str, float]:
-        """Give the means so far; reads the losses that wait."""
-        for loss, size in self._waiting:
-            value = 0.0 if loss is None else as_numpy(loss).item()
-            if self.first_bad is None and not math.isfinite(value):
-                self.first_bad = len(self.losses)
-            self.losses.append(value)
-            self._sums["loss"] += value * size
-        self._waiting.clear()
+        """Give the means so far."""
         return {name: total / self.examples for name, total in self._sums.items()} if self.examples else {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Copy the losses and the sums."""
-        self.read()
-        return {"sums": dict(self._sums), "examples": self.examples, "losses": np.array(self.losses)}
+        """Copy the sums."""
+        return {"sums": dict(self._sums), "examples": self.examples}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from sums that were copied."""
         self._sums, self.examples = dict(state["sums"]), state["examples"]
-        self.losses = state["losses"].tolist()

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autodiff import no_grad
+from ..clipping import clip_grad_norm_
 from ..compiler import compile as compile_step
 from ..module import Module
 from ..optim import Optimizer
 from .finite import require_finite
 
-__all__ = ["Loss", "Step", "evaluation_step", "training_step"]
+__all__ = ["Loss", "Step", "TrainingStep", "compile_seconds", "evaluation_step"]
 
 # From the model's output and the target of a batch to one number, a tensor of one element.
 Loss = Callable[[Any, Any], Any]
@@ -20,26 +21,58 @@ Loss = Callable[[Any, Any], Any]
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
 
-def training_step(
-    model: Module, loss: Loss, optimizer: Optimizer, compile: bool, number: Callable[[], int] = lambda: 1
-) -> Step:
-    """Make the step of a training: forward, backward, update; it gives the loss and the model's output.
+class TrainingStep:
+    """Learns from a batch: forward, backward, clipping, update.
 
-    A step that is not compiled looks at its loss before the update, and says in which layer a NaN was born; ``number``
-    gives the step's number for the message.
+    Args:
+        model: what learns.
+        loss: gives the mean loss of a batch from output and target.
+        optimizer: moves the model's parameters.
+        compile: run all of it as one program.
+        clip_norm: the largest norm that all gradients together may have; None for any.
     """
 
-    def step(x: Any, y: Any) -> tuple[Any, Any]:
-        optimizer.zero_grad()
-        output = model(x)
-        value = loss(output, y)
-        if not compile:  # a traced step has no values to look at
-            require_finite(value, model, x, step=number())
-        value.backward()
-        optimizer.step()
-        return value, output
+    def __init__(
+        self, model: Module, loss: Loss, optimizer: Optimizer, compile: bool, clip_norm: float | None = None
+    ) -> None:
+        def step(x: Any, y: Any) -> tuple[Any, Any]:
+            optimizer.zero_grad()
+            output = model(x)
+            value = loss(output, y)
+            value.backward()
+            if clip_norm is not None:
+                clip_grad_norm_(model.parameters(), clip_norm)
+            optimizer.step()
+            return value, output
 
-    return compile_step(step) if compile else step
+        self._model, self._parameters = model, list(model.parameters())
+        self._step = compile_step(step) if compile else step
+
+    @property
+    def compile_seconds(self) -> float:
+        """The time that compiling has taken."""
+        return compile_seconds(self._step)
+
+    def __call__(self, x: Any, y: Any, number: int = 1) -> tuple[float, Any]:
+        """Learn from a batch.
+
+        Args:
+            x: the inputs.
+            y: the targets.
+            number: of the step, for a message.
+
+        Returns:
+            The loss, and the model's output.
+
+        Raises:
+            NaNError: the loss is not a finite number. The model has the parameters from before the step again, and the
+                message names the layer.
+        """
+        before = [parameter.value for parameter in self._parameters]
+        value, output = self._step(x, y)
+        loss = value.item()
+        require_finite(loss, self._model, x, step=number, before=before)
+        return loss, output
 
 
 def evaluation_step(model: Module, loss: Loss | None, compile: bool) -> Step:
@@ -51,3 +84,8 @@ def evaluation_step(model: Module, loss: Loss | None, compile: bool) -> Step:
             return None if loss is None else loss(output, y), output
 
     return compile_step(step) if compile else step
+
+
+def compile_seconds(step: Any) -> float:
+    """Give the time that compiling a step has taken; none where it is plain Python."""
+    return getattr(step, "compile_seconds", 0.0)
