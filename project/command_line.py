@@ -20,15 +20,17 @@ S = TypeVar("S", bound=Any)
 
 @contextmanager
 def mistakes_in_one_line() -> Iterator[None]:
-    """End the program with one line instead of a traceback when the user has made a mistake.
+    """End the program with one line instead of a traceback when the user has made a mistake, or pressed ctrl-C.
 
     Raises:
-        SystemExit: in place of any error of MiniTorch's own.
+        SystemExit: in place of any error of MiniTorch's own, and of KeyboardInterrupt.
     """
     try:
         yield
     except minitorch.MiniTorchError as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. Add --resume to go on from the last checkpoint.")
 
 
 def add_common_flags(parser: argparse.ArgumentParser, data: str, results: str) -> None:
@@ -45,6 +47,7 @@ def add_common_flags(parser: argparse.ArgumentParser, data: str, results: str) -
     parser.add_argument(
         "--no-compile", dest="compile", action="store_false", help="train operation by operation, not as one program"
     )
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out-dir, if there is one")
     parser.add_argument("--data-dir", help=f"folder of {data} files; searched for when left out")
     parser.add_argument("--out-dir", help=f"receives {results}")
     parser.add_argument("--model", help="model file for --predict (default: the one in --out-dir)")

@@ -2,6 +2,7 @@
 
     python project/run_mnist_multiclass.py                      train, and keep log, model and curve in ./out
     python project/run_mnist_multiclass.py --no-compile         the same, operation by operation
+    python project/run_mnist_multiclass.py --resume             go on after ctrl-C, with the same bits
     python project/run_mnist_multiclass.py --predict digit.png  read one digit with the model that was trained
 
 The setting is the course's: 5,000 digits to train on, batches of 16, plain gradient descent at a rate of 0.01. Three
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from command_line import BACKENDS, add_common_flags, mistakes_in_one_line, read_settings
-from timing import Timing
+from timing import describe_times
 
 import minitorch
 from minitorch import Tensor
-from minitorch.data import load_mnist, one_hot
-from minitorch.io import load, load_state_dict, save, state_dict
+from minitorch.data import DataLoader, TensorDataset, load_mnist, one_hot
 from minitorch.layers import Dropout
-from minitorch.training import RunLog, describe_run, require_finite
+from minitorch.training import LAST, History, RunLog, Training, describe_run, fit
 
 C = 10  # classes
 H, W = 28, 28  # image height and width
@@ -51,8 +51,9 @@ class Settings:
     dtype: str = "float32"
     backend: str = "fast"
     compile: bool = True  # on the fast backend; the simple one is never compiled
+    resume: bool = False  # go on from the checkpoint in out_dir
     data_dir: str | None = None  # where MNIST's files are; searched for when left out
-    out_dir: str = "out"  # receives mnist.txt, mnist.safetensors and mnist.png
+    out_dir: str = "out"  # receives mnist.txt, mnist.safetensors, mnist.png and checkpoints
     model: str | None = None  # the model file for --predict; out_dir's when left out
     predict: str | None = None  # a picture of a digit
 
@@ -97,6 +98,7 @@ class Network(minitorch.Module):
 
     def __init__(self, backend: minitorch.TensorBackend, dtype: str = "float32") -> None:
         super().__init__()
+        self.arguments = {"dtype": dtype}  # what a file needs to know to make the network anew
 
         def make(*shape: int, fan_in: int | None) -> minitorch.Parameter:
             if fan_in is None:
@@ -163,6 +165,11 @@ def load_digits(settings: Settings) -> tuple[Digits, Digits]:
 # --- training ------------------------------------------------------------------------------------------------
 
 
+def negative_log_likelihood(log_probabilities: Tensor, one_hot: Tensor) -> Tensor:
+    """Give the mean over the batch of what the right classes' probabilities lack."""
+    return (log_probabilities * one_hot).sum() * (-1.0 / one_hot.shape[0])
+
+
 def default_log_fn(
     epoch: int, total_loss: float, correct: int, total: int, losses: Sequence[float], model: Network
 ) -> None:
@@ -184,17 +191,14 @@ class ImageTrain:
     ) -> None:
         self.backend = backend or minitorch.FastBackend
         self.dtype = dtype
+        self.compiled = compiled
         self.model = Network(self.backend, dtype)
-        self.timing = Timing(compiled)
-        self.validate = self.timing.compile(self.log_probabilities)
-
-    def tensor(self, array: Any) -> Tensor:
-        """Put numbers on this trainer's backend."""
-        return minitorch.tensor(np.asarray(array, dtype=self.dtype), backend=self.backend)
+        self.validate = minitorch.compile(self.log_probabilities) if compiled else self.log_probabilities
+        self.history = History()  # of the latest training
 
     def pixels(self, images: Any) -> Tensor:
-        """Bring ``count x 28 x 28`` centred pixels into the network's shape."""
-        return self.tensor(images).view(len(images), 1, H, W)
+        """Bring ``count x 28 x 28`` centred pixels onto this trainer's backend, in the network's shape."""
+        return minitorch.tensor(np.asarray(images, self.dtype), backend=self.backend).view(len(images), 1, H, W)
 
     def log_probabilities(self, x: Tensor) -> Tensor:
         """Run the network, and record nothing for a gradient."""
@@ -216,21 +220,6 @@ class ImageTrain:
         answers = self.validate(self.pixels(images)).to_numpy().argmax(axis=1)
         return int((answers == np.argmax(one_hot, axis=1)).sum())
 
-    def training_step(self, learning_rate: float) -> Callable[[Tensor, Tensor], Tensor]:
-        """Make the function that learns from a batch of pixels and one-hot labels, and gives their loss."""
-        model = self.model
-        optim = minitorch.SGD(model.parameters(), learning_rate)
-
-        def step(x: Tensor, y: Tensor) -> Tensor:
-            log_likelihood = (model(x) * y).sum()
-            loss = log_likelihood * (-1.0 / x.shape[0])
-            optim.zero_grad()
-            loss.backward()
-            optim.step()
-            return loss
-
-        return step
-
     def train(
         self,
         data_train: tuple[Any, Any],
@@ -240,6 +229,7 @@ class ImageTrain:
         log_fn: Callable[..., None] = default_log_fn,
         batch_size: int = 16,
         epoch_fn: Callable[[int, float], None] = lambda epoch, seconds: None,
+        **options: Any,
     ) -> list[float]:
         """Train with gradient descent on the mean negative log-likelihood.
 
@@ -251,41 +241,83 @@ class ImageTrain:
             log_fn: called with epoch, loss since the last call, correct, total, losses of all steps, model.
             batch_size: digits a step; a last, smaller batch counts too.
             epoch_fn: called with the epoch and its seconds, without what compiling took.
+            options: of :func:`minitorch.training.fit`, such as ``checkpoint``, ``resume`` and ``log``.
 
         Returns:
             The loss of every step.
         """
-        X_train, y_train = data_train
-        X_val, y_val = data_val
-        if not len(X_train) or len(X_train) != len(y_train):
+        images, labels = data_train
+        if not len(images) or len(images) != len(labels):
             raise minitorch.DataError(
-                f"expected digits to train on and as many labels, got {len(X_train)} and {len(y_train)}. Pass "
+                f"expected digits to train on and as many labels, got {len(images)} and {len(labels)}. Pass "
                 "a --train-size of 1 or more, and one label for each digit."
             )
-        step = self.timing.compile(self.training_step(learning_rate))
-        parameters = self.model.parameters()
-        losses: list[float] = []
-        total_loss = 0.0
-        for epoch in range(1, max_epochs + 1):
-            with self.timing.epoch():
-                self.model.train()
-                order = minitorch.default_generator.permutation(len(X_train))
-                for batch_num, start in enumerate(range(0, len(X_train), batch_size)):
-                    rows = order[start : start + batch_size]
-                    x, y = self.pixels(X_train[rows]), self.tensor(y_train[rows])
-                    before = [parameter.value for parameter in parameters]
-                    loss = step(x, y).item()
-                    require_finite(loss, self.model, x, step=len(losses) + 1, before=before)
+        digits = TensorDataset(np.reshape(images, (-1, 1, H, W)), labels)
+        self.history = fit(
+            self.model,
+            DataLoader(digits, batch_size, shuffle=True, dtype=self.dtype, backend=self.backend),
+            loss=negative_log_likelihood,
+            optimizer=minitorch.SGD(self.model.parameters(), learning_rate),
+            epochs=max_epochs,
+            compile=self.compiled,
+            callbacks=[CourseLog(self, (data_val[0][:batch_size], data_val[1][:batch_size]), log_fn, epoch_fn)],
+            progress=False,  # a line comes every five steps
+            **{"log": None, **options},
+        )
+        return self.history.losses
 
-                    losses.append(loss)
-                    total_loss += loss
-                    if batch_num % VALIDATE_EVERY == 0:
-                        correct = self.count_correct(X_val[:batch_size], y_val[:batch_size])
-                        log_fn(epoch, total_loss, correct, len(X_val[:batch_size]), losses, self.model)
-                        total_loss = 0.0
-                        self.model.train()
-            epoch_fn(epoch, self.timing.epochs[-1])
-        return losses
+    def time_report(self) -> str:
+        """Tell what compiling and what an epoch of the latest training took."""
+        if not self.compiled:
+            return describe_times(self.history)
+        return describe_times(self.history, self.validate.compile_seconds)  # type: ignore[attr-defined]
+
+
+class CourseLog:
+    """Validates on a batch every five steps and logs as the course does: a callback of ``fit``.
+
+    Args:
+        trainer: whose network is validated.
+        batch: images and one-hot labels to validate on.
+        log_fn: takes a line's numbers.
+        epoch_fn: takes each epoch's number and seconds.
+    """
+
+    def __init__(
+        self,
+        trainer: ImageTrain,
+        batch: tuple[Any, Any],
+        log_fn: Callable[..., None],
+        epoch_fn: Callable[[int, float], None],
+    ) -> None:
+        self.trainer, self.batch, self.log_fn, self.epoch_fn = trainer, batch, log_fn, epoch_fn
+        self.total_loss = 0.0  # since the last line
+
+    def start(self, training: Training) -> None:
+        """Compile the validation before an epoch is timed."""
+        self.trainer.count_correct(*self.batch)
+
+    def after_step(self, training: Training) -> None:
+        """Log every five steps of an epoch, from its first on."""
+        losses = training.history.losses
+        self.total_loss += losses[-1]
+        if (training.batch - 1) % VALIDATE_EVERY == 0:
+            correct = self.trainer.count_correct(*self.batch)
+            self.log_fn(training.epoch + 1, self.total_loss, correct, len(self.batch[0]), losses, training.model)
+            self.total_loss = 0.0
+            training.model.train()
+
+    def __call__(self, training: Training) -> None:
+        """Tell that an epoch has ended."""
+        self.epoch_fn(training.epoch, training.history[-1]["seconds"])
+
+    def state_dict(self) -> dict[str, float]:
+        """Copy what the next line depends on."""
+        return {"total_loss": self.total_loss}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on as a log that was copied."""
+        self.total_loss = state["total_loss"]
 
 
 # --- the command line ----------------------------------------------------------------------------------------
@@ -296,12 +328,17 @@ def run(settings: Settings) -> float:
     minitorch.manual_seed(settings.seed)
     train, held_out = load_digits(settings)
     out = Path(settings.out_dir)
+    checkpoint = out / "mnist"
+    resumed = settings.resume and (checkpoint / LAST).exists()
     compiled = settings.compile and settings.backend == "fast"
     trainer = ImageTrain(BACKENDS[settings.backend], settings.dtype, compiled)
-    accuracy = 0.0
 
-    with RunLog(out / "mnist.txt") as say:
-        say(describe_run(f"{len(train)} digits of {train.name}", settings.seed, settings.dtype))
+    def held_out_accuracy() -> float:
+        return trainer.count_correct(held_out.images, held_out.one_hot) / len(held_out)
+
+    with RunLog(out / "mnist.txt", append=resumed) as say:
+        if not resumed:
+            say(describe_run(f"{len(train)} digits of {train.name}", settings.seed, settings.dtype))
 
         def log_fn(
             epoch: int, total_loss: float, correct: int, total: int, losses: Sequence[float], model: Network
@@ -309,11 +346,10 @@ def run(settings: Settings) -> float:
             say(f"Epoch {epoch} loss {total_loss} valid acc {correct}/{total}")
 
         def epoch_fn(epoch: int, seconds: float) -> None:
-            nonlocal accuracy
-            accuracy = trainer.count_correct(held_out.images, held_out.one_hot) / len(held_out)
+            accuracy = held_out_accuracy()
             say(f"Epoch {epoch}: held-out accuracy {accuracy:.2%} on {len(held_out)} digits, {seconds:.2f} s")
 
-        losses = trainer.train(
+        trainer.train(
             (train.images, train.one_hot),
             (held_out.images, held_out.one_hot),
             settings.lr,
@@ -321,40 +357,36 @@ def run(settings: Settings) -> float:
             log_fn,
             settings.batch_size,
             epoch_fn,
+            checkpoint=checkpoint,
+            resume=settings.resume,
+            log=say,
         )
-        save(out / "mnist.safetensors", state_dict(trainer.model), {"network": "LeNet", "accuracy": accuracy})
-        draw_curve(losses, out / "mnist.png")
-        say(trainer.timing.report())
+        accuracy = held_out_accuracy()
+        minitorch.save({"model": trainer.model, "accuracy": accuracy}, out / "mnist.safetensors")
+        draw_curve(trainer.history, out / "mnist.png")
+        say(trainer.time_report())
         say(f"Held-out accuracy: {accuracy:.2%}")
     return accuracy
 
 
-def draw_curve(losses: Sequence[float], path: Path) -> None:
-    """Draw the loss of every step, and its running mean, on a logarithmic axis."""
+def draw_curve(history: History, path: Path) -> None:
+    """Draw the loss of every step, where there is something to draw with."""
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("No curve was drawn: it needs matplotlib (pip install matplotlib).", file=sys.stderr)
-        return
-    window = min(50, len(losses))
-    smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
-    axes = (figure := Figure(figsize=(7, 4), layout="constrained")).add_subplot()
-    axes.semilogy(range(1, len(losses) + 1), losses, color="#c7d3e8", linewidth=0.6, label="one step")
-    axes.semilogy(range(window, len(losses) + 1), smooth, color="#1f4e9c", label=f"mean of {window} steps")
-    axes.set(xlabel="step", ylabel="negative log-likelihood", title="LeNet on MNIST")
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+        history.plot_steps(path, "LeNet on MNIST")
+    except minitorch.MissingDependencyError as error:
+        print(f"No curve was drawn: {error}", file=sys.stderr)
 
 
 def predict(settings: Settings) -> int:
     """Print the digit in a picture and the probability of each class."""
     from minitorch.data.drawing import read_digit
 
-    trainer = ImageTrain(BACKENDS[settings.backend], settings.dtype)
-    arrays, _ = load(settings.model or Path(settings.out_dir, "mnist.safetensors"))
-    load_state_dict(trainer.model, arrays)
     assert settings.predict is not None
-    digit = centre(read_digit(settings.predict), settings.dtype)
+    path = settings.model or Path(settings.out_dir, "mnist.safetensors")
+    model = minitorch.load_model(path, Network, backend=BACKENDS[settings.backend])
+    trainer = ImageTrain(BACKENDS[settings.backend], model.arguments["dtype"])
+    trainer.model = model
+    digit = centre(read_digit(settings.predict), trainer.dtype)
     probabilities = np.exp(trainer.run_one(digit).to_numpy()[0])
     answer = int(probabilities.argmax())
     print(f"{settings.predict} shows a {answer} ({probabilities[answer]:.1%})")
@@ -369,7 +401,7 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--batch-size", type=int, help="digits a step")
     parser.add_argument("--lr", type=float, help="learning rate")
     parser.add_argument("--train-size", type=int, help="digits to train on")
-    add_common_flags(parser, data="MNIST's", results="mnist.txt, mnist.safetensors, mnist.png")
+    add_common_flags(parser, data="MNIST's", results="mnist.txt, mnist.safetensors, mnist.png and checkpoints")
     parser.add_argument("--predict", metavar="PNG", help="read the digit in a picture instead of training")
     return read_settings(parser, Settings(), argv)
 

@@ -3,6 +3,7 @@
     python project/run_sentiment.py                          the course's setting: 450 sentences, 100 to validate on
     python project/run_sentiment.py --full                   all of SST-2, word vectors tuned
     python project/run_sentiment.py --no-compile             the same, operation by operation
+    python project/run_sentiment.py --resume                 go on after ctrl-C, with the same bits
     python project/run_sentiment.py --predict "a gorgeous, witty film"
 
 The course's own network puts a ReLU between the last layer and the sigmoid. Its output could then never fall below
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from command_line import BACKENDS, add_common_flags, mistakes_in_one_line, read_settings
-from timing import Timing
+from timing import describe_times
 
 import minitorch
 from minitorch import Tensor
 from minitorch.data import SST2, DataNotFoundError, WordVectors, load_glove, load_sst2
-from minitorch.io import load, load_state_dict, save, state_dict
 from minitorch.layers import Dropout, Embedding, embedding
-from minitorch.tensor_functions import Cat
-from minitorch.training import RunLog, describe_run, require_finite
+from minitorch.training import LAST, History, RunLog, Training, describe_run, fit
 
 # Rows of the table of word vectors that stand for no word of its own.
 PADDING, UNKNOWN = 0, 1
@@ -43,6 +42,9 @@ WIDTH = 8
 
 # Sentences of dev that the course's setting validates on.
 VALIDATION = 100
+
+# Sentences that are scored at once.
+SCORED = 200
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,9 @@ class Settings:
     dtype: str = "float32"
     backend: str = "fast"
     compile: bool = True  # on the fast backend; the simple one is never compiled
+    resume: bool = False  # go on from the checkpoint in out_dir
     data_dir: str | None = None  # where SST-2's and GloVe's files are; searched for when left out
-    out_dir: str = "out"  # receives sentiment.txt and sentiment.safetensors
+    out_dir: str = "out"  # receives sentiment.txt, sentiment.safetensors and checkpoints
     model: str | None = None  # the model file for --predict; out_dir's when left out
     predict: str | None = None  # a sentence
 
@@ -171,6 +174,14 @@ class CNNSentimentKim(minitorch.Module):
         dtype: str = "float32",
     ) -> None:
         super().__init__()
+        self.arguments = {  # what a file needs to know to make the network anew
+            "feature_map_size": feature_map_size,
+            "embedding_size": embedding_size,
+            "filter_sizes": list(filter_sizes),
+            "dropout": dropout,
+            "embedding_dropout": embedding_dropout,
+            "dtype": dtype,
+        }
         self.filter_sizes = tuple(filter_sizes)
         for size in self.filter_sizes:
             setattr(self, f"conv{size}", Conv1d(embedding_size, feature_map_size, size, backend, dtype))
@@ -186,7 +197,7 @@ class CNNSentimentKim(minitorch.Module):
         for size in self.filter_sizes:
             maps = getattr(self, f"conv{size}")(x).relu()
             features.append(minitorch.max(maps, 2).view(batch, maps.shape[1]))
-        joined = self.dropout(Cat.apply(*features, 1))
+        joined = self.dropout(minitorch.cat(features, 1))
         return self.classify(joined).sigmoid().view(batch)
 
 
@@ -213,12 +224,13 @@ class SentenceClassifier(minitorch.Module):
         """Give the vectors as they are now."""
         return self.embedding.weight.value if self.tuned else self.vectors
 
-    def forward(self, index: Tensor, is_word: Tensor) -> Tensor:
+    def forward(self, index: Tensor) -> Tensor:
         """Give the probability that each row of word numbers, ``batch x words``, is positive.
 
-        ``is_word``, ``batch x words x 1``, is 0 for padding: its vector takes no part in the training and stays zero.
+        The vector of the padding takes no part in the training and stays zero.
         """
-        return self.cnn(embedding(index, self.table()) * is_word)
+        is_word = (index != PADDING).unsqueeze(2)
+        return self.cnn(minitorch.where(is_word, embedding(index, self.table()), 0.0))
 
 
 # --- the data ------------------------------------------------------------------------------------------------
@@ -255,15 +267,9 @@ class Sentences:
             row[: len(words)] = words
         return index
 
-    def tensors(self, backend: minitorch.TensorBackend) -> tuple[Tensor, Tensor, Tensor]:
-        """Give the table, 1 for each word and 0 for padding ``count x words x 1``, and the labels."""
-        index = self.table()
-        is_word = (index != PADDING)[:, :, None].astype(self.label.dtype)
-        return (
-            minitorch.tensor(index, backend=backend),
-            minitorch.tensor(is_word, backend=backend),
-            minitorch.tensor(self.label, backend=backend),
-        )
+    def tensors(self, backend: minitorch.TensorBackend) -> tuple[Tensor, Tensor]:
+        """Give the table and the labels."""
+        return minitorch.tensor(self.table(), backend=backend), minitorch.tensor(self.label, backend=backend)
 
 
 def encode_sentences(sentences: Iterable[str], labels: Any, row: dict[str, int], dtype: str) -> Sentences:
@@ -364,6 +370,32 @@ def batches(lengths: npt.NDArray[np.int64], size: int, shuffle: bool = False) ->
     return [cut[i] for i in minitorch.default_generator.permutation(len(cut))] if shuffle else cut
 
 
+class Batches:
+    """Sentences in batches of tensors, epoch after epoch.
+
+    Args:
+        data: the sentences.
+        size: sentences a batch; the last one may have fewer.
+        backend: where the tensors are.
+        shuffle: cut them anew in each epoch, as :func:`batches` does.
+    """
+
+    def __init__(self, data: Sentences, size: int, backend: minitorch.TensorBackend, shuffle: bool = False) -> None:
+        self.data, self.size, self.backend, self.shuffle = data, size, backend, shuffle
+
+    def __len__(self) -> int:
+        return -(-len(self.data) // self.size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in batches(self.data.lengths(), self.size, self.shuffle):
+            yield self.data.pick(rows).tensors(self.backend)
+
+
+def accuracy(probability: Tensor, label: Tensor) -> float:
+    """Measure :func:`get_accuracy` of a batch."""
+    return get_accuracy(label.to_numpy(), probability.to_numpy())
+
+
 def get_accuracy(label: npt.NDArray[Any], probability: npt.NDArray[Any]) -> float:
     """Give the share of sentences on whose side of one half the probability falls."""
     return float(((probability > 0.5) == (label > 0.5)).mean()) if len(label) else 0.0
@@ -409,37 +441,20 @@ class SentenceSentimentTrain:
     ) -> None:
         self.model = model
         self.optimizer = optimizer
-        self.timing = Timing(compiled)
-        self.score = self.timing.compile(self.compute_score)
+        self.compiled = compiled
+        self.score = minitorch.compile(self.compute_score) if compiled else self.compute_score
+        self.history = History()  # of the latest training
 
-    def compute_score(self, index: Tensor, is_word: Tensor) -> Tensor:
+    def compute_score(self, index: Tensor) -> Tensor:
         """Run the network, and record nothing for a gradient."""
         with minitorch.no_grad():
-            return self.model(index, is_word)
+            return self.model(index)
 
-    def probabilities(self, data: Sentences, batch_size: int = 200) -> npt.NDArray[Any]:
+    def probabilities(self, data: Sentences, batch_size: int = SCORED) -> npt.NDArray[Any]:
         """Give the probability of every sentence, without dropout."""
-        result = np.zeros(len(data))
         self.model.eval()
-        for rows in batches(data.lengths(), batch_size):
-            index, is_word, _ = data.pick(rows).tensors(self.model.backend)
-            result[rows] = self.score(index, is_word).to_numpy()
-        return result
-
-    def training_step(self, learning_rate: float) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Make the function that learns from a batch, and gives the loss and the probabilities."""
-        model = self.model
-        optim = self.optimizer(model.parameters(), learning_rate)
-
-        def step(index: Tensor, is_word: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-            probability = model(index, is_word)
-            loss = negative_log_likelihood(probability, label)
-            optim.zero_grad()
-            loss.backward()
-            optim.step()
-            return loss, probability
-
-        return step
+        scores = [self.score(index).to_numpy() for index, _ in Batches(data, batch_size, self.model.backend)]
+        return np.concatenate([*scores, np.zeros(0)])
 
     def train(
         self,
@@ -450,8 +465,9 @@ class SentenceSentimentTrain:
         data_val: Sentences | None = None,
         log_fn: Callable[..., None] = default_log_fn,
         shuffle: bool = False,
+        **options: Any,
     ) -> list[float]:
-        """Train with gradient descent on the mean negative log-likelihood, and validate after each epoch.
+        """Train on the mean negative log-likelihood, and validate after each epoch.
 
         Args:
             data_train: what to train on.
@@ -462,37 +478,43 @@ class SentenceSentimentTrain:
             log_fn: called after each epoch with its number, its summed loss, the losses of all epochs, and the
                 accuracies of all epochs on train and validation.
             shuffle: draw new batches for each epoch, as :func:`batches` does.
+            options: of :func:`minitorch.training.fit`, such as ``checkpoint``, ``resume`` and ``log``.
 
         Returns:
             The validation accuracy of every epoch.
         """
-        step = self.timing.compile(self.training_step(learning_rate))
-        parameters = self.model.parameters()
-        lengths = data_train.lengths()
-        steps = 0
-        losses: list[float] = []
-        train_accuracy: list[float] = []
-        validation_accuracy: list[float] = []
-        for epoch in range(1, max_epochs + 1):
-            with self.timing.epoch():
-                total_loss = 0.0
-                self.model.train()
-                predictions = np.zeros(len(data_train))
-                for rows in batches(lengths, batch_size, shuffle):
-                    index, is_word, label = data_train.pick(rows).tensors(self.model.backend)
-                    before = [parameter.value for parameter in parameters]
-                    result, probability = step(index, is_word, label)
-                    loss = result.item()
-                    steps += 1
-                    require_finite(loss, self.model, index, is_word, step=steps, before=before)
-                    total_loss += loss
-                    predictions[rows] = probability.to_numpy()
-                losses.append(total_loss)
-                train_accuracy.append(get_accuracy(data_train.label, predictions))
-                if data_val is not None:
-                    validation_accuracy.append(get_accuracy(data_val.label, self.probabilities(data_val)))
-            log_fn(epoch, total_loss, losses, train_accuracy, validation_accuracy)
-        return validation_accuracy
+        train = Batches(data_train, batch_size, self.model.backend, shuffle)
+
+        def log_epoch(training: Training) -> None:
+            steps = training.history.losses
+            losses = [sum(steps[first : first + len(train)]) for first in range(0, len(steps), len(train))]
+            log_fn(training.epoch, losses[-1], losses, *accuracies(training.history))
+
+        self.history = fit(
+            self.model,
+            train,
+            None if data_val is None else Batches(data_val, SCORED, self.model.backend),
+            loss=negative_log_likelihood,
+            optimizer=self.optimizer(self.model.parameters(), learning_rate),
+            epochs=max_epochs,
+            metrics={"accuracy": accuracy},
+            compile=self.compiled,
+            callbacks=[log_epoch],
+            **{"log": None, **options},
+        )
+        return accuracies(self.history)[1]
+
+    def time_report(self) -> str:
+        """Tell what compiling and what an epoch of the latest training took."""
+        if not self.compiled:
+            return describe_times(self.history)
+        return describe_times(self.history, self.score.compile_seconds)  # type: ignore[attr-defined]
+
+
+def accuracies(history: History) -> tuple[list[float], list[float]]:
+    """Give the accuracies of all epochs, on train and on validation."""
+    validated = "validation_accuracy" in history.columns
+    return history["accuracy"], history["validation_accuracy"] if validated else []
 
 
 def negative_log_likelihood(probability: Tensor, label: Tensor) -> Tensor:
@@ -535,37 +557,44 @@ def run(settings: Settings) -> float:
     compiled = settings.compile and settings.backend == "fast"
     trainer = SentenceSentimentTrain(model, plan.optimizer, compiled)
 
-    with RunLog(Path(settings.out_dir, "sentiment.txt")) as say:
-        sources = f"{len(data)} sentences of {origin(train.source)}, {origin(words.source)}"
-        say(describe_run(sources, settings.seed, settings.dtype))
-        say(f"missing pre-trained embedding for {len(words.missing)} unknown words")
+    out = Path(settings.out_dir)
+    checkpoint = out / "sentiment"
+    resumed = settings.resume and (checkpoint / LAST).exists()
+    with RunLog(out / "sentiment.txt", append=resumed) as say:
+        if not resumed:
+            sources = f"{len(data)} sentences of {origin(train.source)}, {origin(words.source)}"
+            say(describe_run(sources, settings.seed, settings.dtype))
+            say(f"missing pre-trained embedding for {len(words.missing)} unknown words")
 
-        def log_fn(
-            epoch: int, loss: float, losses: Sequence[float], train_accuracy: Sequence[float], accuracy: Sequence[float]
-        ) -> None:
-            for line in epoch_lines(epoch, loss, train_accuracy, accuracy):
+        def log_fn(epoch: int, loss: float, losses: Sequence[float], *accuracies: Sequence[float]) -> None:
+            for line in epoch_lines(epoch, loss, *accuracies):
                 say(line)
-            # On the screen only: the log of a seed is the same in every run.
-            print(f"Epoch {epoch} took {trainer.timing.epochs[-1]:.2f} s", flush=True)
 
-        accuracies = trainer.train(
-            data, plan.lr, plan.batch_size, plan.epochs, validation, log_fn, shuffle=settings.full
+        # What fit says of an epoch, its time among it, goes to the screen only: the log of a seed is the same in every
+        # run.
+        accuracy_of = trainer.train(
+            data,
+            plan.lr,
+            plan.batch_size,
+            plan.epochs,
+            validation,
+            log_fn,
+            settings.full,
+            checkpoint=checkpoint,
+            resume=settings.resume,
+            log=print,
         )
         if validation is None:
             # Nothing was chosen on dev: it is scored once, at the end.
             unseen = encoded(dev, range(len(dev.sentences)))
-            accuracies = [get_accuracy(unseen.label, trainer.probabilities(unseen))]
-            say(f"Dev accuracy: {accuracies[-1]:.2%} of {len(unseen)} sentences")
-    print(trainer.timing.report())
+            accuracy_of = [get_accuracy(unseen.label, trainer.probabilities(unseen))]
+            say(f"Dev accuracy: {accuracy_of[-1]:.2%} of {len(unseen)} sentences")
+    print(trainer.time_report())
 
     # The table travels with the model, so that it can answer without the data.
-    arrays = {**state_dict(cnn), "vectors": model.table()}
-    save(
-        Path(settings.out_dir, "sentiment.safetensors"),
-        arrays,
-        {"network": "Kim", "words": row, "accuracy": accuracies[-1]},
-    )
-    return max(accuracies)
+    state = {"model": cnn, "vectors": model.table(), "words": row, "accuracy": accuracy_of[-1]}
+    minitorch.save(state, out / "sentiment.safetensors")
+    return max(accuracy_of)
 
 
 def predict(settings: Settings) -> float:
@@ -573,18 +602,18 @@ def predict(settings: Settings) -> float:
     assert settings.predict is not None
     if not settings.predict.split():
         raise minitorch.DataError("expected a sentence for --predict, got no words")
-    arrays, metadata = load(settings.model or Path(settings.out_dir, "sentiment.safetensors"))
-    if "vectors" not in arrays or "words" not in metadata:
+    path = settings.model or Path(settings.out_dir, "sentiment.safetensors")
+    state = minitorch.load(path)
+    if not {"model", "vectors", "words"} <= set(state):
         raise minitorch.DataError("expected a model that run_sentiment.py saved; this file has no word vectors in it")
     backend = BACKENDS[settings.backend]
-    cnn = CNNSentimentKim(backend=backend, dtype=str(arrays["vectors"].dtype))
-    table = arrays.pop("vectors")
-    load_state_dict(cnn, arrays)
+    cnn = minitorch.load_model(path, CNNSentimentKim, backend=backend)
+    table, row = state["vectors"], state["words"]
     model = SentenceClassifier(minitorch.tensor(table, backend=backend), cnn, tuned=False)
     words = TOKEN.findall(settings.predict.lower())
-    data = encode_sentences([" ".join(words)], [0], metadata["words"], str(table.dtype))
+    data = encode_sentences([" ".join(words)], [0], row, str(table.dtype))
     probability = float(SentenceSentimentTrain(model).probabilities(data)[0])
-    unknown = [word for word in words if word not in metadata["words"]]
+    unknown = [word for word in words if word not in row]
     print(f"{'positive' if probability > 0.5 else 'negative'} ({probability:.1%} positive)")
     if unknown:
         print(f"unknown words: {', '.join(unknown)}")
@@ -600,7 +629,7 @@ def parse(argv: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--lr", type=float, help=f"default {COURSE.lr:g}, or {FULL.lr:g} with --full")
     parser.add_argument("--train-size", type=int, help=f"default {COURSE.train_size}, or all with --full")
     parser.add_argument("--hold-out", type=int, help="validate on so many sentences of train, and leave dev alone")
-    add_common_flags(parser, data="SST-2's and GloVe's", results="sentiment.txt and sentiment.safetensors")
+    add_common_flags(parser, data="SST-2's and GloVe's", results="sentiment.txt, sentiment.safetensors and checkpoints")
     parser.add_argument("--predict", metavar="SENTENCE", help="judge a sentence instead of training")
     return read_settings(parser, Settings(), argv)
 

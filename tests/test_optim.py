@@ -13,7 +13,7 @@ import minitorch
 from minitorch import SGD, Adadelta, Adam, AdamW, Module, Optimizer, Parameter, RMSprop, Scalar
 from minitorch.cells import tracing
 from minitorch.errors import ArgumentError, ShapeError
-from minitorch.io import load, save
+from minitorch.io import load_arrays, save_arrays
 
 from .cases import BACKENDS, DTYPES, TOLERANCE, make
 
@@ -424,9 +424,9 @@ def test_a_state_goes_through_a_file(tmp_path):
     saved = optimiser.state_dict()
     arrays = {f"{i}.{name}": x for i, s in saved["state"].items() for name, x in s.items() if name != "step"}
     counts = {i: s["step"] for i, s in saved["state"].items()}
-    save(tmp_path / "state.safetensors", arrays, {"groups": saved["param_groups"], "counts": counts})
+    save_arrays(tmp_path / "state.safetensors", arrays, {"groups": saved["param_groups"], "counts": counts})
 
-    found, metadata = load(tmp_path / "state.safetensors")
+    found, metadata = load_arrays(tmp_path / "state.safetensors")
     state = {i: {"step": count} for i, count in metadata["counts"].items()}
     for key, array in found.items():
         i, _, name = key.partition(".")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from .arrays import load_arrays, save_arrays
-from .checkpoint import load_model, load_state_dict, state_dict
-
-# Short names for the two, as the scripts in project/ use them.
-load, save = load_arrays, save_arrays
+from .checkpoint import load, load_model, load_state_dict, save, state_dict
 
 __all__ = ["load", "load_arrays", "load_model", "load_state_dict", "save", "save_arrays", "state_dict"]

@@ -10,7 +10,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from ..tensor_data import TensorData
 from .arrays import Arrays, as_array, load_arrays, save_arrays
 
 __all__ = ["load", "load_model", "load_state_dict", "save", "state_dict"]
+
+M = TypeVar("M", bound=Module)
 
 # The entries of our metadata: what is no array, and how to make the model anew.
 STATE, ARCHITECTURE = "state", "architecture"
@@ -211,7 +213,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     return _state(path, arrays, metadata)
 
 
-def load_model(path: str | os.PathLike[str], build: Callable[..., Module], **more: Any) -> Module:
+def load_model(path: str | os.PathLike[str], build: Callable[..., M], **more: Any) -> M:
     """Make the model that a file holds: the code is the caller's, and the file gives its arguments and parameters.
 
     Args:

@@ -6,11 +6,13 @@ from .evaluation import evaluate
 from .finite import require_finite
 from .history import History
 from .log import RunLog, describe_run
-from .loop import Training, fit
+from .loop import BEST, LAST, Training, fit
 from .metrics import accuracy
 from .stopping import EarlyStopping
 
 __all__ = [
+    "BEST",
+    "LAST",
     "EarlyStopping",
     "History",
     "RunLog",

@@ -27,13 +27,16 @@ class RunLog:
     """Prints lines and writes them to a file as they come.
 
     Args:
-        path: the file, written anew; its folder is made.
+        path: the file; its folder is made.
+        append: keep what an earlier run has written, and go on below it; otherwise the file is written anew.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115  (closed by __exit__)
+        self._file = open(  # noqa: SIM115  (closed by __exit__)
+            self.path, "a" if append else "w", encoding="utf-8", buffering=1
+        )
 
     def __call__(self, line: str) -> None:
         """Print and write a line."""

@@ -102,6 +102,63 @@ def test_every_function(row: Row, backend: str, dtype: str) -> None:
     compare(row.call, THEIRS[row.name], row.operands(), BACKENDS[backend], dtype)
 
 
+# --- writing into parts ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("key", KEYS.values(), ids=list(KEYS))
+def test_writing(key: Any, backend: str, dtype: str) -> None:
+    values = np.arange(1.0, 61.0).reshape(4, 5, 3).astype(dtype)
+    part = -values[key]
+    for written in (7.0, part, part[..., :1]):
+        ours, theirs = make(values, BACKENDS[backend], dtype), torch.tensor(values)
+        if isinstance(written, float):
+            ours[key], theirs[key_of(key)] = written, written
+        else:
+            ours[key], theirs[key_of(key)] = make(written, BACKENDS[backend], dtype), torch.tensor(written)
+        np.testing.assert_array_equal(ours.to_numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_writing_where_a_mask_holds_and_between_two_steps(backend: str) -> None:
+    values = np.arange(-6.0, 6.0).reshape(3, 4)
+    ours, theirs = make(values, BACKENDS[backend], requires_grad=True), torch.tensor(values, requires_grad=True)
+    with minitorch.no_grad(), torch.no_grad():
+        ours[ours < 0] = 0.5
+        theirs[theirs < 0] = 0.5
+        ours[0, [1, 3]] *= 2.0
+        theirs[0, [1, 3]] *= 2.0
+    (ours * ours).sum().backward()
+    (theirs * theirs).sum().backward()
+    np.testing.assert_array_equal(ours.to_numpy(), theirs.detach().numpy())
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    np.testing.assert_array_equal(ours.grad.to_numpy(), theirs.grad.numpy())
+
+
+# --- tensors from nothing ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_creation(dtype: str) -> None:
+    kind = getattr(torch, dtype)
+    array = np.arange(6.0, dtype=dtype).reshape(2, 3)[:, ::-1]
+    pairs = [
+        (minitorch.arange(7), torch.arange(7)),
+        (minitorch.arange(-1, 2.5, 0.5, dtype=dtype), torch.arange(-1, 2.5, 0.5, dtype=kind)),
+        (minitorch.linspace(-1, 2, 7, dtype=dtype), torch.linspace(-1, 2, 7, dtype=kind)),
+        (minitorch.ones((2, 3), dtype=dtype), torch.ones((2, 3), dtype=kind)),
+        (minitorch.zeros((2, 3), dtype=dtype), torch.zeros((2, 3), dtype=kind)),
+        (minitorch.full((2, 3), 0.1, dtype=dtype), torch.full((2, 3), 0.1, dtype=kind)),
+        (minitorch.from_numpy(array.copy()), torch.from_numpy(array.copy())),
+        (minitorch.one_hot(minitorch.arange(3), 4), torch.nn.functional.one_hot(torch.arange(3), 4)),
+    ]
+    for ours, theirs in pairs:
+        assert ours.dtype == theirs.numpy().dtype
+        np.testing.assert_allclose(ours.to_numpy(), theirs.numpy(), rtol=1e-6 if dtype == "float32" else 1e-15)
+
+
 # --- numbers among the indices: NumPy has another rule -----------------------------------------------------------
 
 

@@ -91,9 +91,9 @@ def assert_close(ours, theirs, dtype):
 def test_probabilities_and_gradients(tuned, dtype, lengths):
     ours, theirs = twins(tuned, dtype)
     data = sentences(lengths, dtype)
-    index, is_word, label = data.tensors(minitorch.FastBackend)
+    index, label = data.tensors(minitorch.FastBackend)
 
-    probability = ours(index, is_word)
+    probability = ours(index)
     loss = negative_log_likelihood(probability, label)
     loss.backward()
 
@@ -116,9 +116,9 @@ def test_probabilities_and_gradients(tuned, dtype, lengths):
 def test_the_readable_backend_too():
     ours, theirs = twins(True, "float64", minitorch.SimpleBackend)
     data = sentences([3, 2], "float64")
-    index, is_word, _ = data.tensors(minitorch.SimpleBackend)
+    index, _ = data.tensors(minitorch.SimpleBackend)
     answer = theirs(torch.tensor(data.table())).sigmoid().detach().numpy()
-    assert_close(ours(index, is_word).to_numpy(), answer, "float64")
+    assert_close(ours(index).to_numpy(), answer, "float64")
 
 
 @pytest.mark.task4_5

@@ -6,6 +6,7 @@ import gzip
 import os
 import random
 import re
+import signal
 import socket
 import sys
 from dataclasses import replace
@@ -17,8 +18,8 @@ import run_mnist_multiclass as script
 from PIL import Image, ImageDraw
 
 import minitorch
+from minitorch import load, state_dict
 from minitorch.data.drawing import center_digit
-from minitorch.io import load, state_dict
 
 pytestmark = pytest.mark.task4_5
 
@@ -133,8 +134,10 @@ def test_the_log_line_by_line(train, tmp_path, flags):
     number = r"\d+(\.\d+)?(e-?\d+)?"
     patterns = [
         *(rf"Epoch {epoch} loss {number} valid acc \d/8" for epoch in (1, 1)),
+        rf"Epoch 1/2: loss {number}, [\d,]+ samples/s, {number} s, \d:\d\d left",
         rf"Epoch 1: held-out accuracy {number}% on 20 digits, \d+\.\d\d s",
         *(rf"Epoch {epoch} loss {number} valid acc \d/8" for epoch in (2, 2)),
+        rf"Epoch 2/2: loss {number}, [\d,]+ samples/s, {number} s",
         rf"Epoch 2: held-out accuracy {number}% on 20 digits, \d+\.\d\d s",
         r"Time per epoch: \d+\.\d\d s \(median of 2\), operation by operation"
         if flags
@@ -172,8 +175,8 @@ def test_a_seed_fixes_a_run_bit_for_bit(train, tmp_path):
 
     def run(seed, out):
         lines = train("--epochs", 2, "--seed", seed, out=out)
-        weights = load(tmp_path / out / "mnist.safetensors")[0]
-        said = [re.sub(r", \d+\.\d\d s$", "", line) for line in lines if "Time per epoch" not in line]
+        weights = load(tmp_path / out / "mnist.safetensors")["model"]
+        said = [re.sub(r", (\d+\.\d\d s$|[\d,]+ samples/s, .*)", "", line) for line in lines if "Time per" not in line]
         return said, {name: array.tobytes() for name, array in weights.items()}
 
     first, again, other = run(1, "a"), run(1, "b"), run(2, "c")
@@ -231,7 +234,7 @@ def test_evaluation_leaves_dropout_out_and_changes_nothing():
     assert trainer.model.mid.shape == (1, 4, 28, 28)
     assert trainer.model.out.shape == (1, 8, 28, 28)
     trainer.model.train()
-    assert trainer.model(trainer.tensor(data.images[:, None])).to_numpy().tobytes() != first.to_numpy().tobytes()
+    assert trainer.model(trainer.pixels(data.images)).to_numpy().tobytes() != first.to_numpy().tobytes()
 
 
 # --- compiled ------------------------------------------------------------------------------------------------
@@ -248,7 +251,7 @@ def test_a_compiled_training_has_the_losses_of_an_eager_one(dtype, tolerance):
         losses.append(trainer.train(pair, pair, 0.1, 7, lambda *args: None, batch_size=8))
         answers.append(trainer.run_many(data.images[:9]).to_numpy())
     assert len(losses[0]) == 21
-    assert losses[0][0] > 1.2 * losses[0][-3], "something was learned"
+    assert np.mean(losses[0][:3]) > 1.05 * np.mean(losses[0][-3:]), "something was learned"
     np.testing.assert_allclose(losses[1], losses[0], rtol=tolerance)
     np.testing.assert_allclose(answers[1], answers[0], rtol=100 * tolerance)
 
@@ -281,15 +284,15 @@ def test_pictures_are_taken_operation_by_operation():
 # --- the files -----------------------------------------------------------------------------------------------
 
 
-def test_three_files_are_written(train, tmp_path):
+def test_log_model_curve_and_checkpoints_are_written(train, tmp_path):
     lines = train("--epochs", 1)
     out = tmp_path / "out"
-    assert sorted(path.name for path in out.iterdir()) == ["mnist.png", "mnist.safetensors", "mnist.txt"]
-    arrays, metadata = load(out / "mnist.safetensors")
+    assert sorted(path.name for path in out.iterdir()) == ["mnist", "mnist.png", "mnist.safetensors", "mnist.txt"]
+    assert sorted(path.name for path in (out / "mnist").iterdir()) == ["best.safetensors", "last.safetensors"]
+    state = load(out / "mnist.safetensors")
     model = script.Network(minitorch.FastBackend)
-    assert {name: a.shape for name, a in arrays.items()} == {k: v.shape for k, v in state_dict(model).items()}
-    assert metadata["network"] == "LeNet"
-    assert f"{metadata['accuracy']:.2%}" in lines[-1]
+    assert {name: a.shape for name, a in state["model"].items()} == {k: v.shape for k, v in state_dict(model).items()}
+    assert f"{state['accuracy']:.2%}" in lines[-1]
     with Image.open(out / "mnist.png") as picture:
         assert picture.format == "PNG"
         assert min(picture.size) > 300
@@ -298,15 +301,17 @@ def test_three_files_are_written(train, tmp_path):
 
 def test_without_matplotlib_there_is_no_curve_and_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    script.draw_curve([1.0, 0.5], tmp_path / "curve.png")
-    assert "it needs matplotlib (pip install matplotlib)" in capsys.readouterr().err
+    history = minitorch.training.History()
+    history.losses = [1.0, 0.5]
+    script.draw_curve(history, tmp_path / "curve.png")
+    assert "No curve was drawn: drawing curves needs matplotlib: pip install matplotlib" in capsys.readouterr().err
     assert not (tmp_path / "curve.png").exists()
 
 
 def test_float64_is_float64_throughout(train, tmp_path):
     train("--epochs", 1, "--dtype", "float64")
-    arrays, _ = load(tmp_path / "out" / "mnist.safetensors")
-    assert {a.dtype for a in arrays.values()} == {np.dtype("float64")}
+    state = load(tmp_path / "out" / "mnist.safetensors")
+    assert {a.dtype for a in state["model"].values()} == {np.dtype("float64")}
     assert "float64" in (tmp_path / "out" / "mnist.txt").read_text().splitlines()[0]
 
 
@@ -316,12 +321,52 @@ def test_both_backends_print_the_same_losses(train):
     def numbers(*flags):
         lines = train("--epochs", 1, "--train-size", 2, "--batch-size", 1, "--dtype", "float64", *flags)
         assert lines[-2].endswith("operation by operation") == bool(flags)
-        return [float(line.split()[3]) for line in lines if " loss " in line]
+        return [float(line.split()[3]) for line in lines if " valid acc " in line]
 
     compiled, eager, simple = numbers(), numbers("--no-compile"), numbers("--backend", "simple")
     assert len(simple) == 1
     assert compiled == pytest.approx(simple, rel=1e-12)
     assert eager == pytest.approx(simple, rel=1e-12)
+
+
+# --- going on after a stop -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flags", [[], ["--no-compile"]], ids=["compiled", "eager"])
+@pytest.mark.parametrize("stop", [1, 4, 7, 12])
+def test_a_training_that_was_stopped_goes_on_with_the_same_bits(train, tmp_path, monkeypatch, capsys, flags, stop):
+    """Ctrl-C after a step: log and model are those of a training that never stopped."""
+    common = ["--epochs", 2, "--batch-size", 8, *flags]
+    train(*common, out="whole")
+    after_step = script.CourseLog.after_step
+
+    def interrupted(self, training):
+        after_step(self, training)
+        if training.step == stop:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(script.CourseLog, "after_step", interrupted)
+    with pytest.raises(SystemExit, match=r"Interrupted\. Add --resume"):
+        train(*common, out="parts")
+    assert f"Interrupted after step {stop}." in capsys.readouterr().out
+    monkeypatch.undo()
+    train(*common, "--resume", "--seed", 9, out="parts")
+
+    def course_lines(out):
+        lines = (tmp_path / out / "mnist.txt").read_text().splitlines()
+        return [
+            re.sub(r", \d+\.\d\d s$", "", line) for line in lines if re.search("seed| valid acc |held-out|Held", line)
+        ]
+
+    assert course_lines("parts") == course_lines("whole")
+    whole, parts = ((tmp_path / out / "mnist.safetensors").read_bytes() for out in ("whole", "parts"))
+    assert parts == whole
+
+
+def test_without_a_checkpoint_resume_begins(train):
+    lines = train("--epochs", 1, "--resume")
+    assert lines[0].startswith("53 digits")
+    assert not any("Resumed" in line for line in lines)
 
 
 # --- reading a digit -----------------------------------------------------------------------------------------

@@ -36,6 +36,13 @@ def test_the_file_is_written_anew(tmp_path):
     assert (tmp_path / "run.txt").read_text() == "short\n"
 
 
+def test_a_run_that_goes_on_writes_below_the_lines_of_the_earlier_one(tmp_path):
+    for text in ("first", "second"):
+        with RunLog(tmp_path / "run.txt", append=True) as say:
+            say(text)
+    assert (tmp_path / "run.txt").read_text() == "first\nsecond\n"
+
+
 def test_the_file_is_closed_and_kept_when_the_training_fails(tmp_path):
     log = RunLog(tmp_path / "run.txt")
 
