@@ -26,7 +26,6 @@ from minitorch.tensor_functions import Function
 from minitorch.tensor_ops import SimpleBackend
 
 from .cases import BACKENDS, DTYPES, LAYOUTS, assert_close, contiguous, make, permuted
-from .function_cases import check_gradients, check_values, rows_of
 from .tensor_strategies import broadcast_shapes, numbers, shapes, tensors
 
 one_argument, two_arguments, reductions = minitorch.MathTestVariable._comp_testing()
@@ -35,18 +34,6 @@ both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(B
 
 def leaf(values, backend=SimpleBackend, dtype="float64"):
     return make(values, backend, dtype, requires_grad=True)
-
-
-# --- the tensor's operators --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("layout", ["contiguous", "permuted", "sliced"])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("row", rows_of("tensor"), ids=lambda row: row.name)
-def test_operators(row, dtype, layout, backend):
-    check_values(row, backend, dtype, layout)
-    check_gradients(row, backend, layout)
 
 
 # --- the course's functions ----------------------------------------------------------------------------------
