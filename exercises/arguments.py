@@ -74,12 +74,13 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, default: Any) -> None:
     """Add the flag of a setting, of the kind that its default tells."""
     flag = "--" + name.replace("_", "-")
     if isinstance(default, tuple):
-        parser.add_argument(flag, choices=default, default=default[0], type=type(default[0]), help=f"{default[0]}")
+        first = default[0]
+        parser.add_argument(flag, choices=default, default=first, type=type(first), help=f"default: {first}")
     elif isinstance(default, bool):
         action = argparse.BooleanOptionalAction if default else "store_true"
-        parser.add_argument(flag, action=action, default=default, help="on" if default else "off")
+        parser.add_argument(flag, action=action, default=default, help=f"default: {default}")
     else:
-        parser.add_argument(flag, type=type(default), default=default, help=str(default))
+        parser.add_argument(flag, type=type(default), default=default, help=f"default: {default}")
 
 
 def _is_script() -> bool:

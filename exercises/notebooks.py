@@ -1,0 +1,178 @@
+"""Notebooks of the exercises: made from the scripts, executed, and looked at.
+
+    python exercises/notebooks.py                  make the notebook of every exercise, beside its script
+    python exercises/notebooks.py 3_training       make one
+    python exercises/notebooks.py 3_training --open    make it and open it in JupyterLab
+
+A script is in the percent format: a line ``# %% [markdown]`` begins a cell of text, ``# %%`` one of code; a name may
+stand behind it. The notebook is made again from the script each time, so what is written into it is lost: rename it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from scripts import EXERCISES, exercise_scripts, small_settings
+
+__all__ = ["differences", "execute", "make", "mistakes", "printed", "without_times"]
+
+# What differs from run to run: a number with a unit of time, or one that was computed from times.
+TIME = re.compile(
+    r"[\d.,]+\s?(?:µs|ms|s|min|seconds|(?:samples|images|digits)/s|times (?:as fast|faster|slower))(?!\w)"
+)
+
+
+# --- making and executing ------------------------------------------------------------------------------------
+
+
+def make(script: Path) -> Path:
+    """Write the notebook of a script beside it.
+
+    Returns:
+        The notebook's file.
+    """
+    import jupytext  # pyright: ignore[reportMissingImports] # in the extra `exercises`
+
+    notebook = jupytext.read(script)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path = script.with_suffix(".ipynb")
+    jupytext.write(notebook, path)
+    return path
+
+
+def execute(path: Path, small: bool) -> Any:
+    """Execute a notebook from top to bottom, and write it with its outputs.
+
+    The working directory is its folder. A cell that fails ends it, with the error among the cell's outputs.
+
+    Args:
+        path: the notebook's file.
+        small: whether with small settings.
+
+    Returns:
+        The notebook with its outputs.
+    """
+    import nbformat  # pyright: ignore[reportMissingImports] # comes with nbclient
+    from nbclient import NotebookClient  # pyright: ignore[reportMissingImports] # in the extra `exercises`
+    from nbclient.exceptions import CellExecutionError  # pyright: ignore[reportMissingImports]
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
+    pictures_inside = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    with suppress(CellExecutionError):  # `mistakes` finds it among the outputs
+        client.execute(env=small_settings(small) | pictures_inside)
+    nbformat.write(notebook, path)
+    return notebook
+
+
+# --- looking at what came out --------------------------------------------------------------------------------
+
+
+def mistakes(notebook: Any) -> list[str]:
+    """List the cells that failed, and those that should have said or drawn something and did not.
+
+    Args:
+        notebook: one that was executed.
+
+    Returns:
+        A line for each.
+    """
+    found = []
+    for number, cell in enumerate(notebook["cells"], start=1):
+        if cell["cell_type"] != "code":
+            continue
+        outputs = cell["outputs"]
+        errors = [output for output in outputs if output["output_type"] == "error"]
+        if errors:
+            found += [f"cell {number}: {error['ename']}: {error['evalue']}" for error in errors]
+            break  # the cells behind it did not run
+        wanted = _calls_at_top(cell["source"])
+        if "print" in wanted and not _text(outputs).strip():
+            found.append(f"cell {number} prints, and its output is empty: {_first_line(cell['source'])}")
+        if "savefig" in wanted and not any("image/png" in output.get("data", {}) for output in outputs):
+            found.append(f"cell {number} draws, and shows no picture: {_first_line(cell['source'])}")
+    if not printed(notebook).strip():
+        found.append("the whole notebook prints nothing")
+    return found
+
+
+def printed(notebook: Any) -> str:
+    """Join what the cells printed."""
+    return "".join(_text(cell["outputs"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+
+
+def differences(notebook: str, script: str) -> list[str]:
+    """Compare what a notebook printed with what its script printed, times left out.
+
+    Returns:
+        A line for each line that differs.
+    """
+    left, right = without_times(notebook), without_times(script)
+    found = [
+        f"line {number}: the notebook printed {mine!r}, the script {other!r}"
+        for number, (mine, other) in enumerate(zip(left, right), start=1)
+        if mine != other
+    ]
+    if len(left) != len(right):
+        found.append(f"the notebook printed {len(left)} lines, the script {len(right)}")
+    return found
+
+
+def without_times(text: str) -> list[str]:
+    """Split into lines with times taken out, and with the blanks between words that aligned them."""
+    return [" ".join(TIME.sub("(time)", line).split()) for line in text.rstrip().splitlines()]
+
+
+def _text(outputs: Sequence[Any]) -> str:
+    return "".join(output["text"] for output in outputs if output.get("name") == "stdout")
+
+
+def _first_line(source: str) -> str:
+    return source.strip().partition("\n")[0]
+
+
+def _calls_at_top(source: str) -> set[str]:
+    """Name the functions and methods that a cell surely calls: not those in definitions and behind conditions."""
+    return {
+        call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
+        for call in _nodes_at_top(ast.parse(source))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute | ast.Name)
+    }
+
+
+def _nodes_at_top(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.If | ast.IfExp | ast.Try):
+        for child in ast.iter_child_nodes(node):
+            yield from _nodes_at_top(child)
+
+
+# --- the command line ----------------------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Make notebooks, and open them if asked to."""
+    parser = argparse.ArgumentParser(description="Make the exercises' notebooks from their scripts.")
+    parser.add_argument("exercise", nargs="*", help="folders, such as 1_tensors; all when left out")
+    parser.add_argument("--open", action="store_true", help="open them in JupyterLab")
+    given = parser.parse_args(argv)
+    notebooks = [make(script) for script in exercise_scripts(given.exercise)]
+    for path in notebooks:
+        print(path)
+    if given.open:
+        first = notebooks[0] if len(notebooks) == 1 else EXERCISES
+        sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(first)]))
+
+
+if __name__ == "__main__":
+    main()

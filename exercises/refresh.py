@@ -1,0 +1,72 @@
+"""Put what the exercises really print and draw into their READMEs.
+
+    python exercises/refresh.py                  all of them, with full settings: minutes
+    python exercises/refresh.py 3_training       one
+
+Between the lines ``<!-- output: NAME -->`` and ``<!-- end -->`` of a README comes what the cells ``# %% NAME`` of the
+script print; the pictures that it shows as ``images/PICTURE.png`` are taken from the folder that the script draws into.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from notebooks import execute, make, mistakes, printed
+from scripts import EXERCISES, exercise_scripts
+
+__all__ = ["main", "outputs_by_name", "with_outputs"]
+
+OUTPUT = re.compile(r"(<!-- output: (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+PICTURE = re.compile(r"\(images/([\w.-]+)\)")
+
+
+def outputs_by_name(notebook: Any) -> dict[str, str]:
+    """Give what the named cells of an executed notebook printed; cells of one name are joined."""
+    outputs: dict[str, str] = {}
+    for cell in notebook["cells"]:
+        name = cell["metadata"].get("title")
+        if cell["cell_type"] == "code" and name:
+            outputs[name] = outputs.get(name, "") + printed({"cells": [cell]})
+    return outputs
+
+
+def with_outputs(readme: str, outputs: dict[str, str]) -> str:
+    """Replace what stands between the markers.
+
+    Raises:
+        KeyError: a marker names no cell.
+    """
+    return OUTPUT.sub(lambda found: f"{found[1]}```text\n{outputs[found['name']].rstrip()}\n```\n{found[3]}", readme)
+
+
+def refresh(script: Path) -> None:
+    """Execute an exercise with full settings, and bring its README up to date."""
+    notebook = execute(make(script), small=False)
+    if found := mistakes(notebook):
+        sys.exit("\n".join(found))
+    readme = script.with_name("README.md")
+    text = with_outputs(readme.read_text(encoding="utf-8"), outputs_by_name(notebook))
+    readme.write_text(text, encoding="utf-8")
+    for name in sorted(set(PICTURE.findall(text))):
+        script.with_name("images").mkdir(exist_ok=True)
+        shutil.copyfile(EXERCISES.parent / "runs" / script.parent.name / name, script.parent / "images" / name)
+        print(f"{name}: {(script.parent / 'images' / name).stat().st_size / 1000:.0f} kB")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Bring READMEs up to date."""
+    parser = argparse.ArgumentParser(description="Put the exercises' real outputs into their READMEs.")
+    parser.add_argument("exercise", nargs="*", help="folders, such as 1_tensors; all when left out")
+    for script in exercise_scripts(parser.parse_args(argv).exercise):
+        refresh(script)
+        print(f"{script.parent.name}: up to date")
+
+
+if __name__ == "__main__":
+    main()

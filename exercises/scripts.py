@@ -1,0 +1,52 @@
+"""The exercises' scripts: which there are, and how one is run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["EXERCISES", "exercise_scripts", "run_script", "small_settings"]
+
+EXERCISES = Path(__file__).resolve().parent
+
+
+def exercise_scripts(names: Sequence[str] = ()) -> list[Path]:
+    """List the scripts that are notebooks too: of the folder ``1_tensors`` it is ``tensors.py``.
+
+    Args:
+        names: the exercises' folders; all of them when empty.
+
+    Raises:
+        SystemExit: a name is no exercise.
+    """
+    scripts = {path.name: path / f"{path.name.partition('_')[2]}.py" for path in sorted(EXERCISES.glob("[0-9]_*"))}
+    if unknown := [name for name in names if name not in scripts]:
+        sys.exit(f"expected exercises out of {', '.join(scripts)}, got {', '.join(unknown)}. Name a folder of these.")
+    return [scripts[name] for name in names or scripts]
+
+
+def small_settings(small: bool) -> dict[str, str]:
+    """Give the environment of an exercise with small settings, or with full ones."""
+    return {**os.environ, "MINITORCH_SMALL": "1" if small else "0"}
+
+
+def run_script(script: Path, *flags: str, small: bool, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own, and keep what it says.
+
+    Args:
+        script: the file.
+        flags: its command line.
+        small: whether with small settings.
+        folder: the working directory; the script's folder when left out.
+    """
+    return subprocess.run(
+        [sys.executable, str(script), *flags],
+        cwd=folder or script.parent,
+        env=small_settings(small) | {"MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
