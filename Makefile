@@ -4,6 +4,7 @@
 #   make sentiment FULL=yes                 EPOCHS=1 is --epochs 1, BATCH_SIZE=32 is --batch-size 32, and the value
 #   make sentiment PREDICT="a fine film"    `yes` is the bare flag
 #   make test ARGS="-m task4_1"             ARGS goes to pytest as it is
+#   make notebook EXERCISE=3_training       the exercise that is opened as a notebook
 #   make test PYTHON=python3.12             the interpreter that a new environment is made with
 #
 # Data is looked for where MINITORCH_DATA says, if it is set (docs/installation.md).
@@ -21,11 +22,13 @@ quoted = '$(subst ','\'',$(1))'
 flag = --$(call lower,$(1))$(if $(filter-out yes,$($(1))), $(call quoted,$($(1))))
 FLAGS = $(foreach v,$(filter-out ARGS PYTHON VENV,$(given)),$(call flag,$(v)))
 
-.PHONY: help mnist sentiment test test-parity test-compiler lint bench doctor clean
+.PHONY: help mnist sentiment exercises notebook test test-parity test-compiler lint bench doctor clean
 
 help:
 	@echo 'make mnist        train LeNet on handwritten digits'
 	@echo 'make sentiment    train a CNN on film reviews'
+	@echo 'make exercises    run the exercises, small, as scripts and as notebooks'
+	@echo 'make notebook EXERCISE=1_tensors  open one of them in JupyterLab'
 	@echo 'make test         run the tests'
 	@echo 'make test-parity  compare with PyTorch, operation by operation'
 	@echo 'make test-compiler  compare compiled programs with eager steps'
@@ -39,6 +42,12 @@ mnist: $(VENV)/.has-train
 
 sentiment: $(VENV)/.has-words
 	$(RUN) project/run_sentiment.py $(FLAGS)
+
+exercises: $(VENV)/.has-exercises
+	$(RUN) exercises/check.py $(ARGS)
+
+notebook: $(VENV)/.has-notebook
+	$(RUN) exercises/notebooks.py --open $(EXERCISE)
 
 test: $(VENV)/.has-dev
 	$(RUN) -m pytest --ignore=tests/parity --ignore=tests/compiler/agreement $(ARGS)
@@ -66,6 +75,8 @@ clean:
 # A stamp a set of extras: a target that needs little does not wait for PyTorch.
 $(VENV)/.has-train: extras = digits,extra
 $(VENV)/.has-words: extras = extra,glove
+$(VENV)/.has-exercises: extras = digits,exercises
+$(VENV)/.has-notebook: extras = digits,exercises,notebook
 $(VENV)/.has-dev: extras = dev
 $(VENV)/.has-parity: extras = dev,parity
 

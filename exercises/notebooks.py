@@ -66,7 +66,11 @@ def execute(path: Path, small: bool) -> Any:
 
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--log-level=ERROR"],  # it warns that it talks over TCP, on this machine
     )
     pictures_inside = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     with suppress(CellExecutionError):  # `mistakes` finds it among the outputs

@@ -3,8 +3,9 @@
     python exercises/refresh.py                  all of them, with full settings: minutes
     python exercises/refresh.py 3_training       one
 
-Between the lines ``<!-- output: NAME -->`` and ``<!-- end -->`` of a README comes what the cells ``# %% NAME`` of the
-script print; the pictures that it shows as ``images/PICTURE.png`` are taken from the folder that the script draws into.
+Between ``<!-- output: NAME -->`` and ``<!-- end -->`` comes what the cell ``# %% NAME`` of the script prints, between
+``<!-- code: NAME -->`` and ``<!-- end -->`` the cell itself. The pictures that a README shows as ``images/PICTURE.png``
+are taken from the folder that the script draws into.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from notebooks import execute, make, mistakes, printed
-from scripts import EXERCISES, exercise_scripts
+from scripts import EXERCISES, exercise_scripts, named_cells
 
-__all__ = ["main", "outputs_by_name", "with_outputs"]
+__all__ = ["filled", "main", "outputs_by_name"]
 
-OUTPUT = re.compile(r"(<!-- output: (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (?P<kind>output|code): (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 PICTURE = re.compile(r"\(images/([\w.-]+)\)")
 
 
@@ -36,13 +37,24 @@ def outputs_by_name(notebook: Any) -> dict[str, str]:
     return outputs
 
 
-def with_outputs(readme: str, outputs: dict[str, str]) -> str:
+def filled(readme: str, outputs: dict[str, str], cells: dict[str, str]) -> str:
     """Replace what stands between the markers.
+
+    Args:
+        readme: the text with the markers.
+        outputs: what each named cell printed.
+        cells: each named cell.
 
     Raises:
         KeyError: a marker names no cell.
     """
-    return OUTPUT.sub(lambda found: f"{found[1]}```text\n{outputs[found['name']].rstrip()}\n```\n{found[3]}", readme)
+
+    def block(marked: re.Match[str]) -> str:
+        # A test runs whatever is fenced as `python`, and a cell does not run without those before it.
+        fence, texts = ("text", outputs) if marked["kind"] == "output" else ("py", cells)
+        return f"{marked[1]}```{fence}\n{texts[marked['name']].rstrip()}\n```\n{marked[4]}"
+
+    return MARKED.sub(block, readme)
 
 
 def refresh(script: Path) -> None:
@@ -51,7 +63,8 @@ def refresh(script: Path) -> None:
     if found := mistakes(notebook):
         sys.exit("\n".join(found))
     readme = script.with_name("README.md")
-    text = with_outputs(readme.read_text(encoding="utf-8"), outputs_by_name(notebook))
+    cells = named_cells(script.read_text(encoding="utf-8"))
+    text = filled(readme.read_text(encoding="utf-8"), outputs_by_name(notebook), cells)
     readme.write_text(text, encoding="utf-8")
     for name in sorted(set(PICTURE.findall(text))):
         script.with_name("images").mkdir(exist_ok=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["EXERCISES", "exercise_scripts", "run_script", "small_settings"]
+__all__ = ["EXERCISES", "exercise_scripts", "named_cells", "run_script", "small_settings"]
 
 EXERCISES = Path(__file__).resolve().parent
+
+# The line that begins a cell, and its name.
+CELL = re.compile(r"^# %%(.*)\n", re.MULTILINE)
 
 
 def exercise_scripts(names: Sequence[str] = ()) -> list[Path]:
@@ -26,6 +30,16 @@ def exercise_scripts(names: Sequence[str] = ()) -> list[Path]:
     if unknown := [name for name in names if name not in scripts]:
         sys.exit(f"expected exercises out of {', '.join(scripts)}, got {', '.join(unknown)}. Name a folder of these.")
     return [scripts[name] for name in names or scripts]
+
+
+def named_cells(source: str) -> dict[str, str]:
+    """Give the cells of code that have a name: ``# %% name`` begins one. Cells of one name are joined."""
+    cells: dict[str, str] = {}
+    _, *parts = CELL.split(source)
+    for name, code in zip(parts[::2], parts[1::2]):
+        if name.strip() and "[markdown]" not in name:
+            cells[name.strip()] = cells.get(name.strip(), "") + code.strip() + "\n"
+    return cells
 
 
 def small_settings(small: bool) -> dict[str, str]:

@@ -212,6 +212,7 @@ def by_differences(a: Tensor, b: Tensor) -> Tensor:
     return (difference * difference).sum(2).view(n, m)
 
 
+# %% by the identity
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """Compute all squared distances between the rows of ``a``, N x d, and those of ``b``, M x d: N x M.
 
