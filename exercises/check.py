@@ -3,7 +3,8 @@
     python exercises/check.py                  all of them: what `make exercises` does
     python exercises/check.py 3_training       one
 
-The final exercise, which is no notebook, is copied to an empty folder, trained and evaluated there.
+The final exercise, which is no notebook, is copied to an empty folder, trained and evaluated there. Two exercises run
+at a time: most of what small settings take is starting and compiling, which use one core.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from notebooks import differences, execute, make, mistakes, printed
@@ -23,6 +25,7 @@ from scripts import EXERCISES, exercise_scripts, run_script
 __all__ = ["Failed", "NotRun", "check_final_exercise", "check_notebook", "check_script", "main"]
 
 FINAL = EXERCISES / "corrupted_mnist"
+AT_A_TIME = 2
 SHOWN = 20  # lines of what a script said before it failed, and of differences
 
 
@@ -101,7 +104,7 @@ def check_final_exercise() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check exercises one after the other, and sum up.
+    """Check exercises, and say in their order how each went.
 
     Returns:
         The exit status: 1 when one failed.
@@ -117,16 +120,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         scripts = exercise_scripts(notebooks)
         checks = {script.parent.name: lambda script=script: check_notebook(script) for script in scripts} | checks
     failed = 0
-    for name, check in checks.items():
-        try:
-            outcome = f"passed: {check()}"
-        except NotRun as absent:
-            outcome = f"NOT RUN: {absent}"
-        except Failed as failure:
-            failed += 1
-            outcome = f"FAILED: {failure}"
-        print(f"{name}: {outcome}", flush=True)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for name, outcome in zip(checks, pool.map(_outcome, checks.values())):
+            failed += outcome.startswith("FAILED")
+            print(f"{name}: {outcome}", flush=True)
     return 1 if failed else 0
+
+
+def _outcome(check: Callable[[], str]) -> str:
+    """Run a check, and tell in words how it went."""
+    try:
+        return f"passed: {check()}"
+    except NotRun as absent:
+        return f"NOT RUN: {absent}"
+    except Failed as failure:
+        return f"FAILED: {failure}"
 
 
 if __name__ == "__main__":
