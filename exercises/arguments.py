@@ -84,10 +84,11 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, default: Any) -> None:
 
 
 def _is_script() -> bool:
-    """Tell whether Python runs a file; a notebook is an interactive session, which is none."""
-    return hasattr(sys.modules["__main__"], "__file__")
+    """Tell whether the command line is the script's, not that of the kernel behind a notebook."""
+    return hasattr(sys.modules["__main__"], "__file__") and "kernel" not in Path(sys.argv[0]).name
 
 
 def _folder_of_exercise() -> Path:
     """Name the folder of the exercise that runs: the script's, or the working directory of its notebook."""
-    return Path(sys.modules["__main__"].__file__ or "").resolve().parent if _is_script() else Path.cwd()
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return Path(file).resolve().parent if file else Path.cwd()

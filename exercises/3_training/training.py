@@ -118,19 +118,20 @@ print(f"loss before {loss.item():.4f}, after {losses.nll_loss(network(images), l
 # weights. An *epoch* has gone once through all the data. `minitorch.compile` makes one program of the step, which is
 # faster; what it computes is the same.
 
+
 # %% compiled step
-network = new_network()
-optimizer = optim.SGD(network.parameters(), lr=0.1)
+def compiled_step(network: Module, optimizer: optim.Optimizer) -> Callable[[Tensor, Tensor], Tensor]:
+    """Make the step that a network learns by: from images and labels to their loss."""
 
+    @minitorch.compile
+    def step(images: Tensor, labels: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = losses.nll_loss(network(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
 
-@minitorch.compile
-def step(images: Tensor, labels: Tensor) -> Tensor:
-    """Learn from one batch, and give its loss."""
-    optimizer.zero_grad()
-    loss = losses.nll_loss(network(images), labels)
-    loss.backward()
-    optimizer.step()
-    return loss
+    return step
 
 
 # %% loop
@@ -139,6 +140,9 @@ def accuracy(network: Module) -> float:
     return evaluate(network, DataLoader(test, batch_size=500))["accuracy"]
 
 
+network = new_network()
+optimizer = optim.SGD(network.parameters(), lr=0.1)
+step = compiled_step(network, optimizer)
 print(f"{len(train):,} digits to learn from, {len(test):,} to test with; untrained: {accuracy(network):.2%}")
 for epoch in range(1, settings.epochs + 1):
     start = time.perf_counter()
@@ -333,15 +337,7 @@ def train_with(make: Callable[[optim.Optimizer], Scheduler | schedules.LRSchedul
     network = new_network()
     optimizer = optim.SGD(network.parameters(), lr=0.5)
     schedule = make(optimizer)
-
-    @minitorch.compile
-    def step(images: Tensor, labels: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        loss = losses.nll_loss(network(images), labels)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = compiled_step(network, optimizer)
     loader = DataLoader(train, batch_size=64, shuffle=True, seed=settings.seed)
     seen = []
     for _ in range(settings.epochs):

@@ -98,3 +98,11 @@ def test_a_notebook_has_no_command_line(
     monkeypatch.chdir(tmp_path / "8_other")
     given = arguments(epochs=10)
     assert (given.epochs, given.out_dir) == (10, runs / "8_other")
+
+
+def test_cells_that_an_editor_runs_from_the_script_have_none_either(
+    script: ModuleType, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/lib/ipykernel_launcher.py", "--f=connection.json"])
+    given = arguments(epochs=10)
+    assert (given.epochs, given.out_dir) == (10, runs / "9_example")
