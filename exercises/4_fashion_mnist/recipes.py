@@ -48,11 +48,11 @@ class Recipe:
 
 RECIPES = (
     Recipe("mlp", "fashionmnist", epochs=10, batch_size=64, lr=0.002),
-    Recipe("cnn", "fashionmnist", epochs=8, batch_size=64, lr=0.003),
+    Recipe("cnn", "fashionmnist", epochs=6, batch_size=64, lr=0.003),
     Recipe("mlp", "mnist", epochs=10, batch_size=64, lr=0.002),
     Recipe("cnn", "mnist", epochs=5, batch_size=64, lr=0.003),
     Recipe("lenet", "mnist", epochs=12, batch_size=64, lr=0.01),
-    Recipe("wide", "mnist", epochs=8, batch_size=64, lr=0.005, augment="shift"),
+    Recipe("wide", "mnist", epochs=6, batch_size=64, lr=0.005, augment="shift"),
     Recipe("mlp", "cifar", epochs=15, batch_size=64, lr=0.001),
     Recipe("cnn", "cifar", epochs=15, batch_size=64, lr=0.005, augment="shift and flip"),
 )
