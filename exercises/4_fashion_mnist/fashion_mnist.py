@@ -12,14 +12,15 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(globals().get("__file__", "notebook")).resolve().parents[1]))  # where arguments.py is
 
 import matplotlib.pyplot as plt
-from arguments import arguments
 from recipes import find, loaders, make_model, make_optimizer, make_schedule
 
 import minitorch
+from arguments import arguments
 from minitorch.data import ImageDataset
 from minitorch.losses import cross_entropy
 from minitorch.training import fit
@@ -32,9 +33,9 @@ settings = arguments(
     train_images=0,  # 0 means all
     small={"epochs": 1, "train_images": 3000},
 )
-minitorch.set_default_backend(minitorch.FastBackend)
-minitorch.set_default_dtype("float32")
-minitorch.manual_seed(settings.seed)
+minitorch.set_default_backend(minitorch.FastBackend)  # compiled loops; the default is readable and slow
+minitorch.set_default_dtype("float32")  # four bytes a number, which is precise enough for learning
+minitorch.manual_seed(settings.seed)  # the same random numbers in every run
 
 # %% [markdown]
 # ## The data
@@ -53,7 +54,7 @@ print("classes:", ", ".join(train.classes))
 
 
 # %%
-def draw_image(axes, image):
+def draw_image(axes: Any, image: Any) -> None:
     """Draw one image, `channel x height x width` of bytes, in grey or in colour."""
     axes.imshow(image.transpose(1, 2, 0), cmap="gray_r", vmin=0, vmax=255)
     axes.set(xticks=[], yticks=[])
@@ -152,7 +153,7 @@ for number, name in enumerate(test.classes):
     row = confusion[number]
     others = [0.0 if other == number else times for other, times in enumerate(row)]
     mistaken = test.classes[others.index(max(others))]
-    print(f"{name:12} {row[number] / sum(row):6.1%} right, most often mistaken for {mistaken} ({max(others):.0f} times)")
+    print(f"{name:12} {row[number] / sum(row):6.1%}, most often mistaken for {mistaken} ({max(others):.0f} times)")
 
 # %% [markdown]
 # On Fashion-MNIST the shirts are the hardest: they are taken for T-shirts, coats and pullovers, and people would agree

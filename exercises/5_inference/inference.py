@@ -6,21 +6,22 @@
 # asks the network a hundred times about one image, and the answers tell how sure it is.
 
 # %%
+import math
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 sys.path.append(str(Path(globals().get("__file__", "notebook")).resolve().parents[1]))  # where arguments.py is
 
-import math
-
 import matplotlib.pyplot as plt
-from arguments import arguments
 
 import minitorch
+from arguments import arguments
+from minitorch import Module, Tensor
 from minitorch.data import Compose, DataLoader, Normalize, Subset, ToDtype
 from minitorch.layers import Dropout, Flatten, Linear, ReLU, Sequential
 from minitorch.losses import cross_entropy
-from minitorch.training import evaluate, fit
+from minitorch.training import History, evaluate, fit
 
 settings = arguments(
     seed=1,
@@ -31,18 +32,18 @@ settings = arguments(
     asked=1_000,  # images that the last section asks about
     small={"epochs": 4, "train_images": 2_000, "validation_images": 1_000, "asked": 200},
 )
-minitorch.set_default_backend(minitorch.FastBackend)
-minitorch.set_default_dtype("float32")
-minitorch.manual_seed(settings.seed)
+minitorch.set_default_backend(minitorch.FastBackend)  # compiled loops; the default is readable and slow
+minitorch.set_default_dtype("float32")  # four bytes a number, which is precise enough for learning
+minitorch.manual_seed(settings.seed)  # the same random numbers in every run
 
 # %% [markdown]
 # ## Three parts of the data
 #
-# A network is judged on images that it has never seen. If anything is *chosen* by such a measurement, such as the number
+# A network is judged on images that it has never seen. If anything is *chosen* by such a measurement, be it the number
 # of epochs or the strength of dropout, the images that it was chosen by are no longer unseen. So there are three parts:
 # the **training** images, which move the parameters; the **validation** images, which are measured after each epoch and
-# may be chosen by; and the **test** images, which are measured once, at the end. Here the training part is small, so
-# that overfitting is easy to see.
+# may be chosen by; and the **test** images, which nothing is chosen by. Here the training part is small, so that
+# overfitting is easy to see.
 
 # %% data
 normalise = Compose([ToDtype("float32", scale=True), Normalize(0.286, 0.353)])
@@ -59,20 +60,20 @@ test_batches = DataLoader(test, batch_size=500)
 # ## Overfitting, without dropout and with it
 #
 # The same network is trained twice, from the same first parameters and on the same batches. The first has no dropout
-# (`p=0`). In the second, each hidden layer loses a random half of its units in every training step (`p=0.5`), so that no
-# unit can count on another one: what is learnt must be spread over many. What is left is divided by $1 - p$, which keeps
-# the expected value of each unit as it would be without dropout.
+# (`p=0`). In the second, each hidden layer loses a random half of its units in every training step (`p=0.5`), so that
+# no unit can count on another one: what is learnt must be spread over many. What is left is divided by $1 - p$, which
+# keeps the expected value of each unit as it would be without dropout.
 
 
 # %%
-def make_network(p):
+def make_network(p: float) -> Sequential:
     """Two hidden layers, each behind dropout of a share `p` of its units."""
     return Sequential(
         Flatten(), Linear(784, 256), ReLU(), Dropout(p), Linear(256, 128), ReLU(), Dropout(p), Linear(128, 10)
     )
 
 
-def train_network(p):
+def train_network(p: float) -> tuple[Sequential, History]:
     """Train a network and give it with its history."""
     minitorch.manual_seed(settings.seed)
     model = make_network(p)
@@ -133,7 +134,7 @@ image, label = test[0]
 batch = image.unsqueeze(0)
 
 
-def describe(scores):
+def describe(scores: Tensor) -> str:
     """Say the probability of the image's own class, and whether a backward pass could follow."""
     probability = minitorch.softmax(scores, 1)[0, label]
     return f"{probability:.4f}{'' if scores.requires_grad() else ' (nothing recorded)'}"
@@ -158,7 +159,7 @@ with minitorch.no_grad():
 
 
 # %% forgotten
-def top_k_accuracy(model, batches, k):
+def top_k_accuracy(model: Module, batches: Iterable[tuple[Tensor, Tensor]], k: int) -> float:
     """Give the share of images whose class is among the k highest scores."""
     right, count = 0.0, 0
     with minitorch.no_grad():
@@ -203,7 +204,7 @@ for k in (1, 2, 3, 5):
 
 
 # %%
-def monte_carlo(model, images, samples):
+def monte_carlo(model: Module, images: Tensor, samples: int) -> list[Tensor]:
     """Give the class probabilities of each pass, a list of `samples` tensors of `image x class`."""
     model.eval()
     for module in model.modules():
@@ -225,7 +226,7 @@ def monte_carlo(model, images, samples):
 
 
 # %%
-def predictive_entropy(passes):
+def predictive_entropy(passes: Sequence[Tensor]) -> Tensor:
     """Give the entropy of the mean probabilities of each image, `image`."""
     mean = minitorch.stack(passes).mean(0).squeeze(0)
     entropy = -(mean * mean.log()).sum(1).squeeze(1)

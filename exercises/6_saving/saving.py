@@ -6,21 +6,22 @@
 # to the best parameters; and do the same with the library. Last, stop a training and go on as if nothing had happened.
 
 # %%
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(globals().get("__file__", "notebook")).resolve().parents[1]))  # where arguments.py is
 
-import json
-
 import matplotlib.pyplot as plt
-from arguments import arguments
 
 import minitorch
+from arguments import arguments
+from minitorch import Module, Tensor
 from minitorch.data import Compose, DataLoader, Normalize, Subset, ToDtype
 from minitorch.layers import Flatten, Linear, ReLU, Sequential
 from minitorch.losses import cross_entropy
-from minitorch.training import EarlyStopping, evaluate, fit
+from minitorch.training import EarlyStopping, History, evaluate, fit
 
 settings = arguments(
     seed=1,
@@ -30,9 +31,9 @@ settings = arguments(
     validation_images=5_000,
     small={"epochs": 12, "patience": 1, "train_images": 2_000, "validation_images": 1_000},
 )
-minitorch.set_default_backend(minitorch.FastBackend)
-minitorch.set_default_dtype("float32")
-minitorch.manual_seed(settings.seed)
+minitorch.set_default_backend(minitorch.FastBackend)  # compiled loops; the default is readable and slow
+minitorch.set_default_dtype("float32")  # four bytes a number, which is precise enough for learning
+minitorch.manual_seed(settings.seed)  # the same random numbers in every run
 
 # %% data
 normalise = Compose([ToDtype("float32", scale=True), Normalize(0.286, 0.353)])
@@ -52,24 +53,24 @@ print(f"{len(train):,} training images, {len(validation):,} validation images, {
 
 
 # %%
-class Classifier(minitorch.Module):
+class Classifier(Module):
     """A network with hidden layers of chosen sizes, from images of 28 x 28 pixels to ten scores."""
 
-    def __init__(self, hidden):
+    def __init__(self, hidden: list[int]) -> None:
         super().__init__()
         self.arguments = {"hidden": hidden}
         sizes = [784, *hidden]
-        layers = [Flatten()]
+        layers: list[Module] = [Flatten()]
         for inputs, outputs in zip(sizes, hidden):
             layers += [Linear(inputs, outputs), ReLU()]
         self.layers = Sequential(*layers, Linear(sizes[-1], 10))
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         """Give a score for each class, `batch x 10`."""
         return self.layers(images)
 
 
-def shuffled_batches():
+def shuffled_batches() -> DataLoader:
     """Give the training images in batches, in an order that the seed decides."""
     return DataLoader(train, batch_size=100, shuffle=True, seed=settings.seed)
 
@@ -141,7 +142,8 @@ except minitorch.ShapeError as error:
 content = path.read_bytes()
 length = int.from_bytes(content[:8], "little")
 header = json.loads(content[8 : 8 + length])
-print(f"{len(content):,} bytes: 8 for the header's length, {length} of header, {len(content) - 8 - length:,} of numbers")
+numbers = len(content) - 8 - length
+print(f"{len(content):,} bytes: 8 for the header's length, {length} of header, {numbers:,} of numbers")
 for name, entry in header.items():
     print(f"{name}: {json.dumps(entry)}")
 
@@ -171,12 +173,13 @@ except minitorch.DataError as error:
 class Stopper:
     """Says when to stop, and keeps the best parameters."""
 
-    def __init__(self, patience):
+    def __init__(self, patience: int) -> None:
         self.patience = patience
         self.waited = 0
-        self.best_loss, self.best_epoch, self.best_parameters = float("inf"), 0, None
+        self.best_loss, self.best_epoch = float("inf"), 0
+        self.best_parameters: dict[str, Any] = {}
 
-    def should_stop(self, model, epoch, loss):
+    def should_stop(self, model: Module, epoch: int, loss: float) -> bool:
         """Look at an epoch's validation loss."""
         if loss < self.best_loss:
             self.waited = 0
@@ -187,14 +190,14 @@ class Stopper:
         return self.waited >= self.patience
 
 
-def train_by_hand(patience):
+def train_by_hand(patience: int) -> tuple[Module, Stopper, list[float]]:
     """Train until the stopper says so; give the model, the stopper and the validation losses."""
     minitorch.manual_seed(settings.seed)
     model = Classifier(hidden=[256, 128])
     optimizer = minitorch.Adam(model.parameters(), lr=0.001)
 
     @minitorch.compile
-    def step(images, labels):
+    def step(images: Tensor, labels: Tensor) -> Tensor:
         optimizer.zero_grad()
         loss = cross_entropy(model(images), labels)
         loss.backward()
@@ -224,8 +227,8 @@ print(f"measured again: {evaluate(model_by_hand, validation_batches, loss=cross_
 # %% [markdown]
 # ## Early stopping from the library
 #
-# `EarlyStopping` does the same as a callback of `fit`. The first parameters, the order of the batches and the arithmetic
-# are the same, so both stop after the same epoch with the same lowest loss.
+# `EarlyStopping` does the same as a callback of `fit`. The first parameters, the order of the batches and the
+# arithmetic are the same, so both stop after the same epoch with the same lowest loss.
 
 # %% library
 minitorch.manual_seed(settings.seed)
@@ -267,7 +270,7 @@ plt.show()
 
 
 # %%
-def training(epochs, **how):
+def training(epochs: int, **how: Any) -> History:
     """Train a new network for so many epochs in all, and give its history."""
     minitorch.manual_seed(settings.seed)
     model = Classifier(hidden=[64])
