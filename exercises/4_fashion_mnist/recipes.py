@@ -52,7 +52,7 @@ RECIPES = (
     Recipe("mlp", "mnist", epochs=10, batch_size=64, lr=0.002),
     Recipe("cnn", "mnist", epochs=5, batch_size=64, lr=0.003),
     Recipe("lenet", "mnist", epochs=12, batch_size=64, lr=0.01),
-    Recipe("wide", "mnist", epochs=6, batch_size=64, lr=0.005, augment="shift"),
+    Recipe("wide", "mnist", epochs=5, batch_size=64, lr=0.005, augment="shift"),
     Recipe("mlp", "cifar", epochs=15, batch_size=64, lr=0.001),
     Recipe("cnn", "cifar", epochs=15, batch_size=64, lr=0.005, augment="shift and flip"),
 )
