@@ -66,7 +66,7 @@ for number, name in enumerate(train.classes):
     for row in range(2):
         draw_image(grid[row, number], of_this_class[row])
     grid[0, number].set_title(name, fontsize=8)
-figure.savefig(settings.out_dir / "examples.png", dpi=70)
+figure.savefig(settings.out_dir / "examples.png", dpi=60)
 plt.show()
 
 # %% [markdown]
@@ -122,7 +122,7 @@ print(f"Test accuracy after the last epoch: {history[-1]['validation_accuracy']:
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 for axes, number in ((left, "loss"), (right, "accuracy")):
-    axes.plot(history["epoch"], history[number], marker=".", label="training images, while they are learnt")
+    axes.plot(history["epoch"], history[number], marker=".", label="training images")
     axes.plot(history["epoch"], history[f"validation_{number}"], marker=".", label="test images")
     axes.set(xlabel="epoch", ylabel=number)
 left.legend(frameon=False)
@@ -162,8 +162,9 @@ for number, name in enumerate(test.classes):
 # %% [markdown]
 # ## Single images, with probabilities
 #
-# `softmax` makes probabilities of the scores: each $e^{z_k}$ divided by the sum of all. Below are the first four test
-# images, and two that the network gets wrong; the bar of the right class is green.
+# `softmax` makes probabilities of the scores: each is $e^{z_k}$ divided by the sum of all. Below are the first four
+# test images, and two that the network gets wrong; the bar of the right class is green. A network can be wrong and
+# state a high probability all the same: exercise 5 looks for a better measure of its doubt.
 
 # %% predictions
 wrong = [place for place, equal in enumerate((labels == answers).tolist()) if not equal]

@@ -134,21 +134,23 @@ image, label = test[0]
 batch = image.unsqueeze(0)
 
 
-def describe(scores: Tensor) -> str:
-    """Say the probability of the image's own class, and whether a backward pass could follow."""
-    probability = minitorch.softmax(scores, 1)[0, label]
-    return f"{probability:.4f}{'' if scores.requires_grad() else ' (nothing recorded)'}"
+def ask_three_times(situation: str) -> None:
+    """Print the probability of the image's own class, and whether a backward pass could follow."""
+    answers = [model(batch) for _ in range(3)]
+    probabilities = [f"{minitorch.softmax(scores, 1)[0, label]:.4f}" for scores in answers]
+    recorded = "yes" if answers[-1].requires_grad() else "no"
+    print(f"{situation:20} {'  '.join(probabilities)}   recorded: {recorded}")
 
 
 model = with_dropout
 model.train()
-print("train():             ", ", ".join(describe(model(batch)) for _ in range(3)))
+ask_three_times("train()")
 with minitorch.no_grad():
-    print("train(), no_grad():  ", ", ".join(describe(model(batch)) for _ in range(3)))
+    ask_three_times("train(), no_grad()")
 model.eval()
-print("eval():              ", ", ".join(describe(model(batch)) for _ in range(3)))
+ask_three_times("eval()")
 with minitorch.no_grad():
-    print("eval(), no_grad():   ", ", ".join(describe(model(batch)) for _ in range(3)))
+    ask_three_times("eval(), no_grad()")
 
 # %% [markdown]
 # In training mode the same image gets another answer each time, with or without `no_grad()`. In evaluation mode all

@@ -256,7 +256,7 @@ axes.plot(history["epoch"], history["loss"], label="training loss")
 axes.plot(history["epoch"], history["validation_loss"], label="validation loss")
 axes.axvline(stopping.best.epoch, color="grey", linestyle=":", label="the epoch that is gone back to")
 axes.set(xlabel="epoch", ylabel="cross entropy", title=f"Early stopping, patience {settings.patience}")
-axes.legend(frameon=False)
+axes.legend(framealpha=1.0)
 figure.savefig(settings.out_dir / "early_stopping.png", dpi=80)
 plt.show()
 
