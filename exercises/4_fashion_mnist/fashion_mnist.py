@@ -163,12 +163,13 @@ for number, name in enumerate(test.classes):
 # ## Single images, with probabilities
 #
 # `softmax` makes probabilities of the scores: each is $e^{z_k}$ divided by the sum of all. Below are the first four
-# test images, and two that the network gets wrong; the bar of the right class is green. A network can be wrong and
-# state a high probability all the same: exercise 5 looks for a better measure of its doubt.
+# test images, and the next two that the network gets wrong; the bar of the right class is green. A network can be wrong
+# and state a high probability all the same: exercise 5 looks for a better measure of its doubt.
 
 # %% predictions
-wrong = [place for place, equal in enumerate((labels == answers).tolist()) if not equal]
-chosen = [0, 1, 2, 3, *wrong[:2]]
+first = [0, 1, 2, 3]
+wrong = [place for place, equal in enumerate((labels == answers).tolist()) if not equal and place not in first]
+chosen = first + wrong[:2]
 to_numbers = test_batches.dataset
 figure, grid = plt.subplots(2, len(chosen), figsize=(12, 4.4), layout="constrained")
 for place, index in enumerate(chosen):
