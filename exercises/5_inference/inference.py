@@ -205,7 +205,7 @@ for k in (1, 2, 3, 5):
 # make batch normalisation use the batch's own averages. This network has none, but the next one may.)
 
 
-# %%
+# %% passes
 def monte_carlo(model: Module, images: Tensor, samples: int) -> list[Tensor]:
     """Give the class probabilities of each pass, a list of `samples` tensors of `image x class`."""
     model.eval()
@@ -227,7 +227,7 @@ def monte_carlo(model: Module, images: Tensor, samples: int) -> list[Tensor]:
 # $H$ is 0 if one class has all the probability, and $\log 10 \approx 2.303$ if all ten have the same.
 
 
-# %%
+# %% entropy
 def predictive_entropy(passes: Sequence[Tensor]) -> Tensor:
     """Give the entropy of the mean probabilities of each image, `image`."""
     mean = minitorch.stack(passes).mean(0).squeeze(0)

@@ -102,7 +102,9 @@ batch, labels = next(iter(validation_batches))
 with minitorch.no_grad():
     print("largest difference before loading:", f"{(copy(batch) - model(batch)).abs().max().item():.4f}")
     minitorch.load_state_dict(copy, minitorch.load(path))
-    print("largest difference after loading: ", (copy(batch) - model(batch)).abs().max().item())
+    difference = (copy(batch) - model(batch)).abs().max().item()
+print("largest difference after loading: ", difference)
+assert difference == 0.0
 
 # %% [markdown]
 # ## The whole model
@@ -169,7 +171,7 @@ except minitorch.DataError as error:
 # run as one program.
 
 
-# %%
+# %% stopper
 class Stopper:
     """Says when to stop, and keeps the best parameters."""
 
@@ -190,6 +192,7 @@ class Stopper:
         return self.waited >= self.patience
 
 
+# %% loop
 def train_by_hand(patience: int) -> tuple[Module, Stopper, list[float]]:
     """Train until the stopper says so; give the model, the stopper and the validation losses."""
     minitorch.manual_seed(settings.seed)
@@ -246,9 +249,10 @@ history = fit(
 )
 print(f"by hand: stopped after epoch {len(losses_by_hand)}, lowest loss {stopper.best_loss!r}")
 print(f"library: stopped after epoch {len(history)}, lowest loss {stopping.best.value!r}")
-print("the same epoch:", len(history) == len(losses_by_hand))
 print("the same validation losses in every epoch:", history["validation_loss"] == losses_by_hand)
 print(f"test accuracy of the best parameters: {evaluate(model, DataLoader(test, batch_size=500))['accuracy']:.2%}")
+assert history["validation_loss"] == losses_by_hand
+assert (stopping.best.epoch, stopping.best.value) == (stopper.best_epoch, stopper.best_loss)
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
@@ -295,3 +299,4 @@ print("files of the checkpoint:", ", ".join(sorted(file.name for file in folder.
 print(f"in one go:       {len(in_one_go.losses)} steps, last validation loss {in_one_go['validation_loss'][-1]!r}")
 print(f"after the break: {len(both_halves.losses)} steps, last validation loss {both_halves['validation_loss'][-1]!r}")
 print("the same loss in every step:", in_one_go.losses == both_halves.losses)
+assert in_one_go.losses == both_halves.losses
