@@ -35,21 +35,19 @@ conv_pool_backward = sparse_conv.conv_pool_backward
 
 
 def _convolve(operands, b0, b1):
-    """Operands: out, places, x, weight, bias, plan, sizes of x, work."""
+    """Operands: out, places, x, weight, bias, plan, work."""
     at = integers(operands)
-    sizes = integers(at[6])
     out, places, x = real_at(operands, 0), integers(at[1]), real_at(operands, 2)
-    weight, bias, work = real_at(operands, 3), real_at(operands, 4), real_at(operands, 7)
-    convolve(out, places, x, sizes[2], sizes[3], weight, bias, integers(at[5]), work, b0, b1)
+    weight, bias, work = real_at(operands, 3), real_at(operands, 4), real_at(operands, 6)
+    convolve(out, places, x, weight, bias, integers(at[5]), work, b0, b1)
 
 
 def _conv_grad_weight(operands, b0, b1):
-    """Operands: gradients of weight and bias, x, gradient, plan, sizes of x, work."""
+    """Operands: gradients of weight and bias, x, gradient, plan, work."""
     at = integers(operands)
-    sizes = integers(at[5])
     d_weight, d_bias, x = real_at(operands, 0), real_at(operands, 1), real_at(operands, 2)
-    gradient, work = real_at(operands, 3), real_at(operands, 6)
-    conv_grad_weight(d_weight, d_bias, x, sizes[2], sizes[3], gradient, integers(at[4]), work, b0, b1)
+    gradient, work = real_at(operands, 3), real_at(operands, 5)
+    conv_grad_weight(d_weight, d_bias, x, gradient, integers(at[4]), work, b0, b1)
 
 
 def _conv_pool_backward(operands, b0, b1):
@@ -70,6 +68,18 @@ def _four(shape: Sequence[int]) -> tuple[int, ...]:
     return (*shape[:2], 1, shape[2]) if len(shape) == 3 else tuple(shape)
 
 
+def _image(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Give channels, height and width."""
+    _, channels, height, width = _four(shape)
+    return channels, height, width
+
+
+def _kernel(shape: Sequence[int]) -> Pair:
+    """Give the height and width of a weight."""
+    _, _, height, width = _four(shape)
+    return height, width
+
+
 def _plane_geometry(geometry: Sequence[Geometry]) -> tuple[Geometry, Geometry]:
     return (Geometry(1), geometry[0]) if len(geometry) == 1 else (geometry[0], geometry[1])
 
@@ -83,30 +93,27 @@ def _windows(geometry: Sequence[Geometry]) -> tuple[Pair, Pair, Pair]:
 def _conv_flops(node: Node) -> int:
     x, w = node.inputs[0], node.inputs[1]
     space = math.prod(g.size for g in node.args[0])
-    return 2 * x.shape[0] * space * w.size
+    return 2 * x.shape[0] * space * w.size // math.prod(g.spread for g in node.args[0])
 
 
 def _sizes(*shapes: Sequence[int]) -> npt.NDArray[np.int64]:
     return np.array([n for shape in shapes for n in _four(shape)], np.int64)
 
 
-# --- windows that move by one --------------------------------------------------------------------------------------
+# --- dense --------------------------------------------------------------------------------------
 
 
 def _conv_act(node: Node, images: int) -> Family:
     """Convolution with bias and ReLU; where its arguments name windows, only their maxima are kept."""
     x, w = node.inputs[:2]
     geometry, relu, transposed, *pooled = node.args
-    size, start, dilation = _windows(geometry)
     out_channels = w.shape[1] if transposed else w.shape[0]
     plan = fused_conv.plan_conv(
         images,
-        x.shape[1],
+        _image(x.shape),
         out_channels,
-        size,
-        _four(w.shape)[2:],  # type: ignore[arg-type]
-        start,
-        dilation,
+        _kernel(w.shape),
+        _plane_geometry(geometry),
         pooled[1] if pooled else None,
         relu,
         transposed=transposed,
@@ -116,13 +123,13 @@ def _conv_act(node: Node, images: int) -> Family:
     def arrange(results: list[Operand], inputs: list[Operand], tables: list[Operand], work: Operand) -> list[Operand]:
         # A convolution that is not pooled writes no places.
         places = results[1] if pooled else work
-        bias = inputs[2] if len(inputs) == 3 else tables[2]
-        return [results[0], places, *inputs[:2], bias, *tables[:2], work]
+        bias = inputs[2] if len(inputs) == 3 else tables[1]
+        return [results[0], places, *inputs[:2], bias, tables[0], work]
 
     return Family(
         name="convolve",
         entry=entry(_convolve, x.dtype),
-        tables=[plan.numbers, _sizes(x.shape), *without_bias],
+        tables=[plan.numbers, *without_bias],
         arrange=arrange,
         scratch=plan.scratch * x.dtype.itemsize,
         flops=_conv_flops(node),
@@ -133,21 +140,10 @@ def _conv_act(node: Node, images: int) -> Family:
 def _conv_weight(node: Node, images: int) -> Family:
     """The gradient of a weight, from a gradient without gaps."""
     x, d = node.inputs
-    geometry = node.args[1]
-    if any(g.stride != 1 or g.spread != 1 for g in geometry):
-        return _general(node, images)
-    size, start, dilation = _windows(geometry)
+    # A partial sum has a dimension of chunks in front.
     shape = node.shape[-len(x.shape) :]
-    plan = fused_conv.plan_conv(
-        images,
-        x.shape[1],
-        d.shape[1],
-        size,
-        _four(shape)[2:],  # type: ignore[arg-type]
-        start,
-        dilation,
-        gradient=True,
-    )
+    space = _plane_geometry(node.args[1])
+    plan = fused_conv.plan_conv(images, _image(x.shape), d.shape[1], _kernel(shape), space, gradient=True)
     itemsize = x.dtype.itemsize
 
     def arrange(results: list[Operand], inputs: list[Operand], tables: list[Operand], work: Operand) -> list[Operand]:
@@ -158,10 +154,10 @@ def _conv_weight(node: Node, images: int) -> Family:
     return Family(
         name="conv_grad_weight",
         entry=entry(_conv_grad_weight, x.dtype),
-        tables=[plan.numbers, _sizes(x.shape)],
+        tables=[plan.numbers],
         arrange=arrange,
         scratch=(plan.scratch + d.shape[1]) * itemsize,
-        flops=2 * d.size * math.prod(shape[1:]),
+        flops=2 * d.size * math.prod(shape[1:]) // math.prod(g.spread for g in space),
         extent=x.shape[0],
     )
 
@@ -182,7 +178,7 @@ def _conv_at(node: Node, images: int) -> Family:
         x_shape[1],
         shape[0],
         size,
-        _four(shape)[2:],  # type: ignore[arg-type]
+        _kernel(shape),
         start,
         dilation,
         _window(values.shape, dense),

@@ -58,7 +58,8 @@ def fuse(graph: Graph) -> Graph:
             window = _window(node, inputs[0])
             pools = ("max_pool", "max_pool_place", "max", "max_place")
             alike = len({user.args for user in users[old.number]}) == 1
-            if window and conv.node.op == "conv_act" and conv.shape == conv.node.shape and only(old, *pools) and alike:
+            whole = conv.node.op == "conv_act" and conv.shape == conv.node.shape and not _has_gaps(conv.node.args[0])
+            if window and whole and only(old, *pools) and alike:
                 op = "conv_pool_place" if node.op.endswith("place") else "conv_pool"
                 return new.add(op, conv.node.inputs, (*conv.node.args, conv.shape, window), node.shape, node.dtype)
         if node.op in ("put", "take") and inputs[1].node.op == "conv_pool_place":
@@ -74,8 +75,8 @@ def fuse(graph: Graph) -> Graph:
                 return new.add("conv_line_weight", operands, node.args[1], node.shape, node.dtype)
             args = (node.args[1], put.shape)
             return new.add("conv_weight_at", (inputs[0], *put.inputs), args, node.shape, node.dtype)
-        if node.op == "conv" and _is_plain(node.args[0]):
-            if put := _sparse(inputs[0]):
+        if node.op == "conv":
+            if _is_plain(node.args[0]) and (put := _sparse(inputs[0])):
                 # The weight as the forward convolution has it, and its geometry.
                 w = _swapped(inputs[1])
                 forward = tuple(
@@ -93,7 +94,7 @@ def fuse(graph: Graph) -> Graph:
 
 def _with_bias(graph: Graph) -> Graph:
     """Let the gradient of a bias come from the kernel that computes the weight's: it reads the same numbers."""
-    weights = {node.inputs[1].key(): node for node in graph if node.op == "conv_weight" and _is_plain(node.args[1])}
+    weights = {node.inputs[1].key(): node for node in graph if node.op == "conv_weight" and not _has_gaps(node.args[1])}
     for node in graph:
         if node.op != "reduce" or node.args[0] is not elements.add or node.args[1] != 0:
             continue
@@ -106,8 +107,13 @@ def _with_bias(graph: Graph) -> Graph:
 
 
 def _is_plain(geometry: Sequence[Geometry]) -> bool:
-    """Tell whether the blocked kernels do this convolution: windows that move by one, inputs side by side."""
+    """Tell whether windows move by one over inputs side by side, as the kernels for lists of values need it."""
     return all(g.stride == 1 and g.spread == 1 for g in geometry)
+
+
+def _has_gaps(geometry: Sequence[Geometry]) -> bool:
+    """Tell whether there are zeros between the inputs, so that the outputs are computed in parts."""
+    return any(g.spread != 1 for g in geometry)
 
 
 def _swapped(weight: Ref) -> Ref:

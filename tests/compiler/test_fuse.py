@@ -11,7 +11,7 @@ from minitorch.compiler.graph import Graph, Node, Ref, compose
 from minitorch.compiler.simplify import drop_dead
 from minitorch.compiler.split import split
 from minitorch.kernels import elements
-from minitorch.kernels.geometry import Geometry, same_size
+from minitorch.kernels.geometry import Geometry, same_size, side_by_side
 
 from .walks import FLOAT, apply, batched_graphs, constant, evaluate, inputs_of, reduce, source
 
@@ -97,12 +97,27 @@ def test_gradients_behind_a_maximum_read_a_list() -> None:
     assert [n.op for n in fused if n.op != "input"] == ["conv_pool", "conv_pool_place", "conv_weight_at"]
 
 
-def test_a_strided_convolution_stays_as_it_is() -> None:
+def test_what_a_maximum_gives_to_a_strided_convolution_is_written_out() -> None:
     graph = Graph()
     x, w = source(graph, *IMAGE), source(graph, *WEIGHT)
     space = (Geometry(2, stride=2), Geometry(2, stride=2))
-    graph.outputs = [graph.add("conv", (x.ref(), w.ref()), (space,), (2, 5, 2, 2), FLOAT).ref()]
-    assert [n.op for n in fuse(graph)] == ["input", "input", "conv"]
+    conv = graph.add("conv", (x.ref(), w.ref()), (space,), (2, 5, 2, 2), FLOAT)
+    value, place = pooled(graph, conv, side_by_side(conv.shape[2:], (2, 2)))
+    d = source(graph, *value.shape)
+    put = graph.add("put", (d.ref(), place.ref()), (), conv.shape, FLOAT)
+    weight = graph.add("conv_weight", (x.ref(), put.ref()), (WEIGHT[2:], space), WEIGHT, FLOAT)
+    graph.outputs = [value.ref(), weight.ref()]
+    ops = [n.op for n in fuse(graph) if n.op != "input"]
+    assert ops == ["conv_pool", "conv_pool_place", "put", "conv_weight"]
+
+
+def test_what_is_computed_in_parts_is_not_pooled() -> None:
+    graph = Graph()
+    x, w = source(graph, *IMAGE), source(graph, *WEIGHT)
+    space = (Geometry(8, spread=2), Geometry(8, spread=2))
+    conv = graph.add("conv", (x.ref(), w.ref()), (space,), (2, 5, 8, 8), FLOAT)
+    graph.outputs = [node.ref() for node in pooled(graph, conv, side_by_side((8, 8), (2, 2)))]
+    assert [n.op for n in fuse(graph) if n.op != "input"] == ["conv_act", "max_pool", "max_pool_place"]
 
 
 # --- operands ------------------------------------------------------------------------------------------------------

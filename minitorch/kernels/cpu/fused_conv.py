@@ -1,12 +1,13 @@
 r"""Convolution with what stands behind it in a training step, for a part of the batch.
 
 These functions are called from compiled programs: each works on images ``b0`` to ``b1`` of a batch on one core and
-writes nothing else. They compute the general convolution of stride 1,
+writes nothing else. They compute the convolution of any :class:`~minitorch.kernels.geometry.Geometry`; with stride
+$s$, dilation $d$ and offset $f$,
 
-$$y_{b,o,i,j} = \mathrm{bias}_o + \sum_{c,k,l} x_{b,c,\,i + d_1 k + s_1,\,j + d_2 l + s_2}\, w_{o,c,k,l},$$
+$$y_{b,o,i,j} = \mathrm{bias}_o + \sum_{c,k,l} x_{b,c,\,s_1 i + d_1 k + f_1,\,s_2 j + d_2 l + f_2}\, w_{o,c,k,l},$$
 
-with dilation $d$ (negative: the kernel reversed), start $s$ and zeros outside the image, then ReLU and a maximum over
-windows where they follow. The arithmetic is that of ``conv.py``: rows of places times taps.
+with zeros outside the image, then ReLU and a maximum over windows where they follow. The arithmetic is that of
+``conv.py``: rows of places times taps.
 
 **The layout of a tile.** The places of a tile are ordered so that pooling compares whole rows. The output's rows are
 numbered ``band * group + phase``: a band is one row of windows, and ``group`` the window's height. Rows of one phase
@@ -18,6 +19,11 @@ so the first step of a maximum over windows compares ``group`` long pieces of me
 are laid out alike, with more phases than the output has, so that a tap in another kernel row sees a later phase: a
 constant distance away. Columns have zeros to their left and right, and a tap in another kernel column sees the next
 element. Without pooling, a tile is one band of many phases.
+
+**Strides.** Windows that move by $s$ see an image as $s^2$ smaller images, of every $s$-th row and column, and move by
+one over each. These *views* are laid out instead of the image, those that some tap sees. Where a geometry has zeros
+between its inputs, as the gradient of a strided convolution does, the outputs are divided into *parts* that each see
+inputs alone, through some of the taps (:meth:`~minitorch.kernels.geometry.Geometry.parts`); every part has a plan.
 
 **What it costs to compile.** All arrays are contiguous and come as pointers to their first elements. Nearly all numbers
 that describe shapes come in one array of integers, a *plan*, made in Python once: as arguments they would be literals
@@ -32,8 +38,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..compile import jit
+from ..geometry import Geometry, Part, Space
 from ..part import PartCompiler
-from .conv import PLACES
+from .conv import PLACES, _pieces
 from .vectors import (
     LANES,
     add,
@@ -75,17 +82,28 @@ def _compiled(fn: Any) -> Any:
     )
 
 
-# The order of the numbers in a plan. How the work is divided:
-GROUP, PHASES, IMAGES, BANDS, ALL_BANDS, STRIDE, LINE, PLANE, RESULT, PLACES_ROUNDED, TOP, LEFT = range(12)
-# Shapes: channels, the output before pooling, windows (0 where there are none), and the weight, in which two output
-# and two input channels are so far apart.
-CHANNELS, OUT_CHANNELS, HEIGHT, WIDTH, POOL_WIDTH, HIGH, WIDE, AREA, STEP_OUT, STEP_IN = range(12, 22)
-RELU, GRADIENT = 22, 23
+# A plan begins with the number of its parts, of output channels, and of the weights of one; behind them it says where the
+# numbers of each part begin.
+PARTS, ALL_CHANNELS, ALL_TAPS, BEGINS = range(4)
+# The order of the numbers of a part. How the work is divided:
+GROUP, PHASES, IMAGES, BANDS, ALL_BANDS, STRIDE, LINE, PLANE, RESULT, PLACES_ROUNDED = range(10)
+# The input, and how many rows and columns two places of the output see apart:
+CHANNELS, IN_HEIGHT, IN_WIDTH, DOWN, RIGHT, VIEWS = range(10, 16)
+# The output before pooling, and windows (0 where there are none):
+OUT_CHANNELS, HEIGHT, WIDTH, POOL_WIDTH, HIGH, WIDE = range(16, 22)
+# Where the part's places are in an image of the output: its elements, the first place, and how far apart rows and
+# columns lie. How far apart two output channels of the weight are.
+OUT_IMAGE, OUT_FIRST, OUT_DOWN, OUT_RIGHT, STEP_OUT = range(22, 27)
+RELU, GRADIENT = 27, 28
 # Where things begin in the scratch array: the input, four channels of results, the weight, maxima and their places;
 # and in these, the maxima of all columns once, and once more.
-INPUT, RESULTS, PACKED, MAXIMA, MAXIMA_PLACES, HALF, OTHER_HALF = range(24, 31)
-# How many taps there are, and where, from a place on, each of them sees the scratch array.
-COUNT, TAPS = 31, 32
+INPUT, RESULTS, PACKED, MAXIMA, MAXIMA_PLACES, HALF, OTHER_HALF = range(29, 36)
+# How many taps there are, and where, from a place on, each of them sees the scratch array; behind them, where each tap
+# has its weight, and the views.
+COUNT, TAPS = 36, 37
+# The numbers of a view: the row and column of the image that its first element shows, its first row inside the image
+# and the one behind the last, and its first column inside the image and how many there are.
+TOP, LEFT, FIRST_ROW, LAST_ROW, FIRST_COLUMN, COLUMNS, VIEW = range(7)
 
 
 class Plan(NamedTuple):
@@ -108,28 +126,47 @@ def _clear(a, start, end):
 
 
 @_compiled
-def _copy(to, at, source, start, n):
-    for p in range(0, n, LANES):
-        as_written()
-        store_part(to, at + p, load_part(source, start + p, n - p), n - p)
+def _collect(to, at, source, start, step, n):
+    """Put ``n`` elements that lie ``step`` apart side by side."""
+    if step == 1:
+        for p in range(0, n, LANES):
+            as_written()
+            store_part(to, at + p, load_part(source, start + p, n - p), n - p)
+    else:
+        for p in range(n):
+            as_written()
+            to[at + p] = source[start + p * step]
 
 
 @_compiled
-def _lay_out(scratch, x, height, width, plan, b0, b1, band):
-    """Write the input rows that a tile sees, ``channel x phase x image x band x column``, and zeros around them."""
-    channels, bands, stride, left = plan[CHANNELS], plan[BANDS], plan[STRIDE], plan[LEFT]
-    start = max(left, 0)
-    n = min(width, left + stride) - start
+def _spread(to, at, step, source, start, n):
+    """Put ``n`` neighbours ``step`` apart."""
+    if step == 1:
+        _collect(to, at, source, start, step, n)
+    else:
+        for p in range(n):
+            as_written()
+            to[at + p * step] = source[start + p]
+
+
+@_compiled
+def _lay_out(scratch, x, plan, b0, b1, band):
+    """Write the rows of a tile's views, ``channel x view x phase x image x band x column``, and zeros around them."""
+    channels, bands, stride, views = plan[CHANNELS], plan[BANDS], plan[STRIDE], plan[VIEWS]
+    height, width, down, right = plan[IN_HEIGHT], plan[IN_WIDTH], plan[DOWN], plan[RIGHT]
     _clear(scratch, plan[INPUT], plan[RESULTS])
-    for c in range(channels):
-        for b in range(b0, b1):
-            for i in range(bands):
-                first = (band + i) * plan[GROUP] + plan[TOP]
-                to = plan[INPUT] + c * plan[PLANE] + ((b - b0) * bands + i) * stride + start - left
-                at = ((b * channels + c) * height + first) * width + start
-                for u in range(max(0, -first), min(plan[PHASES], height - first)):
-                    as_written()
-                    _copy(scratch, to + u * plan[LINE], x, at + u * width, n)
+    for v in range(views):
+        view = skip(plan, TAPS + 2 * plan[COUNT] + v * VIEW)
+        start = view[FIRST_COLUMN]
+        for c in range(channels):
+            for b in range(b0, b1):
+                for i in range(bands):
+                    row = (band + i) * plan[GROUP]
+                    to = plan[INPUT] + (c * views + v) * plan[PLANE] + ((b - b0) * bands + i) * stride + start
+                    at = ((b * channels + c) * height + row * down + view[TOP]) * width + view[LEFT] + start * right
+                    for u in range(max(0, view[FIRST_ROW] - row), min(plan[PHASES], view[LAST_ROW] - row)):
+                        as_written()
+                        _collect(scratch, to + u * plan[LINE], x, at + u * down * width, right, view[COLUMNS])
 
 
 # --- a tile's products ---------------------------------------------------------------------------------------
@@ -138,21 +175,17 @@ def _lay_out(scratch, x, height, width, plan, b0, b1, band):
 @_compiled
 def _pack(scratch, w, plan):
     """Write the weight tap by tap, four output channels side by side; behind the last, copies of it."""
-    last, step = plan[OUT_CHANNELS] - 1, plan[STEP_OUT]
-    # Where input channels lie behind each other, they are one long row.
-    rows, n = (1, plan[COUNT]) if plan[STEP_IN] == plan[AREA] else (plan[CHANNELS], plan[AREA])
+    last, step, count = plan[OUT_CHANNELS] - 1, plan[STEP_OUT], plan[COUNT]
     for o in range(0, last + 1, 4):
-        to = plan[PACKED] + o * plan[COUNT]
+        four = skip(scratch, plan[PACKED] + o * count)
         w0, w1 = skip(w, o * step), skip(w, min(o + 1, last) * step)
         w2, w3 = skip(w, min(o + 2, last) * step), skip(w, min(o + 3, last) * step)
-        for row in range(rows):
-            at = row * plan[STEP_IN]
-            four = skip(scratch, to + 4 * row * n)
-            for k in range(n):
-                four[4 * k] = w0[at + k]
-                four[4 * k + 1] = w1[at + k]
-                four[4 * k + 2] = w2[at + k]
-                four[4 * k + 3] = w3[at + k]
+        for k in range(count):
+            at = plan[TAPS + count + k]
+            four[4 * k] = w0[at]
+            four[4 * k + 1] = w1[at]
+            four[4 * k + 2] = w2[at]
+            four[4 * k + 3] = w3[at]
 
 
 @_compiled
@@ -199,21 +232,22 @@ def _multiply(scratch, bias, o, plan):
 @_compiled
 def _move_rows(y, scratch, plan, b0, b1, band, o, back):
     """Copy four channels of a tile to the output, or ``back`` from the output's gradient."""
-    bands, width = plan[BANDS], plan[WIDTH]
+    bands, width, step = plan[BANDS], plan[WIDTH], plan[OUT_RIGHT]
     for row in range(min(4, plan[OUT_CHANNELS] - o)):
         for b in range(b0, b1):
+            channel = (b * plan[OUT_CHANNELS] + o + row) * plan[OUT_IMAGE] + plan[OUT_FIRST]
             for i in range(bands):
                 first = (band + i) * plan[GROUP]
-                there = ((b * plan[OUT_CHANNELS] + o + row) * plan[HEIGHT] + first) * width
+                there = channel + first * plan[OUT_DOWN]
                 here = plan[RESULTS] + row * plan[RESULT] + ((b - b0) * bands + i) * plan[STRIDE]
                 for _ in range(min(plan[GROUP], plan[HEIGHT] - first)):
                     as_written()
                     if back:
-                        _copy(scratch, here, y, there, width)
+                        _collect(scratch, here, y, there, step, width)
                     else:
-                        _copy(y, there, scratch, here, width)
+                        _spread(y, there, step, scratch, here, width)
                     here += plan[LINE]
-                    there += width
+                    there += plan[OUT_DOWN]
 
 
 @_compiled
@@ -290,7 +324,7 @@ def _pool(values, places, scratch, plan, b0, b1, band, o):
 
 
 @_compiled
-def convolve(out, places, x, height, width, w, bias, plan, scratch, b0, b1) -> None:
+def convolve(out, places, x, w, bias, plans, scratch, b0, b1) -> None:
     """Convolve images ``b0`` to ``b1``, with all that the plan says.
 
     Args:
@@ -298,27 +332,27 @@ def convolve(out, places, x, height, width, w, bias, plan, scratch, b0, b1) -> N
         places: 64-bit integers, the position of each maximum in row-major order of its image's output; unused without
             windows.
         x: ``batch x in_channels x height x width``.
-        height: of ``x``.
-        width: of ``x``.
         w: ``out_channels x in_channels x kernel_height x kernel_width``, the first two exchanged where the plan is
             ``transposed``.
         bias: one number for each output channel; zeros where there is none.
-        plan: the numbers of :func:`plan_conv` for the same shapes.
+        plans: the numbers of :func:`plan_conv` for the same shapes.
         scratch: as many elements as the plan says.
         b0: the first image.
         b1: the image behind the last.
     """
-    _pack(scratch, w, plan)
-    for b in range(b0, b1, plan[IMAGES]):
-        end = min(b + plan[IMAGES], b1)
-        for band in range(0, plan[ALL_BANDS], plan[BANDS]):
-            _lay_out(scratch, x, height, width, plan, b, end, band)
-            for o in range(0, plan[OUT_CHANNELS], 4):
-                _multiply(scratch, bias, o, plan)
-                if plan[POOL_WIDTH]:
-                    _pool(out, places, scratch, plan, b, end, band, o)
-                else:
-                    _move_rows(out, scratch, plan, b, end, band, o, plan[GRADIENT])
+    for part in range(plans[PARTS]):
+        plan = skip(plans, plans[BEGINS + part])
+        _pack(scratch, w, plan)
+        for b in range(b0, b1, plan[IMAGES]):
+            end = min(b + plan[IMAGES], b1)
+            for band in range(0, plan[ALL_BANDS], plan[BANDS]):
+                _lay_out(scratch, x, plan, b, end, band)
+                for o in range(0, plan[OUT_CHANNELS], 4):
+                    _multiply(scratch, bias, o, plan)
+                    if plan[POOL_WIDTH]:
+                        _pool(out, places, scratch, plan, b, end, band, o)
+                    else:
+                        _move_rows(out, scratch, plan, b, end, band, o, plan[GRADIENT])
 
 
 # --- back to the weight --------------------------------------------------------------------------------------
@@ -369,69 +403,90 @@ def _sum_of(a, at, n):
 
 
 @_compiled
-def conv_grad_weight(dw, dbias, x, height, width, dy, plan, scratch, b0, b1) -> None:
+def conv_grad_weight(dw, dbias, x, dy, plans, scratch, b0, b1) -> None:
     """Compute what images ``b0`` to ``b1`` give to the gradients of the weight and of the bias.
 
     Args:
         dw: ``out_channels x in_channels x kernel_height x kernel_width``; every element is written.
         dbias: one number for each output channel; every element is written.
         x: the input, ``batch x in_channels x height x width``.
-        height: of ``x``.
-        width: of ``x``.
         dy: the gradient of the output, ``batch x out_channels x out_height x out_width``.
-        plan: the numbers of :func:`plan_conv` for the shapes of the forward call, with ``gradient``.
+        plans: the numbers of :func:`plan_conv` for the shapes of the forward call, with ``gradient``.
         scratch: as many elements as the plan says.
         b0: the first image.
         b1: the image behind the last.
     """
-    taps = plan[COUNT]
-    padded = (taps + 3) // 4 * 4
-    for o in range(plan[OUT_CHANNELS]):
+    for o in range(plans[ALL_CHANNELS]):
         dbias[o] = 0
-    _clear(scratch, plan[PACKED], plan[MAXIMA])
-    for b in range(b0, b1, plan[IMAGES]):
-        end = min(b + plan[IMAGES], b1)
-        for band in range(0, plan[ALL_BANDS], plan[BANDS]):
-            _lay_out(scratch, x, height, width, plan, b, end, band)
-            for o in range(0, plan[OUT_CHANNELS], 4):
-                _clear(scratch, plan[RESULTS], plan[PACKED])
-                _move_rows(dy, scratch, plan, b, end, band, o, plan[GRADIENT])
-                for row in range(min(4, plan[OUT_CHANNELS] - o)):
-                    dbias[o + row] += _sum_of(scratch, plan[RESULTS] + row * plan[RESULT], plan[PLACES_ROUNDED])
-                for k in range(0, taps, 4):
-                    _dot(scratch, plan, o, k)
-    for o in range(plan[OUT_CHANNELS]):
-        for k in range(taps):
+        for k in range(plans[ALL_TAPS]):
             as_written()
-            dw[o * taps + k] = scratch[plan[PACKED] + o * padded + k]
+            dw[o * plans[ALL_TAPS] + k] = 0
+    for part in range(plans[PARTS]):
+        plan = skip(plans, plans[BEGINS + part])
+        taps = plan[COUNT]
+        padded = (taps + 3) // 4 * 4
+        _clear(scratch, plan[PACKED], plan[MAXIMA])
+        for b in range(b0, b1, plan[IMAGES]):
+            end = min(b + plan[IMAGES], b1)
+            for band in range(0, plan[ALL_BANDS], plan[BANDS]):
+                _lay_out(scratch, x, plan, b, end, band)
+                for o in range(0, plan[OUT_CHANNELS], 4):
+                    _clear(scratch, plan[RESULTS], plan[PACKED])
+                    _move_rows(dy, scratch, plan, b, end, band, o, plan[GRADIENT])
+                    for row in range(min(4, plan[OUT_CHANNELS] - o)):
+                        dbias[o + row] += _sum_of(scratch, plan[RESULTS] + row * plan[RESULT], plan[PLACES_ROUNDED])
+                    for k in range(0, taps, 4):
+                        _dot(scratch, plan, o, k)
+        for o in range(plan[OUT_CHANNELS]):
+            for k in range(taps):
+                as_written()
+                dw[o * plan[STEP_OUT] + plan[TAPS + taps + k]] += scratch[plan[PACKED] + o * padded + k]
 
 
 # --- in Python -----------------------------------------------------------------------------------------------
 
 
-def _parts(n: int, size: int) -> int:
-    """Count the parts of ``n`` that are no larger than ``size``."""
-    return -(-n // size)
+class _Views(NamedTuple):
+    """What a row or column of taps sees, in views of every ``stride``-th element."""
+
+    first: Integers  # for each view, the element of the input that it begins with
+    which: Integers  # for each tap, its view
+    further: Integers  # and how many of the view's elements it is ahead
+
+    @property
+    def beyond(self) -> int:
+        """How many more elements are seen than there are places."""
+        return int(self.further.max(initial=0))
+
+    def inside(self, size: int, stride: int) -> tuple[Integers, Integers]:
+        """Find, for each view, the first element inside an input of this size, and the one behind the last."""
+        return np.maximum(0, -(self.first // stride)), -((self.first - size) // stride)
 
 
-def _reach(
-    kernel: tuple[int, int], start: tuple[int, int], dilation: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Find the first row and column that a window sees, and how many more it sees than its output has."""
-    rows, columns = (
-        (s + min(0, d * (k - 1)), abs(d) * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True)
-    )
-    return (rows[0], columns[0]), (rows[1], columns[1])
+def _views(geometry: Geometry, taps: int) -> _Views:
+    further, phase = np.divmod(geometry.dilation * np.arange(taps) + geometry.offset, geometry.stride)
+    phases, which = np.unique(phase, return_inverse=True)
+    least = further.min() if taps else 0
+    return _Views(phases + geometry.stride * least, which, further - least)
+
+
+def _all_parts(geometry: Geometry, taps: int) -> list[Part]:
+    """Divide the outputs into parts that see inputs alone, and parts that see nothing."""
+    parts = geometry.parts(taps)
+    seeing = {part.outputs.start for part in parts}
+    for first in range(min(geometry.spread, geometry.size)):
+        if first not in seeing:
+            outputs = slice(first, geometry.size, geometry.spread)
+            parts.append(Part(outputs, slice(0), Geometry(len(range(geometry.size)[outputs]))))
+    return parts
 
 
 def plan_conv(
     images: int,
-    channels: int,
+    image: tuple[int, int, int],
     out_channels: int,
-    out_size: tuple[int, int],
     kernel: tuple[int, int],
-    start: tuple[int, int] = (0, 0),
-    dilation: tuple[int, int] = (1, 1),
+    space: Space,
     window: tuple[int, int] | None = None,
     relu: bool = False,
     transposed: bool = False,
@@ -441,64 +496,105 @@ def plan_conv(
 
     Args:
         images: the most images that one call is given.
-        channels: of the input.
+        image: channels, height and width of the input.
         out_channels: of the output.
-        out_size: the height and width of the output, before pooling.
         kernel: the height and width of the kernel.
-        start: what the first tap of the first output sees, ``(row, column)`` of the input; may be outside.
-        dilation: the distance between two taps; negative where the kernel is reversed.
-        window: the height and width of the windows whose maximum is taken, or None.
+        space: the geometry of rows and columns.
+        window: the height and width of the windows whose maximum is taken, or None; with them, no spread.
         relu: whether ReLU follows.
         transposed: whether the weight has input and output channels exchanged.
         gradient: whether the plan is for :func:`conv_grad_weight` and not for :func:`convolve`.
 
-    The gradient with respect to the input is a convolution of the output's gradient, with ``out_size`` the input's
-    size, ``start`` and ``dilation`` of opposite sign, channels exchanged, and ``transposed``.
+    The gradient with respect to the input is a convolution of the output's gradient, with both geometries transposed,
+    channels exchanged, and ``transposed``.
 
-    >>> plan = plan_conv(16, 4, 8, (28, 28), (3, 3), window=(4, 4))
-    >>> plan.numbers[[GROUP, HIGH, WIDE]].tolist()  # four rows of the output make one of windows
+    >>> plan = plan_conv(16, (4, 28, 28), 8, (3, 3), (Geometry(28), Geometry(28)), window=(4, 4))
+    >>> part = plan.numbers[plan.numbers[BEGINS] :]
+    >>> part[[GROUP, HIGH, WIDE]].tolist()  # four rows of the output make one of windows
     [4, 7, 7]
     """
-    (height, width), (kh, kw) = out_size, kernel
-    (top, left), (below, right) = _reach(kernel, start, dilation)
-    stride = width + right
+    assert window is None or all(g.spread == 1 for g in space)
+    down, right = space
+    parts = [
+        _plan_part(images, image, out_channels, kernel, rows, columns, (down.size, right.size), window, transposed)
+        for rows in _all_parts(down, kernel[0])
+        for columns in _all_parts(right, kernel[1])
+    ]
+    for part in parts:
+        part.numbers[[RELU, GRADIENT]] = relu, gradient
+    lengths = [BEGINS + len(parts), *(part.numbers.size for part in parts)]
+    header = [len(parts), out_channels, image[0] * kernel[0] * kernel[1], *np.cumsum(lengths[:-1])]
+    numbers = np.concatenate([np.array(header, np.int64), *(part.numbers for part in parts)])
+    return Plan(numbers, max((part.scratch for part in parts), default=0))
+
+
+def _plan_part(
+    images: int,
+    image: tuple[int, int, int],
+    out_channels: int,
+    kernel: tuple[int, int],
+    rows: Part,
+    columns: Part,
+    out_size: tuple[int, int],
+    window: tuple[int, int] | None,
+    transposed: bool,
+) -> Plan:
+    """Plan the part of an output that sees inputs alone."""
+    height, width = rows.geometry.size, columns.geometry.size
+    row_taps, column_taps = (np.arange(n)[part.taps] for n, part in zip(kernel, (rows, columns), strict=True))
+    # Where the taps of one dimension see nothing, those of the other do not either.
+    channels = image[0] if row_taps.size and column_taps.size else 0
+    down, right = _views(rows.geometry, row_taps.size), _views(columns.geometry, column_taps.size)
+    stride = width + right.beyond
     if window is None:
         # Equal strips of rows, each a band.
-        group = _parts(height, _parts(height, max(1, PLACES // stride)))
-        all_bands, pool_width = _parts(height, group), 0
+        group = _pieces(height, _pieces(height, max(1, PLACES // stride)))
+        all_bands, pool_width = _pieces(height, group), 0
     else:
         group, pool_width = window
         all_bands = height // group
     bands = max(1, min(all_bands if window else 1, PLACES // (group * stride)))
-    bands = _parts(all_bands, _parts(all_bands, bands)) if all_bands else 1
+    bands = _pieces(all_bands, _pieces(all_bands, bands)) if all_bands else 1
     together = max(1, PLACES // (group * bands * stride)) if bands == all_bands else 1
-    together = _parts(images, _parts(images, together)) if images else 1
+    together = _pieces(images, _pieces(images, together)) if images else 1
 
     line = together * bands * stride
-    places = _parts(group * line, 2 * LANES) * 2 * LANES
-    plane = (_parts((group + below) * line, LANES) | 1) * LANES
+    places = _pieces(group * line, 2 * LANES) * 2 * LANES
+    plane = (_pieces((group + down.beyond) * line, LANES) | 1) * LANES
     result = (places // LANES + 1 | 1) * LANES
-    c, k, m = np.ogrid[:channels, :kh, :kw]
-    down = dilation[0] * k - min(0, dilation[0] * (kh - 1))
-    across = dilation[1] * m - min(0, dilation[1] * (kw - 1))
-    taps = (c * plane + down * line + across).reshape(-1)
+    c, k, m = np.ogrid[:channels, : row_taps.size, : column_taps.size]
+    views = down.first.size * right.first.size
+    view = down.which[k] * right.first.size + right.which[m]
+    taps = ((c * views + view) * plane + down.further[k] * line + right.further[m]).reshape(-1)
+    area = kernel[0] * kernel[1]
+    step_out, step_in = (area, area * out_channels) if transposed else (area * image[0], area)
+    weights = (c * step_in + row_taps[k] * kernel[1] + column_taps[m]).reshape(-1)
 
     # Loads of the last places reach beyond the last plane.
-    results = channels * plane + (2 + _parts(right, LANES)) * LANES
+    results = channels * views * plane + (2 + _pieces(right.beyond, LANES)) * LANES
     packed = results + 4 * result
-    maxima = packed + _parts(out_channels, 4) * 4 * _parts(taps.size, 4) * 4
-    half = _parts(line + pool_width, LANES) * LANES + 2 * LANES if window else 0
+    maxima = packed + _pieces(out_channels, 4) * 4 * _pieces(taps.size, 4) * 4
+    half = _pieces(line + pool_width, LANES) * LANES + 2 * LANES if window else 0
     maxima_places = maxima + 2 * half
 
-    area = kh * kw
-    step_out, step_in = (area, area * out_channels) if transposed else (taps.size, area)
     header = np.zeros(TAPS, np.int64)
-    header[[GROUP, PHASES, IMAGES, BANDS, ALL_BANDS]] = group, group + below, together, bands, all_bands
-    header[[STRIDE, LINE, PLANE, RESULT, PLACES_ROUNDED, TOP, LEFT]] = stride, line, plane, result, places, top, left
-    header[[CHANNELS, OUT_CHANNELS, HEIGHT, WIDTH]] = channels, out_channels, height, width
+    header[[GROUP, PHASES, IMAGES, BANDS, ALL_BANDS]] = group, group + down.beyond, together, bands, all_bands
+    header[[STRIDE, LINE, PLANE, RESULT, PLACES_ROUNDED]] = stride, line, plane, result, places
+    header[[CHANNELS, IN_HEIGHT, IN_WIDTH]] = channels, *image[1:]
+    header[[DOWN, RIGHT, VIEWS]] = rows.geometry.stride, columns.geometry.stride, views
+    header[[OUT_CHANNELS, HEIGHT, WIDTH, STEP_OUT]] = out_channels, height, width, step_out
     if window:
         header[[POOL_WIDTH, HIGH, WIDE]] = pool_width, all_bands, width // pool_width
-    header[[AREA, STEP_OUT, STEP_IN, RELU, GRADIENT]] = area, step_out, step_in, relu, gradient
+    out_height, out_width = out_size
+    header[[OUT_IMAGE, OUT_FIRST]] = out_height * out_width, rows.outputs.start * out_width + columns.outputs.start
+    header[[OUT_DOWN, OUT_RIGHT]] = rows.outputs.step * out_width, columns.outputs.step
     header[[RESULTS, PACKED, MAXIMA, MAXIMA_PLACES, OTHER_HALF]] = results, packed, maxima, maxima_places, half
     header[COUNT] = taps.size
-    return Plan(np.concatenate([header, taps]), maxima_places + 2 * half)
+
+    table = np.empty((down.first.size, right.first.size, VIEW), np.int64)
+    top, bottom = down.inside(image[1], rows.geometry.stride)
+    left, end = right.inside(image[2], columns.geometry.stride)
+    table[..., TOP], table[..., LEFT] = down.first[:, None], right.first
+    table[..., FIRST_ROW], table[..., LAST_ROW] = top[:, None], bottom[:, None]
+    table[..., FIRST_COLUMN], table[..., COLUMNS] = left, np.minimum(end, stride) - left
+    return Plan(np.concatenate([header, taps, weights, table.reshape(-1)]), maxima_places + 2 * half)

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .fused_conv import Plan, _clear, _compiled, _parts, _reach
+from .conv import _pieces
+from .fused_conv import Plan, _clear, _compiled
 from .vectors import (
     LANES,
     add,
@@ -211,6 +212,16 @@ def conv_pool_backward(dw, dbias, dx, x, height, width, w, dvalues, places, plan
 # --- in Python -----------------------------------------------------------------------------------------------
 
 
+def _reach(
+    kernel: tuple[int, int], start: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Find the first row and column that a window sees, and how many more it sees than its output has."""
+    rows, columns = (
+        (s + min(0, d * (k - 1)), abs(d) * (k - 1)) for s, d, k in zip(start, dilation, kernel, strict=True)
+    )
+    return (rows[0], columns[0]), (rows[1], columns[1])
+
+
 def plan_sparse(
     images: int,
     channels: int,
@@ -242,25 +253,25 @@ def plan_sparse(
     (top, left), (below, right) = _reach(kernel, start, dilation)
     rows, columns = height + below, width + right
     windows = height // window[0] * (width // window[1])
-    together = max(1, min(images, _parts(TOGETHER, max(1, windows))))
+    together = max(1, min(images, _pieces(TOGETHER, max(1, windows))))
 
     # A row of the kernel in whole vectors, from its leftmost tap to its rightmost.
-    vectors = _parts((right + 1) * channels, LANES)
+    vectors = _pieces((right + 1) * channels, LANES)
     down = dilation[0] * np.arange(kh) - min(0, dilation[0] * (kh - 1))
     across = dilation[1] * np.arange(kw) - min(0, dilation[1] * (kw - 1))
     starts = (down[:, None] * columns * channels + np.arange(vectors) * LANES).reshape(-1)
-    pieces = _parts(starts.size, BLOCK) * BLOCK
+    pieces = _pieces(starts.size, BLOCK) * BLOCK
     c, k, m = np.ogrid[:channels, :kh, :kw]
     weights = (k * vectors * LANES + across[m] * channels + c).reshape(-1)
 
     # The last vector of the last patch reaches beyond the image.
     image = rows * columns * channels
-    gradients = _parts(together * image + vectors * LANES, LANES) * LANES
+    gradients = _pieces(together * image + vectors * LANES, LANES) * LANES
     sums = gradients * (2 if to_input else 1)
     end_of_sums = sums + out_channels * pieces * LANES
     passed = end_of_sums + out_channels * pieces * LANES
     # One more than there are gradients is written, and a place takes two of the smallest elements.
-    most = _parts(together * windows + 1, LANES) * LANES
+    most = _pieces(together * windows + 1, LANES) * LANES
     patches = passed + most
 
     header = np.zeros(STARTS, np.int64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import starmap
+
 import numba
 import numpy as np
 import pytest
@@ -11,21 +13,25 @@ from hypothesis import strategies as st
 from minitorch.kernels.cpu import fused_conv
 from minitorch.kernels.cpu.fused_conv import conv_grad_weight, convolve
 from minitorch.kernels.cpu.vectors import numbers_at
+from minitorch.kernels.geometry import Geometry
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 
-def seen(x, out_size, kernel, start, dilation):
+def seen(x, kernel, space):
     """What each tap sees: ``batch x channel x row x column x kernel_row x kernel_column``."""
-    result = np.zeros((*x.shape[:2], *out_size, *kernel), x.dtype)
+    down, right = space
+    result = np.zeros((*x.shape[:2], down.size, right.size, *kernel), x.dtype)
     for k in range(kernel[0]):
         for m in range(kernel[1]):
-            rows = np.arange(out_size[0]) + start[0] + dilation[0] * k
-            columns = np.arange(out_size[1]) + start[1] + dilation[1] * m
-            inside_rows = (rows >= 0) & (rows < x.shape[2])
-            inside_columns = (columns >= 0) & (columns < x.shape[3])
+            rows, columns = (
+                g.stride * np.arange(g.size) + g.dilation * tap + g.offset for g, tap in zip(space, (k, m), strict=True)
+            )
+            inside_rows = (rows >= 0) & (rows % down.spread == 0) & (rows // down.spread < x.shape[2])
+            inside_columns = (columns >= 0) & (columns % right.spread == 0) & (columns // right.spread < x.shape[3])
             if inside_rows.any() and inside_columns.any():
-                part = x[:, :, rows[inside_rows]][:, :, :, columns[inside_columns]]
+                part = x[:, :, rows[inside_rows] // down.spread]
+                part = part[:, :, :, columns[inside_columns] // right.spread]
                 result[:, :, inside_rows.nonzero()[0][:, None], inside_columns.nonzero()[0], k, m] = part
     return result
 
@@ -38,13 +44,25 @@ def scratch_for(plan, dtype):
 class Case:
     """One convolution with random operands and its plain definition."""
 
-    def __init__(self, sizes, out_size, start=(0, 0), dilation=(1, 1), window=None, relu=False, dtype="float32"):
+    def __init__(
+        self,
+        sizes,
+        out_size,
+        start=(0, 0),
+        dilation=(1, 1),
+        window=None,
+        relu=False,
+        dtype="float32",
+        stride=(1, 1),
+        spread=(1, 1),
+    ):
         batch, channels, out_channels, height, width, kh, kw = sizes
         rng = np.random.default_rng(sum(sizes))
         self.x = rng.standard_normal((batch, channels, height, width)).astype(dtype)
         self.w = rng.standard_normal((out_channels, channels, kh, kw)).astype(dtype)
         self.bias = rng.standard_normal(out_channels).astype(dtype)
-        self.out_size, self.start, self.dilation, self.window, self.relu = out_size, start, dilation, window, relu
+        self.space = tuple(starmap(Geometry, zip(out_size, stride, spread, dilation, start, strict=True)))
+        self.out_size, self.window, self.relu = out_size, window, relu
 
     def integers(self):
         """Replace the operands by small integers: sums are then exact, and equal maxima are common."""
@@ -54,7 +72,7 @@ class Case:
         return self
 
     def patches(self):
-        return seen(self.x, self.out_size, self.w.shape[2:], self.start, self.dilation)
+        return seen(self.x, self.w.shape[2:], self.space)
 
     def convolved(self):
         y = np.einsum("bcijkl,ockl->boij", self.patches(), self.w) + self.bias[:, None, None]
@@ -63,12 +81,10 @@ class Case:
     def plan(self, images, window=None, gradient=False):
         return fused_conv.plan_conv(
             images,
-            self.x.shape[1],
+            self.x.shape[1:],
             self.w.shape[0],
-            self.out_size,
             self.w.shape[2:],
-            self.start,
-            self.dilation,
+            self.space,
             window,
             self.relu,
             gradient=gradient,
@@ -108,17 +124,10 @@ class Case:
         return dw.sum(0), dbias.sum(0)
 
     def grad_input(self, dy, chunk):
-        (start, dilation), batch = ((tuple(-n for n in p)) for p in (self.start, self.dilation)), self.x.shape[0]
-        plan = fused_conv.plan_conv(
-            chunk,
-            self.w.shape[0],
-            self.w.shape[1],
-            self.x.shape[2:],
-            self.w.shape[2:],
-            start,
-            dilation,
-            transposed=True,
-        )
+        batch, size = self.x.shape[0], self.x.shape[2:]
+        back = tuple(g.transposed(n) for g, n in zip(self.space, size, strict=True))
+        image, kernel = (self.w.shape[0], *self.out_size), self.w.shape[2:]
+        plan = fused_conv.plan_conv(chunk, image, self.w.shape[1], kernel, back, transposed=True)
         dx, bias = np.full_like(self.x, np.nan), np.zeros(self.w.shape[1], self.x.dtype)
         scratch = scratch_for(plan, self.x.dtype)
         _convolve(dx, np.empty(0, np.int64), dy, self.w, bias, plan.numbers, scratch, chunk, batch)
@@ -137,19 +146,17 @@ def _start(a):
 @numba.njit
 def _convolve(out, places, x, w, bias, plan, scratch, chunk, batch):
     to, where, image, weight = _start(out), _start(places), _start(x), _start(w)
-    height, width = x.shape[2:]
     for b in range(0, batch, chunk):
         end = min(b + chunk, batch)
-        convolve(to, where, image, height, width, weight, _start(bias), _start(plan), _start(scratch), b, end)
+        convolve(to, where, image, weight, _start(bias), _start(plan), _start(scratch), b, end)
 
 
 @numba.njit
 def _grad_weight(dw, dbias, x, dy, plan, scratch, chunk, batch):
     image, gradient, numbers, work = _start(x), _start(dy), _start(plan), _start(scratch)
-    height, width = x.shape[2:]
     for b in range(0, batch, chunk):
         part, end = b // chunk, min(b + chunk, batch)
-        conv_grad_weight(_start(dw[part]), _start(dbias[part]), image, height, width, gradient, numbers, work, b, end)
+        conv_grad_weight(_start(dw[part]), _start(dbias[part]), image, gradient, numbers, work, b, end)
 
 
 def pooled(y, window):
@@ -247,17 +254,16 @@ def check_gradients(case, chunk):
     dw, dbias = case.grad_weight(dy, chunk)
     close(dw, np.einsum("bcijkl,boij->ockl", case.patches(), dy))
     close(dbias, dy.sum((0, 2, 3)))
-    # The gradient of a linear map is its transpose: it is what dx there is with <dx, x> = <dy, y> for every x.
+    # The gradient of a linear map is its transpose: each tap gives back to the place that it saw.
     wanted = np.zeros_like(case.x)
     spread = np.einsum("boij,ockl->bcijkl", dy, case.w)
-    for k in range(case.w.shape[2]):
-        for m in range(case.w.shape[3]):
-            for i in range(case.out_size[0]):
-                for j in range(case.out_size[1]):
-                    row = i + case.start[0] + case.dilation[0] * k
-                    column = j + case.start[1] + case.dilation[1] * m
-                    if 0 <= row < wanted.shape[2] and 0 <= column < wanted.shape[3]:
-                        wanted[:, :, row, column] += spread[:, :, i, j, k, m]
+    for i, j, k, m in np.ndindex(*case.out_size, *case.w.shape[2:]):
+        (row, row_gap), (column, column_gap) = (
+            divmod(g.stride * place + g.dilation * tap + g.offset, g.spread)
+            for g, place, tap in zip(case.space, (i, j), (k, m), strict=True)
+        )
+        if row_gap == column_gap == 0 and 0 <= row < wanted.shape[2] and 0 <= column < wanted.shape[3]:
+            wanted[:, :, row, column] += spread[:, :, i, j, k, m]
     close(case.grad_input(dy, chunk), wanted)
 
 
@@ -270,7 +276,44 @@ def test_gradients(case, dtype):
         check_gradients(case, chunk)
 
 
-def any_case(draw_window):
+STRIDED = [
+    # (batch, in, out, height, width, kernel height, kernel width), output, start, dilation, stride, spread
+    ((3, 3, 5, 32, 32, 3, 3), (16, 16), (-1, -1), (1, 1), (2, 2), (1, 1)),
+    ((5, 2, 7, 33, 27, 5, 5), (17, 14), (-2, -2), (1, 1), (2, 2), (1, 1)),
+    ((2, 3, 4, 20, 19, 3, 2), (6, 10), (0, 0), (1, 1), (3, 2), (1, 1)),
+    ((2, 2, 3, 15, 14, 3, 3), (4, 3), (-2, 0), (2, 3), (3, 3), (1, 1)),  # dilated: all taps see one view of the rows
+    ((2, 2, 3, 15, 14, 2, 3), (5, 6), (-1, 12), (2, -2), (3, 1), (1, 1)),
+    ((2, 3, 4, 7, 8, 1, 1), (3, 3), (0, 0), (1, 1), (3, 3), (1, 1)),  # most of the image is not seen
+    ((2, 2, 2, 2, 2, 4, 4), (3, 3), (-3, -3), (1, 1), (2, 2), (1, 1)),  # most of the windows are outside
+    ((2, 2, 3, 90, 70, 3, 3), (45, 35), (-1, -1), (1, 1), (2, 2), (1, 1)),  # several strips
+    ((2, 3, 5, 9, 8, 3, 3), (18, 16), (1, 1), (-1, -1), (1, 1), (2, 2)),
+    ((2, 3, 5, 9, 8, 2, 1), (28, 24), (-1, 0), (1, 1), (1, 1), (3, 3)),  # places that see nothing
+    ((2, 3, 5, 9, 8, 3, 4), (7, 9), (-1, 1), (1, 2), (3, 2), (2, 3)),  # both
+    ((2, 3, 5, 9, 8, 3, 4), (7, 9), (-1, 1), (2, 1), (2, 4), (4, 2)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", STRIDED, ids=map(str, range(len(STRIDED))))
+def test_strides_and_spreads(case, dtype):
+    sizes, out_size, start, dilation, stride, spread = case
+    case = Case(sizes, out_size, start, dilation, None, True, dtype, stride, spread)
+    close(case.forward(1), case.convolved())
+    close(case.forward(sizes[0]), case.convolved())
+    check_gradients(case, 2)
+
+
+@pytest.mark.parametrize("case", [case for case in STRIDED if case[-1] == (1, 1)], ids=str)
+def test_maxima_behind_windows_that_move_further(case):
+    sizes, out_size, start, dilation, stride, _ = case
+    case = Case(sizes, out_size, start, dilation, (2, 3), False, "float64", stride)
+    wanted, wanted_places = pooled(case.convolved(), case.window)
+    values, places = case.pool_forward(2)
+    close(values, wanted)
+    np.testing.assert_array_equal(places, wanted_places)
+
+
+def any_case(draw_window, draw_spread=st.just((1, 1))):
     size = st.integers
     return st.builds(
         Case,
@@ -281,17 +324,22 @@ def any_case(draw_window):
         draw_window,
         st.booleans(),
         st.sampled_from(["float32", "float64"]),
+        st.tuples(size(1, 3), size(1, 3)),
+        draw_spread,
     )
 
 
+SPREADS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
 @settings(deadline=None)
-@given(any_case(st.none()), st.integers(1, 4))
+@given(any_case(st.none(), SPREADS), st.integers(1, 4))
 def test_any_small_forward(case, chunk):
     close(case.forward(chunk), case.convolved())
 
 
 @settings(deadline=None)
-@given(any_case(st.none()), st.integers(1, 4))
+@given(any_case(st.none(), SPREADS), st.integers(1, 4))
 def test_any_small_gradients(case, chunk):
     check_gradients(case, chunk)
 
