@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import carray  # type: ignore[attr-defined]
 
-from ..kernels.compile import jit
 from ..kernels.cpu import fused_conv, sparse_conv
 from ..kernels.geometry import Geometry
-from .entries import array, entry, integers, pointer
+from .entries import entry, integers
 from .family import Family
 from .graph import Node
 from .program import Operand
@@ -25,7 +22,6 @@ Pair = tuple[int, int]
 
 real: Any = None  # bound in the copy of a template for each type of elements, like what follows
 real_at: Any = None
-kernel: Any = None
 convolve = fused_conv.convolve
 conv_grad_weight = fused_conv.conv_grad_weight
 conv_pool_backward = sparse_conv.conv_pool_backward
@@ -51,13 +47,13 @@ def _conv_grad_weight(operands, b0, b1):
 
 
 def _conv_pool_backward(operands, b0, b1):
-    """Operands: gradients of weight, bias and x, then x, weight, values, places, plan, sizes of x, work."""
+    """Operands: gradients of weight and x, then x, weight, values, places, plan, sizes of x, work."""
     at = integers(operands)
-    sizes = integers(at[8])
-    d_weight, d_bias, d_x = real_at(operands, 0), real_at(operands, 1), real_at(operands, 2)
-    x, weight, values, work = real_at(operands, 3), real_at(operands, 4), real_at(operands, 5), real_at(operands, 9)
-    places, plan = integers(at[6]), integers(at[7])
-    conv_pool_backward(d_weight, d_bias, d_x, x, sizes[2], sizes[3], weight, values, places, plan, work, b0, b1)
+    sizes = integers(at[7])
+    d_weight, d_x = real_at(operands, 0), real_at(operands, 1)
+    x, weight, values, work = real_at(operands, 2), real_at(operands, 3), real_at(operands, 4), real_at(operands, 8)
+    places, plan = integers(at[5]), integers(at[6])
+    conv_pool_backward(d_weight, d_x, x, sizes[2], sizes[3], weight, values, places, plan, work, b0, b1)
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------
@@ -187,8 +183,7 @@ def _conv_at(node: Node, images: int) -> Family:
     itemsize = values.dtype.itemsize
 
     def arrange(results: list[Operand], inputs: list[Operand], tables: list[Operand], work: Operand) -> list[Operand]:
-        bias = work.plus(plan.scratch * itemsize, "unread")
-        unread = work.plus((plan.scratch + shape[0]) * itemsize, "unread")
+        unread = work.plus(plan.scratch * itemsize, "unread")
         if to_input:
             values, places, weight = inputs[:3]
             d_image, d_weight = results[0], results[1] if len(results) > 1 else unread
@@ -197,14 +192,14 @@ def _conv_at(node: Node, images: int) -> Family:
             image, values, places = inputs
             d_weight = weight = results[0]
             d_image = image
-        return [d_weight, bias, d_image, image, weight, values, places, *tables, work]
+        return [d_weight, d_image, image, weight, values, places, *tables, work]
 
     return Family(
         name="conv_pool_backward",
         entry=entry(_conv_pool_backward, values.dtype),
         tables=[plan.numbers, _sizes(x_shape)],
         arrange=arrange,
-        scratch=(plan.scratch + shape[0] + math.prod(shape)) * itemsize,
+        scratch=(plan.scratch + math.prod(shape)) * itemsize,
         flops=2 * values.size * math.prod(shape[1:]) * (2 if to_input else 1),
         extent=values.shape[0],
     )
@@ -275,87 +270,7 @@ def _window(values: Sequence[int], dense: Sequence[int]) -> tuple[int, int]:
     return height // max(1, rows), width // max(1, columns)
 
 
-# --- any geometry --------------------------------------------------------------------------------------------------
-
-
-def _numbers(geometry: Sequence[Geometry]) -> npt.NDArray[np.int64]:
-    return np.array([(g.stride, g.spread, g.dilation, g.offset) for g in _plane_geometry(geometry)]).reshape(-1)
-
-
-@partial(jit, keep=False, fastmath={"contract", "reassoc", "nsz"})
-def convolve_any(out, x, w, g, b0, b1):
-    """Convolve images ``b0`` to ``b1`` with any geometry."""
-    for b in range(b0, b1):
-        for o in range(out.shape[1]):
-            for i in range(out.shape[2]):
-                for j in range(out.shape[3]):
-                    total = out.dtype.type(0)
-                    for k in range(w.shape[2]):
-                        row = g[0] * i + g[2] * k + g[3]
-                        if row < 0 or row % g[1] or row // g[1] >= x.shape[2]:
-                            continue
-                        for l in range(w.shape[3]):
-                            column = g[4] * j + g[6] * l + g[7]
-                            if column < 0 or column % g[5] or column // g[5] >= x.shape[3]:
-                                continue
-                            for c in range(x.shape[1]):
-                                total += x[b, c, row // g[1], column // g[5]] * w[o, c, k, l]
-                    out[b, o, i, j] = total
-
-
-@partial(jit, keep=False, fastmath={"contract", "reassoc", "nsz"})
-def convolve_weight(out, x, d, g, b0, b1):
-    """Compute the gradient of a weight over images ``b0`` to ``b1``, with any geometry."""
-    out[...] = 0
-    for b in range(b0, b1):
-        for o in range(out.shape[0]):
-            for c in range(out.shape[1]):
-                for k in range(out.shape[2]):
-                    for l in range(out.shape[3]):
-                        total = out.dtype.type(0)
-                        for i in range(d.shape[2]):
-                            row = g[0] * i + g[2] * k + g[3]
-                            if row < 0 or row % g[1] or row // g[1] >= x.shape[2]:
-                                continue
-                            for j in range(d.shape[3]):
-                                column = g[4] * j + g[6] * l + g[7]
-                                if column < 0 or column % g[5] or column // g[5] >= x.shape[3]:
-                                    continue
-                                total += x[b, c, row // g[1], column // g[5]] * d[b, o, i, j]
-                        out[o, c, k, l] += total
-
-
-@jit
-def _images(address, sizes, first, dtype):
-    """Make an array of four dimensions, whose sizes are in a list."""
-    shape = (sizes[first], sizes[first + 1], sizes[first + 2], sizes[first + 3])
-    return carray(pointer(address), shape, dtype)
-
-
-def _any_geometry(operands, b0, b1):
-    at = integers(operands)
-    s = integers(at[4])
-    out, x, other = _images(at[0], s, 0, real), _images(at[1], s, 4, real), _images(at[2], s, 8, real)
-    kernel(out, x, other, array(at[3], 8, np.int64), b0, b1)
-
-
-def _general(node: Node, images: int) -> Family:
-    """One of the loops above."""
-    x, other = node.inputs
-    # A partial sum has a dimension of chunks in front.
-    shape = node.shape[-len(x.shape) :]
-    kernel = convolve_any if node.op == "conv" else convolve_weight
-    return Family(
-        name=kernel.__name__,
-        entry=entry(_any_geometry, node.dtype, kernel),
-        tables=[_numbers(node.args[-1]), _sizes(shape, x.shape, other.shape)],
-        flops=_conv_flops(node) if node.op == "conv" else 2 * other.size * math.prod(shape[1:]),
-        extent=x.shape[0],
-    )
-
-
 CONVOLUTIONS: dict[str, Callable[[Node, int], Family]] = {
-    "conv": _general,
     "conv_weight": _conv_weight,
     "conv_act": _conv_act,
     "conv_pool": _conv_act,

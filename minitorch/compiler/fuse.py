@@ -11,6 +11,7 @@ written either. That is decided here too (:func:`inlined`), and done when the lo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,6 +26,10 @@ __all__ = ["fuse", "inlined", "kernels", "lay_out"]
 # Operands that one loop reads at most: a kernel has memory for the addresses of twice as many.
 OPERANDS_READ = OPERANDS // 2
 
+# The gradients of weight and input from a list of values take some ten nanoseconds for a value and output channel,
+# however few the channels are: as long as so many multiplications take in the kernels that read all of an image.
+FEW_MULTIPLICATIONS = 256
+
 # Operations that read walks of any kind; all others read results that are contiguous.
 ANY_WALK = (*POINTWISE, "reduce", "matrix_multiply", "cat")
 
@@ -38,6 +43,11 @@ def fuse(graph: Graph) -> Graph:
     def only(node: Node, *readers: str) -> bool:
         """Tell whether a result is read by these operations alone."""
         return node.number not in wanted and all(user.op in readers for user in users[node.number])
+
+    def listed(node: Node, inputs: tuple[Ref, ...], i: int) -> Node | None:
+        """Find the list of values and places behind an operand, where it pays to read the list."""
+        put = _sparse(inputs[i])
+        return put if put and _pays(put, users[node.inputs[i].node.number]) else None
 
     def rule(new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Node | None:
         if node.op == "zip" and node.args[0] is elements.add:
@@ -66,7 +76,7 @@ def fuse(graph: Graph) -> Graph:
             # These places count from the corner of an image's channel.
             shape = inputs[1].node.args[3]
             return new.add(node.op, inputs, (shape,), node.shape, node.dtype)
-        if node.op == "conv_weight" and _is_plain(node.args[1]) and (put := _sparse(inputs[1])):
+        if node.op == "conv_weight" and _is_plain(node.args[1]) and (put := listed(node, inputs, 1)):
             if put.inputs[0].shape[2:] == (1,):
                 turned = Ref(inputs[0].node, *_last_two_turned(inputs[0]), inputs[0].start)
                 if turned.key() not in lines:
@@ -76,7 +86,7 @@ def fuse(graph: Graph) -> Graph:
             args = (node.args[1], put.shape)
             return new.add("conv_weight_at", (inputs[0], *put.inputs), args, node.shape, node.dtype)
         if node.op == "conv":
-            if _is_plain(node.args[0]) and (put := _sparse(inputs[0])):
+            if _is_plain(node.args[0]) and (put := listed(node, inputs, 0)):
                 # The weight as the forward convolution has it, and its geometry.
                 w = _swapped(inputs[1])
                 forward = tuple(
@@ -147,6 +157,21 @@ def _sparse(ref: Ref) -> Node | None:
     put = ref.node
     is_list = put.op == "put" and bool(put.args) and ref.shape == put.shape and ref.is_whole()
     return put if is_list else None
+
+
+def _pays(put: Node, readers: Sequence[Node]) -> bool:
+    """Tell whether the gradients of a convolution are faster from the list than from the whole image.
+
+    For the weight alone they always are. With the input's, it depends on the multiplications that a value would stand
+    for: the taps that see it, times the places of its window, for both gradients; the input's has its channels in
+    fours.
+    """
+    for reader in readers:
+        if reader.op == "conv":
+            channels, _, *kernel = reader.inputs[1].shape
+            window = math.prod(put.shape[2:]) / math.prod(put.inputs[0].shape[2:])
+            return (channels + -(-channels // 4) * 4) * math.prod(kernel) * window >= FEW_MULTIPLICATIONS
+    return True
 
 
 # --- operands --------------------------------------------------------------------------------------------------

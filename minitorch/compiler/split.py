@@ -30,7 +30,7 @@ CHUNKS, IMAGES = 16, 4
 LARGE_WEIGHT = 1 << 18
 
 # Operations that handle each image by itself.
-BY_IMAGE = ("conv_act", "conv", "conv_pool", "conv_pool_place", "max_pool", "max_pool_place")
+BY_IMAGE = ("conv_act", "conv_pool", "conv_pool_place", "max_pool", "max_pool_place")
 
 
 @dataclass

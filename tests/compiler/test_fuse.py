@@ -97,6 +97,34 @@ def test_gradients_behind_a_maximum_read_a_list() -> None:
     assert [n.op for n in fused if n.op != "input"] == ["conv_pool", "conv_pool_place", "conv_weight_at"]
 
 
+@pytest.mark.parametrize(
+    ("channels", "kernel", "window", "listed"),
+    [(3, 3, 2, False), (8, 3, 2, True), (4, 3, 4, True), (1, 5, 2, True), (16, 1, 2, False)],
+)
+def test_gradients_of_weight_and_input_read_a_list_where_many_taps_see_a_window(
+    channels: int, kernel: int, window: int, listed: bool
+) -> None:
+    graph = Graph()
+    size, space = (8, 8), same_size((8, 8), False)
+    x, w = source(graph, 2, channels, *size), source(graph, 5, channels, kernel, kernel)
+    conv = graph.add("conv", (x.ref(), w.ref()), (space,), (2, 5, *size), FLOAT)
+    args = ((window, window), side_by_side(size, (window, window)))
+    shape = (2, 5, 8 // window, 8 // window)
+    value, place = (
+        graph.add(op, (conv.ref(),), args, shape, dtype)
+        for op, dtype in (("max_pool", FLOAT), ("max_pool_place", np.dtype(np.int64)))
+    )
+    put = graph.add("put", (source(graph, *shape).ref(), place.ref()), (), conv.shape, FLOAT)
+    weight = graph.add("conv_weight", (x.ref(), put.ref()), ((kernel, kernel), space), w.shape, FLOAT)
+    area = kernel * kernel
+    swapped = Ref(w, (channels, 5, kernel, kernel), (area, channels * area, kernel, 1))
+    back = tuple(g.transposed(8) for g in space)
+    image = graph.add("conv", (put.ref(), swapped), (back,), x.shape, FLOAT)
+    graph.outputs = [value.ref(), weight.ref(), image.ref()]
+    ops = [n.op for n in fuse(graph) if n.op != "input"][2:]
+    assert ops == (["conv_weight_at", "conv_at"] if listed else ["put", "conv_weight", "conv_act"])
+
+
 def test_what_a_maximum_gives_to_a_strided_convolution_is_written_out() -> None:
     graph = Graph()
     x, w = source(graph, *IMAGE), source(graph, *WEIGHT)

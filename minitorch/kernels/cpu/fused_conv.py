@@ -82,8 +82,8 @@ def _compiled(fn: Any) -> Any:
     )
 
 
-# A plan begins with the number of its parts, of output channels, and of the weights of one; behind them it says where the
-# numbers of each part begin.
+# A plan begins with the number of its parts, of output channels, and of the weights of one of these; behind them it
+# says where the numbers of each part begin.
 PARTS, ALL_CHANNELS, ALL_TAPS, BEGINS = range(4)
 # The order of the numbers of a part. How the work is divided:
 GROUP, PHASES, IMAGES, BANDS, ALL_BANDS, STRIDE, LINE, PLANE, RESULT, PLACES_ROUNDED = range(10)

@@ -106,12 +106,12 @@ def _clear_unseen(dx, height, width, plan, b0, b1):
 
 
 @_compiled
-def _collect(gradients, patches, dbias, dvalues, places, plan, b0, b1, o):
-    """List what is not zero of one channel's gradient and where the patches begin; count them, add up the bias."""
+def _collect(gradients, patches, dvalues, places, plan, b0, b1, o):
+    """List what is not zero of one channel's gradient and where the patches begin; count them."""
     channels, columns, width = plan[CHANNELS], plan[COLUMNS], plan[OUT_WIDTH]
     # Faster than a division of integers, and exact: half a place is far from the next whole number.
     rows = 1.0 / width
-    count, total = 0, 0.0
+    count = 0
     for b in range(b0, b1):
         start = (b * plan[OUT_CHANNELS] + o) * plan[WINDOWS]
         for at in range(start, start + plan[WINDOWS]):
@@ -122,8 +122,6 @@ def _collect(gradients, patches, dbias, dvalues, places, plan, b0, b1, o):
             gradient = dvalues[at]
             gradients[count] = gradient
             count += gradient != 0
-            total += gradient
-    dbias[o] += total
     return count
 
 
@@ -159,12 +157,11 @@ def _add_weights(laid_out, weights, gradients, patches, count, plan):
 
 
 @_compiled
-def conv_pool_backward(dw, dbias, dx, x, height, width, w, dvalues, places, plan, scratch, b0, b1) -> None:
-    """Compute what images ``b0`` to ``b1`` give to the gradients of weight, bias and, if planned, the input.
+def conv_pool_backward(dw, dx, x, height, width, w, dvalues, places, plan, scratch, b0, b1) -> None:
+    """Compute what images ``b0`` to ``b1`` give to the gradients of the weight and, if planned, the input.
 
     Args:
         dw: ``out_channels x in_channels x kernel_height x kernel_width``; every element is written.
-        dbias: one number for each output channel; every element is written.
         dx: the gradient of the input, of which images ``b0`` to ``b1`` are written; unused where it is not planned.
         x: the input, ``batch x in_channels x height x width``.
         height: of ``x``.
@@ -184,7 +181,6 @@ def conv_pool_backward(dw, dbias, dx, x, height, width, w, dvalues, places, plan
     if to_input:
         _clear_unseen(dx, height, width, plan, b0, b1)
     for o in range(plan[OUT_CHANNELS]):
-        dbias[o] = 0
         for k in range(taps):
             as_written()
             scratch[plan[WEIGHTS] + o * row + plan[STARTS + plan[ROW_PIECES] + k]] = w[o * taps + k]
@@ -194,7 +190,7 @@ def conv_pool_backward(dw, dbias, dx, x, height, width, w, dvalues, places, plan
         # Not a plain 0, a literal, for which Numba would compile the function once more.
         _move_images(x, height, width, laid_out, plan, b, end, np.int64(0))
         for o in range(plan[OUT_CHANNELS]):
-            count = _collect(gradients, patches, dbias, dvalues, places, plan, b, end, o)
+            count = _collect(gradients, patches, dvalues, places, plan, b, end, o)
             sums = skip(scratch, plan[SUMS] + o * row)
             for piece in range(0, plan[ROW_PIECES], BLOCK):
                 _add_patches(sums, laid_out, gradients, patches, count, plan, piece)
