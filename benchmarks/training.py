@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.report import ROOT, in_words, machine, save, table
 from benchmarks.worker import Request
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.workloads import MORE_WORKLOADS, WORKLOADS, Workload
 from minitorch.doctor import usable_cores
 
 FOLDER = ROOT / "benchmarks"
@@ -217,7 +217,7 @@ def sgemm_peaks(threads: Iterable[int]) -> dict[int, float]:
 
 def variants(framework: str, mode: str, workload: Workload) -> list[dict[str, Any]]:
     """List the ways in which a peer can be run; the first one is what most people write."""
-    images = workload.network in ("lenet", "cnn")
+    images = workload.network in ("lenet", "odd", "cnn")
     if framework == "minitorch":
         return [{}]
     if framework == "jax":
@@ -614,9 +614,10 @@ def wrong(results: dict[str, Any]) -> list[str]:
 
 def chosen(name: str) -> list[Workload]:
     """Find workloads by their name, or by name and batch: ``lenet-mnist`` or ``lenet-mnist-128``."""
-    found = [workload for workload in WORKLOADS if name in (workload.name, workload.key)]
+    known = (*WORKLOADS, *MORE_WORKLOADS)
+    found = [workload for workload in known if name in (workload.name, workload.key)]
     if not found:
-        keys = ", ".join(workload.key for workload in WORKLOADS)
+        keys = ", ".join(workload.key for workload in known)
         raise argparse.ArgumentTypeError(f"no workload {name!r}; there are {keys}")
     return found
 

@@ -6,6 +6,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "project"))
@@ -15,11 +16,11 @@ from run_mnist_multiclass import Network as LeNet
 
 import minitorch
 from benchmarks.worker import Request, Step, serve
-from benchmarks.workloads import DROPOUT, EMBEDDING, MAPS, MLP, WIDTHS, Weights, Workload
+from benchmarks.workloads import CLASSES, DROPOUT, EMBEDDING, MAPS, MLP, ODD_CHANNELS, WIDTHS, Weights, Workload
 from minitorch import FastBackend, Module, Tensor
 from minitorch.convolution import Conv2d, MaxPool2d
 from minitorch.io import load_state_dict
-from minitorch.layers import Dropout, Flatten, Linear, ReLU, Sequential
+from minitorch.layers import Dropout, Flatten, Linear, LogSoftmax, ReLU, Sequential
 from minitorch.losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
 from minitorch.tensor_functions import Cat
 
@@ -73,6 +74,26 @@ def cnn(size: int, dtype: str) -> Sequential:
     return Sequential(layers)
 
 
+def odd(size: int, dtype: str) -> Sequential:
+    """Make LeNet with 5 and 7 channels, for ``batch x 1 x size x size``."""
+    make: dict[str, Any] = {"dtype": dtype, "backend": FastBackend}
+    first, second = ODD_CHANNELS
+    layers: OrderedDict[str, Module] = OrderedDict(
+        conv1=Conv2d(1, first, 3, padding="same", **make),
+        relu1=ReLU(),
+        conv2=Conv2d(first, second, 3, padding="same", **make),
+        relu2=ReLU(),
+        pool=MaxPool2d(4),
+        flatten=Flatten(),
+        hidden=Linear(second * (size // 4) ** 2, 64, **make),
+        relu3=ReLU(),
+        dropout=Dropout(DROPOUT),
+        classify=Linear(64, CLASSES, **make),
+        likely=LogSoftmax(1),
+    )
+    return Sequential(layers)
+
+
 def course_layout(weights: Weights) -> Weights:
     """Rename and turn weights for the layers that the scripts write out: ``in x out``, biases that broadcast."""
     turned: Weights = {}
@@ -94,17 +115,25 @@ def network(workload: Workload, exact: bool, dtype: str) -> Module:
     if workload.network in ("lenet", "kim"):
         model = LeNet(FastBackend, dtype) if workload.network == "lenet" else Kim(dtype)
         weights = course_layout(weights)
-        if exact:
-            model.dropout.p = 0.0
+    elif workload.network == "mlp":
+        model = mlp(dtype)
     else:
-        model = mlp(dtype) if workload.network == "mlp" else cnn(workload.size, dtype)
+        model = {"odd": odd, "cnn": cnn}[workload.network](workload.size, dtype)
+    if exact and hasattr(model, "dropout"):
+        model.dropout.p = 0.0
     load_state_dict(model, weights)
     return model
 
 
 # --- the step ------------------------------------------------------------------------------------------------
 
-LOSSES = {"lenet": nll_loss, "kim": binary_cross_entropy_with_logits, "mlp": cross_entropy, "cnn": cross_entropy}
+LOSSES = {
+    "lenet": nll_loss,
+    "odd": nll_loss,
+    "kim": binary_cross_entropy_with_logits,
+    "mlp": cross_entropy,
+    "cnn": cross_entropy,
+}
 
 
 def build(request: Request) -> Step:

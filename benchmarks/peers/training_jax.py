@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,13 @@ def dropout(x: Array, key: Array | None) -> Array:
     return jnp.where(jax.random.bernoulli(key, 1.0 - DROPOUT, x.shape), x / (1.0 - DROPOUT), 0.0)
 
 
-def lenet(p: Parameters, x: Array, key: Array | None, channels_last: bool) -> Array:
+BELOW = ((0, 2), (0, 2))
+
+
+def lenet(p: Parameters, x: Array, key: Array | None, channels_last: bool, padding: Any = BELOW) -> Array:
     """The network of project/run_mnist_multiclass.py, with its zeros at the right and the bottom."""
-    below = ((0, 2), (0, 2))
-    mid = jax.nn.relu(convolution(p, "conv1", x, below, channels_last))
-    out = jax.nn.relu(convolution(p, "conv2", mid, below, channels_last))
+    mid = jax.nn.relu(convolution(p, "conv1", x, padding, channels_last))
+    out = jax.nn.relu(convolution(p, "conv2", mid, padding, channels_last))
     pooled = flatten(max_pool(out, 4, channels_last), channels_last)
     hidden = dropout(jax.nn.relu(linear(p, "hidden", pooled)), key)
     return jax.nn.log_softmax(linear(p, "classify", hidden))
@@ -109,7 +112,13 @@ def cnn(p: Parameters, x: Array, key: Array | None, channels_last: bool) -> Arra
     return jax.nn.log_softmax(linear(p, "classify", hidden))
 
 
-NETWORKS: dict[str, Callable[..., Array]] = {"lenet": lenet, "kim": kim, "mlp": mlp, "cnn": cnn}
+NETWORKS: dict[str, Callable[..., Array]] = {
+    "lenet": lenet,
+    "odd": partial(lenet, padding="SAME"),
+    "kim": kim,
+    "mlp": mlp,
+    "cnn": cnn,
+}
 
 
 # --- losses and updates --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.peers.lenet_torch import LeNet
 from benchmarks.worker import Request, Step, serve
-from benchmarks.workloads import DROPOUT, EMBEDDING, MAPS, MLP, WIDTHS
+from benchmarks.workloads import DROPOUT, EMBEDDING, MAPS, MLP, ODD_CHANNELS, WIDTHS
 
 # --- the networks --------------------------------------------------------------------------------------------
 
@@ -80,6 +80,25 @@ def cnn(size: int) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
+def odd(size: int) -> nn.Sequential:
+    """Make LeNet with 5 and 7 channels, for ``batch x 1 x size x size``."""
+    first, second = ODD_CHANNELS
+    layers: OrderedDict[str, nn.Module] = OrderedDict(
+        conv1=nn.Conv2d(1, first, 3, padding="same"),
+        relu1=nn.ReLU(),
+        conv2=nn.Conv2d(first, second, 3, padding="same"),
+        relu2=nn.ReLU(),
+        pool=nn.MaxPool2d(4),
+        flatten=nn.Flatten(),
+        hidden=nn.Linear(second * (size // 4) ** 2, 64),
+        relu3=nn.ReLU(),
+        dropout=nn.Dropout(DROPOUT),
+        classify=nn.Linear(64, 10),
+        likely=nn.LogSoftmax(1),
+    )
+    return nn.Sequential(layers)
+
+
 def network(request: Request) -> nn.Module:
     """Make the workload's network with its weights.
 
@@ -91,9 +110,11 @@ def network(request: Request) -> nn.Module:
         model = make(centred=not request.exact)
     elif workload.network == "kim":
         model = Kim()
+    elif workload.network == "mlp":
+        model = mlp()
     else:
-        model = mlp() if workload.network == "mlp" else cnn(workload.size)
-    if request.exact and isinstance(model, (LeNet, Kim)):
+        model = {"odd": odd, "cnn": cnn}[workload.network](workload.size)
+    if request.exact and hasattr(model, "dropout"):
         model.dropout.p = 0.0
     model.to(getattr(torch, request.dtype))
     model.load_state_dict({name: torch.from_numpy(array) for name, array in workload.weights(request.dtype).items()})
@@ -107,6 +128,7 @@ Run = Callable[[Tensor, Tensor], float]
 
 LOSSES = {
     "lenet": F.nll_loss,
+    "odd": F.nll_loss,
     "kim": F.binary_cross_entropy_with_logits,
     "mlp": F.cross_entropy,
     "cnn": F.cross_entropy,

@@ -12,7 +12,7 @@ from benchmarks import training, training_plots
 from benchmarks.report import ROOT
 from benchmarks.training import Effort, Failed, Missing, Worker
 from benchmarks.worker import Request
-from benchmarks.workloads import WORKLOADS, Workload, at
+from benchmarks.workloads import MORE_WORKLOADS, WORKLOADS, Workload, at
 
 TINY = Workload("tiny", "mlp", 2, "sgd", 0.1, 5, torch_ms=1.0, floor=2, aim=3)
 EFFORT = Effort(rounds=3, seconds=0.001, threads=(1,), tune=True, cold=True)
@@ -59,6 +59,8 @@ def test_the_networks_have_the_sizes_of_their_scripts():
     assert counts["kim"] == 50 * 100 * (3 + 4 + 5) + 300 + 301
     assert counts["mlp"] == 785 * 256 + 257 * 128 + 129 * 64 + 65 * 10
     assert counts["cnn"] == 32 * 28 + 64 * 289 + 4097 * 128 + 1290
+    odd = sum(a.size for a in MORE_WORKLOADS[0].weights().values())
+    assert odd == (45 + 5) + (315 + 7) + (7 * 6 * 6 * 64 + 64) + (640 + 10)
     assert len({w.key for w in WORKLOADS}) == len(WORKLOADS) == 7
 
 
@@ -72,7 +74,7 @@ def test_flops_count_the_passes_that_there_are():
     assert conv.flops() == 2 * (28 * 28 * (36 + 288) + 392 * 64 + 640)
 
 
-@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda w: w.key)
+@pytest.mark.parametrize("workload", [*WORKLOADS, *MORE_WORKLOADS], ids=lambda w: w.key)
 def test_weights_and_data_are_the_same_in_every_process(workload):
     for name, array in workload.weights().items():
         assert array.dtype == np.float32

@@ -7,10 +7,13 @@ import pytest
 from benchmarks import training_minitorch
 from benchmarks.peers import training_torch
 from benchmarks.worker import Request
-from benchmarks.workloads import WORKLOADS, at
+from benchmarks.workloads import MORE_WORKLOADS, WORKLOADS, at
 
 STEPS = 4
-SMALL = {f"{w.name}{'' if w.training else ' inference'}": at(w, {"batch": 3, "size": 8}) for w in WORKLOADS}
+SMALL = {
+    f"{w.name}{'' if w.training else ' inference'}": at(w, {"batch": 3, "size": 11})
+    for w in (*WORKLOADS, *MORE_WORKLOADS)
+}
 
 
 @pytest.mark.parametrize("workload", SMALL.values(), ids=SMALL)
