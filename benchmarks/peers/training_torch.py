@@ -114,8 +114,10 @@ def network(request: Request) -> nn.Module:
         model = mlp()
     else:
         model = {"odd": odd, "cnn": cnn}[workload.network](workload.size)
-    if request.exact and hasattr(model, "dropout"):
-        model.dropout.p = 0.0
+    if request.exact:
+        for layer in model.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = 0.0
     model.to(getattr(torch, request.dtype))
     model.load_state_dict({name: torch.from_numpy(array) for name, array in workload.weights(request.dtype).items()})
     return model

@@ -126,27 +126,32 @@ def _clear(a, start, end):
 
 
 @_compiled
+def _copy(to, at, source, start, n):
+    for p in range(0, n, LANES):
+        as_written()
+        store_part(to, at + p, load_part(source, start + p, n - p), n - p)
+
+
+@_compiled
 def _collect(to, at, source, start, step, n):
     """Put ``n`` elements that lie ``step`` apart side by side."""
     if step == 1:
-        for p in range(0, n, LANES):
-            as_written()
-            store_part(to, at + p, load_part(source, start + p, n - p), n - p)
-    else:
-        for p in range(n):
-            as_written()
-            to[at + p] = source[start + p * step]
+        _copy(to, at, source, start, n)
+        n = 0
+    for p in range(n):
+        as_written()
+        to[at + p] = source[start + p * step]
 
 
 @_compiled
 def _spread(to, at, step, source, start, n):
     """Put ``n`` neighbours ``step`` apart."""
     if step == 1:
-        _collect(to, at, source, start, step, n)
-    else:
-        for p in range(n):
-            as_written()
-            to[at + p * step] = source[start + p]
+        _copy(to, at, source, start, n)
+        n = 0
+    for p in range(n):
+        as_written()
+        to[at + p * step] = source[start + p]
 
 
 @_compiled
