@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,3 +83,45 @@ def test_convolutions_below_a_maximum_over_a_line_share_their_images() -> None:
     graph.outputs = [node.ref() for node in gradients]
     fused = fuse(graph)
     assert [node.op for node in fused if node.op not in ("input", "number")] == ["map", *["conv_line_weight"] * 2]
+
+
+STRIDED = """
+import hashlib
+import numpy as np
+import minitorch
+from minitorch.layers import Conv2d, MaxPool2d, ReLU, Sequential
+
+minitorch.manual_seed(0)
+make = {"dtype": "float32", "backend": minitorch.FastBackend}
+layers = Conv2d(3, 8, 5, stride=2, padding=2, **make), ReLU(), Conv2d(8, 12, 3, stride=3, **make), MaxPool2d(2)
+model = Sequential(*layers)
+optimizer = minitorch.SGD(model.parameters(), lr=0.1)
+
+@minitorch.compile
+def step(x):
+    loss = (model(x) * model(x)).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+images = np.random.default_rng(0).normal(size=(64, 3, 41, 38)).astype("float32")
+losses = [step(minitorch.tensor(images, backend=minitorch.FastBackend)).to_numpy() for _ in range(2)]
+found = hashlib.sha256()
+for array in (*losses, *(p.value.to_numpy() for p in model.parameters())):
+    found.update(array.tobytes())
+print("parallel" if "prange" in step.source else "", found.hexdigest())
+"""
+
+
+def test_the_bits_of_strided_convolutions_do_not_depend_on_threads(tmp_path: Path) -> None:
+    found = set()
+    for threads in (1, 2, 3, 4):
+        settings = {"NUMBA_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
+        environment = os.environ | settings | {"MINITORCH_CACHE": str(tmp_path)}
+        command = [sys.executable, "-c", STRIDED]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found.add(done.stdout)
+    assert len(found) == 1
+    assert found.pop().startswith("parallel ")
