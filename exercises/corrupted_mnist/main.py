@@ -4,12 +4,14 @@
     python main.py train                         trains, and writes trained_model.pt and training_loss.png
     python main.py evaluate trained_model.pt     prints the accuracy on the test set
 
-This folder needs MiniTorch and nothing else of the project it comes from: it may be copied anywhere.
+This folder needs MiniTorch and nothing else of the project it comes from: it may be copied anywhere. With
+MINITORCH_SMALL=1 in the environment a training is short, to see that it runs: --epochs 1 --limit 3000.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -157,12 +159,16 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         added.add_argument("--data-dir", metavar="FOLDER", help="holds the data files (searched for)")
         return added
 
+    small = os.environ.get("MINITORCH_SMALL", "") not in ("", "0")
+    epochs, limit = (1, 3000) if small else (6, None)
     training = command(train)
-    training.add_argument("--epochs", type=above_zero(int), default=6, help="how often each digit is seen (6)")
+    training.add_argument("--epochs", type=above_zero(int), default=epochs, help="how often each digit is seen (6)")
     training.add_argument("--batch-size", type=above_zero(int), default=64, help="digits a step (64)")
     training.add_argument("--lr", type=above_zero(float), default=0.008, help="the largest learning rate (0.008)")
     training.add_argument("--seed", type=int, default=1, help="fixes first weights, order and dropout (1)")
-    training.add_argument("--limit", type=above_zero(int), metavar="N", help="train with no more than N digits (all)")
+    training.add_argument(
+        "--limit", type=above_zero(int), default=limit, metavar="N", help="train with no more than N digits (all)"
+    )
     training.add_argument("--model", type=Path, default=Path("trained_model.pt"), help="(trained_model.pt)")
     training.add_argument("--plot", type=Path, default=Path("training_loss.png"), help="(training_loss.png)")
 

@@ -25,7 +25,7 @@ class DigitClassifier(minitorch.Module):
         ArgumentError: a number is out of range.
     """
 
-    def __init__(self, channels: int = 24, hidden: int = 256, dropout: float = 0.25) -> None:
+    def __init__(self, channels: int = 16, hidden: int = 128, dropout: float = 0.25) -> None:
         super().__init__()
         for name, size in (("channels", channels), ("hidden", hidden)):
             if type(size) is not int or not 1 <= size <= LARGEST:

@@ -91,7 +91,7 @@ def run(place):
         command = [sys.executable, str(place / "copy" / "main.py"), *map(str, words)]
         if digits and words[0] in ("train", "evaluate", "identify"):
             command += ["--data-dir", str(place / digits)]
-        variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+        variables = {**os.environ, "MINITORCH_SMALL": "0", "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
         return subprocess.run(command, cwd=place, env=variables, capture_output=True, text=True, encoding="utf-8")
 
     return main
@@ -120,7 +120,7 @@ def test_training_writes_a_model_and_one_curve_into_the_working_directory(traine
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
-    assert header["layers.0.weight"]["shape"] == [24, 1, 5, 5]
+    assert header["layers.0.weight"]["shape"] == [16, 1, 5, 5]
     assert header["layers.0.weight"]["dtype"] == "F32"
 
 
@@ -141,7 +141,7 @@ def test_the_printed_accuracy_is_that_of_the_model_on_the_test_set(trained, plac
     printed = re.fullmatch(r"Test accuracy: (\d+\.\d\d)%", done.stdout.splitlines()[-1])
     assert printed, done.stdout
     network = minitorch.load_model(trained[1], model.DigitClassifier).eval()
-    assert network.arguments == {"channels": 24, "hidden": 256, "dropout": 0.25}
+    assert network.arguments == {"channels": 16, "hidden": 128, "dropout": 0.25}
     _, test = load("corruptmnist", place / "digits", transform=None, notice=lambda line: None)
     assert len(test) == 200
     x = ((test.images - np.float32(0.1317)) / np.float32(0.3095)).astype(np.float32)
@@ -342,6 +342,15 @@ def test_a_command_line_without_a_meaning_is_refused(refusal, words, message):
     assert status == 2
     assert message in text
     assert "usage: " in text
+
+
+@pytest.mark.parametrize(("small", "expected"), [("1", (1, 3000)), ("0", (6, None)), ("", (6, None))])
+def test_small_settings_come_from_the_environment(monkeypatch, small, expected):
+    monkeypatch.setenv("MINITORCH_SMALL", small)
+    args = main.parse(["train"])
+    assert (args.epochs, args.limit) == expected
+    args = main.parse(["train", "--epochs", "2", "--limit", "50"])
+    assert (args.epochs, args.limit) == (2, 50)
 
 
 @pytest.mark.parametrize("sizes", [{"channels": 0}, {"hidden": 1025}, {"channels": True}, {"hidden": 2.0}])
