@@ -1,11 +1,11 @@
 """Measure everything and write it down: `make bench`.
 
-    python benchmarks/run.py                      all of it, for an hour or two on a quiet machine
+    python benchmarks/run.py                      all of it, for two hours on a quiet machine
     python benchmarks/run.py --only lenet         one part; what was measured before stays in the pages
     python benchmarks/run.py --rounds 5           fewer rounds
 
-Results go to benchmarks/results/, one JSON file a part, the tables to docs/benchmarks.md, and the first ones also to
-README.md.
+Results go to benchmarks/results/, one JSON file a part, the tables to docs/benchmarks.md, the first ones also to
+README.md, and the accuracies to exercises/README.md.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import kernels, lenet, startup, training
+from benchmarks import accuracies, kernels, lenet, startup, training
 from benchmarks.report import ROOT, Measure, Summary, in_words, load, put_between_markers, save
 
 PARTS: dict[str, tuple[str, Measure, Summary]] = {
     "lenet": ("LeNet, an epoch", lenet.measure, lenet.summary),
     "training": ("Training steps, compiled", training.measure, training.summary),
+    "accuracies": ("Whole trainings, and how good they get", accuracies.measure_all, accuracies.summary),
     "startup": ("Waiting", startup.measure, startup.summary),
     "kernels": ("Operations one by one", kernels.measure, kernels.summary),
 }
@@ -56,6 +57,14 @@ def first_screen() -> str:
     return "\n\n".join(parts)
 
 
+def write_pages() -> None:
+    """Write every page from the results that are kept."""
+    (ROOT / "docs" / "benchmarks.md").write_text(page(), encoding="utf-8")
+    put_between_markers(ROOT / "README.md", "speed", first_screen())
+    if results := load("accuracies"):
+        accuracies.write_page(results)
+
+
 def main() -> None:
     """Measure the parts that were asked for, and write the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,8 +80,7 @@ def main() -> None:
             results = measure(args.rounds)
             save(name, results)
             print(summary(results), end="\n\n", flush=True)
-    (ROOT / "docs" / "benchmarks.md").write_text(page(), encoding="utf-8")
-    put_between_markers(ROOT / "README.md", "speed", first_screen())
+    write_pages()
     if args.only in (None, "points") and POINTS.exists():
         subprocess.run([sys.executable, str(POINTS)], cwd=ROOT, check=True)
 
