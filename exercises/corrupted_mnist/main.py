@@ -118,15 +118,15 @@ def draw_corruption(
     for column, (file, original, (name, angle, _)) in enumerate(zip(files, originals, searches)):
         for row, (images, title) in enumerate(((original, name), (file, f"{angle:.2f}°"))):
             axes = figure.add_subplot(grid[row, column], xticks=[], yticks=[], title=title)
-            axes.imshow(images.images[column, 0], cmap="gray_r")
+            axes.imshow(images.images[column, 0], cmap="gray_r", interpolation="nearest")
             if column == 0:
                 axes.set_ylabel("MNIST" if row == 0 else "corrupted")
     axes = figure.add_subplot(grid[2, :])
-    for name, angle, tried in searches:
-        axes.plot(*zip(*tried), label=f"{name}: {angle:.2f}°", linewidth=1.2)
+    for name, _, tried in searches:
+        axes.plot(*zip(*tried), label=name, linewidth=1.2)
     axes.set(xlabel="MNIST's digits rotated clockwise by (degrees)", ylabel="mean squared difference")
-    axes.set(xticks=range(-90, 91, 30), ylim=(0, None))
-    axes.legend(frameon=False, loc="lower left", fontsize=8)
+    axes.set(xticks=range(-90, 91, 30), ylim=(0, 0.19))
+    axes.legend(frameon=False, loc="upper center", ncol=7, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
 
