@@ -309,9 +309,9 @@ def summary(results: dict[str, Any]) -> str:
     sentences = [
         "Test accuracy after the last epoch: the median over the seeds, and the smallest and largest. Seconds are the "
         f"median from the start of a process to its end on {results['machine']['cores']} cores, with compiled kernels "
-        "in the cache; PyTorch runs eager, with a fused Adam and the faster memory format, and reads arrays that need no "
-        "unpacking. In the final exercise MiniTorch also validates after each epoch, draws its curve, and tests in a "
-        "second process.",
+        "in the cache; PyTorch runs eager, with a fused Adam and the faster memory format, and reads arrays that need "
+        "no unpacking. In the final exercise MiniTorch also validates after each epoch, draws its curve, and tests in "
+        "a second process.",
         *cold_sentences(results),
     ]
     return "\n\n".join([table(header, written), *sentences])
