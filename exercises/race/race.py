@@ -1,4 +1,4 @@
-# ruff: noqa: E402  (the clock starts before the imports, which take their part of the time)
+# The clock starts before the imports, which take their part of the time.
 """Race to 99 % on MNIST: train from nothing, test, and say how long it all took.
 
     python race.py --seed 1                       one race: 60,000 digits to train on, MNIST's 10,000 to test with
