@@ -5,6 +5,7 @@
 #   make sentiment PREDICT="a fine film"    `yes` is the bare flag
 #   make test ARGS="-m task4_1"             ARGS goes to pytest as it is
 #   make notebook EXERCISE=3_training       the exercise that is opened as a notebook
+#   make test-cuda SIMULATOR=0              on the machine's GPU, and not on a simulated one
 #   make test PYTHON=python3.12             the interpreter that a new environment is made with
 #
 # Data is looked for where MINITORCH_DATA says, if it is set (docs/installation.md).
@@ -12,6 +13,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+SIMULATOR ?= 1
 
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
@@ -20,9 +22,9 @@ given := $(sort $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(or
 lower = $(shell echo '$(subst _,-,$(1))' | tr '[:upper:]' '[:lower:]')
 quoted = '$(subst ','\'',$(1))'
 flag = --$(call lower,$(1))$(if $(filter-out yes,$($(1))), $(call quoted,$($(1))))
-FLAGS = $(foreach v,$(filter-out ARGS PYTHON VENV,$(given)),$(call flag,$(v)))
+FLAGS = $(foreach v,$(filter-out ARGS PYTHON SIMULATOR VENV,$(given)),$(call flag,$(v)))
 
-.PHONY: help mnist sentiment exercises notebook test test-parity test-compiler lint bench doctor clean
+.PHONY: help mnist sentiment exercises notebook test test-parity test-compiler test-cuda lint bench doctor clean
 
 help:
 	@echo 'make mnist        train LeNet on handwritten digits'
@@ -32,6 +34,7 @@ help:
 	@echo 'make test         run the tests'
 	@echo 'make test-parity  compare with PyTorch, operation by operation'
 	@echo 'make test-compiler  compare compiled programs with eager steps'
+	@echo 'make test-cuda    run the CUDA kernels on a simulated GPU, and compile them'
 	@echo 'make lint         check style and types'
 	@echo 'make bench        measure speed beside PyTorch'
 	@echo 'make doctor       say what this machine has and what it lacks'
@@ -50,13 +53,16 @@ notebook: $(VENV)/.has-notebook
 	$(RUN) exercises/notebooks.py --open $(EXERCISE)
 
 test: $(VENV)/.has-dev
-	$(RUN) -m pytest --ignore=tests/parity --ignore=tests/compiler/agreement $(ARGS)
+	$(RUN) -m pytest --ignore=tests/parity --ignore=tests/compiler/agreement --ignore=tests/cuda $(ARGS)
 
 test-parity: $(VENV)/.has-parity
 	$(RUN) -m pytest tests/parity $(ARGS)
 
 test-compiler: $(VENV)/.has-dev
 	$(RUN) -m pytest tests/compiler/agreement $(ARGS)
+
+test-cuda: $(VENV)/.has-cuda
+	NUMBA_ENABLE_CUDASIM=$(SIMULATOR) $(RUN) -m pytest tests/cuda $(ARGS)
 
 lint: $(VENV)/.has-dev
 	$(RUN) -m ruff check .
@@ -79,6 +85,7 @@ $(VENV)/.has-exercises: extras = digits,exercises
 $(VENV)/.has-notebook: extras = digits,exercises,notebook
 $(VENV)/.has-dev: extras = dev
 $(VENV)/.has-parity: extras = dev,parity
+$(VENV)/.has-cuda: extras = dev,cuda
 
 $(VENV)/.has-%: pyproject.toml $(VENV)/.made
 	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[$(extras)]"

@@ -3,6 +3,9 @@
 This page is the public surface. Read the modules in the order of their imports below; each is one idea.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import (
     clipping,
     data,
@@ -98,6 +101,28 @@ from .creation import (
 for _function in (grad_central_difference, grad_check, rand, tensor, zeros):
     setattr(tensor_functions, _function.__name__, _function)
 del _function
+
+if TYPE_CHECKING:
+    from . import cuda_conv as cuda_conv
+    from . import cuda_ops as cuda_ops
+    from .cuda_ops import CudaOps as CudaOps
+    from .cuda_ops import mm_practice as mm_practice
+    from .cuda_ops import sum_practice as sum_practice
+
+# What stands on Numba's CUDA target is loaded when it is first asked for, and not by a star import.
+_CUDA = {"cuda_conv": "", "cuda_ops": "", "CudaOps": "cuda_ops", "mm_practice": "cuda_ops", "sum_practice": "cuda_ops"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _CUDA:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f".{_CUDA[name] or name}", __name__)
+    return getattr(module, name) if _CUDA[name] else module
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_CUDA})
+
 
 __all__ = [
     "MAX_DIMS",

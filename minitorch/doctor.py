@@ -6,8 +6,6 @@ problem always has a fix.
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
 import importlib
 import os
 import platform
@@ -32,6 +30,7 @@ from .data import (
 )
 from .errors import DataError, MissingDependencyError
 from .kernels.compile import kernel_folder
+from .kernels.cuda.driver import driver, obstacle
 from .paths import cache_folder
 from .version import __version__
 
@@ -278,25 +277,15 @@ def check_data_set(name: str, load: Callable[[], Any], command: str) -> Finding:
 
 
 def check_cuda() -> list[Finding]:
-    """Find what there is of CUDA; MiniTorch runs on the CPU, so nothing that is absent is a problem."""
-    package = installed_version("numba-cuda")
-    return [Finding("numba-cuda", package or "not installed"), Finding("driver", cuda_driver())]
-
-
-def cuda_driver() -> str:
-    """Ask the CUDA driver, through its C interface, for its version and its devices."""
-    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-    try:
-        driver = ctypes.CDLL(name)
-    except OSError:
-        return "none"
-    status = driver.cuInit(0)
-    if status != 0:
-        return f"present, but cuInit fails with error {status}"
-    version, devices = ctypes.c_int(), ctypes.c_int()
-    driver.cuDriverGetVersion(ctypes.byref(version))
-    driver.cuDeviceGetCount(ctypes.byref(devices))
-    return f"CUDA {version.value // 1000}.{version.value % 1000 // 10}, {devices.value} devices"
+    """Find what there is of CUDA; MiniTorch runs on the CPU too, so what nobody installed is no problem."""
+    package, found, against = installed_version("numba-cuda"), driver(), obstacle()
+    findings = [Finding("numba-cuda", package or "not installed"), Finding("driver", str(found))]
+    if against is None:
+        return [*findings, Finding("CudaOps", "can run")]
+    answer = f"cannot run: {against.reason}"
+    if package is None or found.version is None:
+        return [*findings, Finding("CudaOps", answer)]
+    return [*findings, Finding("CudaOps", "cannot run", f"CudaOps {answer}", against.fix)]
 
 
 CHECKS: dict[str, Callable[[], list[Finding]]] = {

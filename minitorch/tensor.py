@@ -96,9 +96,11 @@ class Tensor:
         name: str | None = None,
         backend: TensorBackend | None = None,
     ) -> None:
-        self._tensor = v
+        if backend is None:
+            backend = SimpleBackend
+        self._tensor = backend.ops.place(v) if backend.cuda else v
         self.history = back
-        self.backend = SimpleBackend if backend is None else backend
+        self.backend = backend
         self.grad: Tensor | None = None
         self.unique_id = next(_ids)
         self._name = name
@@ -621,6 +623,8 @@ class Tensor:
     def to(self, target: Any) -> Tensor:
         """Move to another backend, or convert to another dtype, as a constant or leaf of the same kind.
 
+        Between the computer's memory and the GPU's the elements are copied.
+
         Args:
             target: a :class:`~minitorch.tensor_ops.TensorBackend`, or a dtype such as ``"float32"``.
 
@@ -630,9 +634,9 @@ class Tensor:
         if self.history is not None and self.history.last_fn is not None and grad_mode.enabled:
             raise GraphError("to() does not carry gradients: convert the inputs, or write t.detach().to(...)")
         if isinstance(target, TensorBackend):
-            moved = Tensor(self._tensor, backend=target)
+            moved = Tensor(target.ops.place(self._tensor), backend=target)
         else:
-            moved = self._new(TensorData.from_array(self._tensor.array.astype(storage_dtype(target), order="C")))
+            moved = self._new(self._tensor.astype(storage_dtype(target)))
         return moved.requires_grad_(self.requires_grad())
 
     def _type_(self, backend: TensorBackend) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -243,7 +243,7 @@ class TensorData:
     @classmethod
     def of(
         cls, flat: Storage, shape: tuple[int, ...], strides: tuple[int, ...], base: TensorData | None = None
-    ) -> TensorData:
+    ) -> Self:
         """Wrap arrays that are known to fit, without checks; ``base`` is the data that the storage is shared with."""
         data = cls.__new__(cls)
         data._set(flat, shape, strides)
@@ -321,6 +321,14 @@ class TensorData:
         if self.is_contiguous():
             return self._storage if self._storage.size == self.size else self._storage[: self.size]
         return self.array.reshape(-1)
+
+    def host(self) -> TensorData:
+        """Give the same data in the computer's memory, where it is."""
+        return self
+
+    def astype(self, dtype: npt.DTypeLike) -> TensorData:
+        """Convert the elements, contiguous, in memory of their own."""
+        return self.from_array(self.array.astype(dtype, order="C"))
 
     # --- elements --------------------------------------------------------------------------------------------
 
@@ -444,7 +452,7 @@ class TensorData:
 
     def _walk(self, shape: tuple[int, ...], strides: tuple[int, ...], start: int = 0) -> TensorData:
         """Walk the same storage in another way, from position ``start`` on. Every view comes down to this."""
-        return TensorData.of(self._storage[start:] if start else self._storage, shape, strides, self)
+        return self.of(self._storage[start:] if start else self._storage, shape, strides, self)
 
     @staticmethod
     def shape_broadcast(shape_a: UserShape, shape_b: UserShape) -> tuple[int, ...]:

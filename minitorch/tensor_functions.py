@@ -499,7 +499,7 @@ class All(Function):
 def as_integers(values: Any) -> tuple[int, ...]:
     """Read a shape or an order: integers, a list of them, or the course's tensor of them."""
     if hasattr(values, "_tensor"):
-        values = values._tensor.flat().tolist()
+        values = values._tensor.array.reshape(-1).tolist()
     elif len(values) == 1 and isinstance(values[0], (tuple, list)):
         values = values[0]
     for v in values:

@@ -59,6 +59,15 @@ class TensorOps:
     cuda: ClassVar[bool] = False
 
     @staticmethod
+    def check() -> None:
+        """Raise a :class:`~minitorch.errors.BackendError` if this backend cannot run here; the CPU always can."""
+
+    @staticmethod
+    def place(data: TensorData) -> TensorData:
+        """Give data in the memory that this backend computes in, without a copy where it is there."""
+        return data.host()
+
+    @staticmethod
     def map(fn: Callable[[float], float]) -> MapProto:
         """Make the tensor operation that applies ``fn`` to every element."""
         raise NotImplementedError
@@ -167,7 +176,7 @@ class TensorBackend:
         ops: the class that computes.
 
     Raises:
-        BackendError: ``ops`` is no class of operations.
+        BackendError: ``ops`` is no class of operations, or cannot run here.
 
     >>> TensorBackend(SimpleOps) is TensorBackend(SimpleOps)
     True
@@ -182,6 +191,7 @@ class TensorBackend:
                 f"expected a class of operations, got {ops!r}. Write TensorBackend(FastOps), for example."
             )
         if ops not in cls._made:
+            ops.check()
             cls._made[ops] = super().__new__(cls)
         return cls._made[ops]
 

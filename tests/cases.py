@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import minitorch
 from minitorch.fast_ops import FastBackend
+from minitorch.kernels.cuda.driver import obstacle
 from minitorch.kernels.geometry import Space
 from minitorch.module import Module
 from minitorch.optim import Optimizer
@@ -19,6 +21,8 @@ from minitorch.tensor_ops import SimpleBackend, TensorBackend
 Array = npt.NDArray[Any]
 
 BACKENDS: dict[str, TensorBackend] = {"simple": SimpleBackend, "fast": FastBackend}
+if obstacle() is None:  # a GPU, or Numba's simulator of one
+    BACKENDS["cuda"] = TensorBackend(minitorch.CudaOps)
 DTYPES = ("float32", "float64")
 
 # By dtype, the relative error that is let pass when two ways of computing the same numbers are compared. It is counted

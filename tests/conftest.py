@@ -1,4 +1,4 @@
-"""What every test shares: how hard Hypothesis tries, the course's older numbering, and whether PyTorch is there."""
+"""What every test shares: Hypothesis's effort, the course's older numbering, and what there is of PyTorch and CUDA."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import minitorch
+from minitorch.kernels.cuda.driver import obstacle
 
 # Compiling a kernel takes seconds, so no example has a deadline.
 settings.register_profile("dev", max_examples=25, deadline=None)
@@ -19,7 +20,8 @@ settings.load_profile(os.environ.get("MINITORCH_HYPOTHESIS", "ci" if os.environ.
 
 # `pytest -m task4_1` has to work without the extra `parity`; the run's last lines then say what was left out.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-collect_ignore = [] if HAS_TORCH else ["parity"]
+NO_CUDA = obstacle()
+collect_ignore = ["parity"] * (not HAS_TORCH) + ["cuda"] * (NO_CUDA is not None)
 
 # Where a whole task moved, its current marker tells the older one. Task 4.4 was divided over three older tasks: its
 # tests name theirs with @pytest.mark.edition2020("task4_2"), but for those of dropout, which was 4.4 then too.
@@ -60,6 +62,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not HAS_TORCH:
         terminalreporter.write_line("tests/parity was left out: it needs PyTorch (make test-parity)")
+    if NO_CUDA is not None:
+        terminalreporter.write_line(f"tests/cuda was left out: {NO_CUDA.reason} (make test-cuda simulates a GPU)")
 
 
 @pytest.hookimpl(tryfirst=True)

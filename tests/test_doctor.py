@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import ctypes
 import gzip
 import os
 import re
 import subprocess
 import sys
 from importlib import metadata
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from minitorch.__main__ import main
 from minitorch.data import DataNotFoundError, WordVectors
 from minitorch.doctor import Finding
 from minitorch.errors import DataError
+from minitorch.kernels.cuda.driver import Driver, Obstacle
 from minitorch.version import __version__
 
 
@@ -153,24 +152,29 @@ def test_the_peak_counts_two_operations_a_term_over_the_fastest_product(monkeypa
     assert doctor.sgemm_peak(8, seconds=20) == pytest.approx(2 * 8**3 / 2 / 1e9)
 
 
-def test_the_cuda_driver_is_asked_for_its_version_and_devices(monkeypatch):
-    def answer(value):
-        def call(pointer):
-            pointer._obj.value = value
-            return 0
+@pytest.mark.parametrize(
+    ("package", "version", "expected"),
+    [
+        (None, None, []),
+        ("0.30", None, []),
+        (None, (12, 4), []),
+        ("0.30", (12, 4), [("CudaOps cannot run: it is ill", "give it rest")]),
+    ],
+)
+def test_cuda_is_a_problem_only_where_somebody_installed_it(monkeypatch, package, version, expected):
+    monkeypatch.setattr(doctor, "installed_version", lambda name: package)
+    monkeypatch.setattr(doctor, "driver", lambda: Driver(version))
+    monkeypatch.setattr(doctor, "obstacle", lambda: Obstacle("it is ill", "give it rest"))
+    findings = doctor.check_cuda()
+    assert problems(findings) == expected
+    assert "cannot run" in findings[-1].value
 
-        return call
 
-    driver = SimpleNamespace(cuInit=lambda flags: 0, cuDriverGetVersion=answer(12040), cuDeviceGetCount=answer(2))
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
-    assert doctor.cuda_driver() == "CUDA 12.4, 2 devices"
-    driver.cuInit = lambda flags: 100
-    assert doctor.cuda_driver() == "present, but cuInit fails with error 100"
-
-
-def test_no_cuda_driver(monkeypatch):
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: raises(OSError(name))())
-    assert doctor.cuda_driver() == "none"
+def test_cuda_that_runs(monkeypatch):
+    monkeypatch.setattr(doctor, "driver", lambda: Driver((13, 0), 1))
+    monkeypatch.setattr(doctor, "obstacle", lambda: None)
+    _, found, backend = doctor.check_cuda()
+    assert (found.value, backend.value) == ("CUDA 13.0, 1 devices", "can run")
 
 
 def test_the_command_line(monkeypatch, capsys):

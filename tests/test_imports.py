@@ -20,7 +20,7 @@ PACKAGE = ROOT / "minitorch"
 # module or for everything in the package.
 LAYERS = [
     ["errors", "version", "paths", "files", "dtypes", "cells"],
-    ["operators", "random", "finite_differences", "tensor_data", "kernels"],
+    ["operators", "random", "finite_differences", "tensor_data", "kernels", "cuda_data"],
     ["autodiff"],
     ["finite_differences", "scalar_functions", "scalar"],
     ["tensor_ops", "fast_ops", "cuda_ops"],
@@ -118,6 +118,27 @@ def run_python(code: str, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
 
+# What says whether CUDA can run asks the driver, and imports nothing of CUDA.
+CUDA_FREE = {"minitorch.kernels.cuda", "minitorch.kernels.cuda.driver"}
+
+
+def test_what_stands_on_cuda_is_loaded_when_it_is_asked_for():
+    """Where there is no GPU too: only the backend itself is refused."""
+    code = """
+import sys, minitorch
+assert "minitorch.cuda_ops" not in sys.modules
+print(minitorch.CudaOps.__name__, minitorch.cuda_conv.conv2d is minitorch.conv2d, minitorch.sum_practice.__module__)
+assert {"CudaOps", "cuda_ops", "mm_practice"} <= set(dir(minitorch))
+try:
+    minitorch.CudaOop
+except AttributeError as error:
+    print(error)
+"""
+    first, second = run_python(code).stdout.splitlines()
+    assert first == "CudaOps True minitorch.cuda_ops"
+    assert second == "module 'minitorch' has no attribute 'CudaOop'"
+
+
 def test_importing_loads_nothing_optional():
     code = """
 import json, sys
@@ -130,6 +151,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
     assert "minitorch.tensor" in loaded
     optional = {"IPython", "PIL", "matplotlib", "mlxtend", "pandas", "safetensors", "scipy", "sklearn", "torch", "tqdm"}
     assert [name for name in loaded if name.split(".")[0] in optional] == []
+    assert [name for name in loaded if "cuda" in name and name not in CUDA_FREE] == []
 
 
 def test_importing_compiles_nothing():

@@ -1,0 +1,348 @@
+"""The backend for an NVIDIA GPU: the contract of :mod:`minitorch.tensor_ops` on CUDA kernels (course module 3).
+
+Like :mod:`minitorch.fast_ops` it has two sets of kernels. **The readable ones** are the course's: :func:`tensor_map`,
+:func:`tensor_zip`, :func:`tensor_reduce`, :data:`tensor_matrix_multiply`, and the two of the practice tasks. **The
+fast ones**, in :mod:`minitorch.kernels.cuda`, are what :class:`CudaOps` runs.
+
+A tensor's data stays on the GPU (:mod:`minitorch.cuda_data`). An operation only starts a kernel and returns, so that
+Python prepares the next operations while the GPU works; it waits where numbers are read. Every kernel writes a number
+from one thread, in an order that depends on shapes alone: equal inputs give equal bits.
+
+>>> try:
+...     CudaOps.check()
+... except BackendError as error:
+...     assert str(error).startswith("CudaOps cannot run here: ")
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .cuda_data import CudaData, copy_into, flat_full, map_into
+from .errors import BackendError, IndexingError
+from .kernels import elements
+from .kernels.cuda import conv, extremes, matmul, places, softmax, sort, strided
+from .kernels.cuda.driver import obstacle
+from .kernels.cuda.dropout import dropout_kernel
+from .kernels.cuda.elementwise import zip_kernel
+from .kernels.cuda.fold import fold
+from .kernels.cuda.launch import Kernel, blocks_for, cuda, threads_for
+from .kernels.cuda.product import Tiling, choose, parts_of
+from .kernels.cuda.strided import (
+    THREADS_PER_BLOCK,
+    _mm_practice,
+    _sum_practice,
+    _tensor_matrix_multiply,
+    tensor_map,
+    tensor_matrix_multiply,
+    tensor_reduce,
+    tensor_zip,
+)
+from .kernels.cuda.walk import joined
+from .kernels.geometry import Space
+from .tensor_data import TensorData, expanded_strides, shape_broadcast, strides_from_shape
+from .tensor_ops import MapProto, TensorOps, matmul_shape
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+    from .tensor_data import Storage, UserShape
+
+__all__ = [
+    "THREADS_PER_BLOCK",
+    "CudaOps",
+    "_mm_practice",
+    "_sum_practice",
+    "_tensor_matrix_multiply",
+    "mm_practice",
+    "sum_practice",
+    "tensor_map",
+    "tensor_matrix_multiply",
+    "tensor_reduce",
+    "tensor_zip",
+]
+
+
+class CudaOps(TensorOps):
+    """The operations as CUDA kernels."""
+
+    cuda = True
+
+    @staticmethod
+    def check() -> None:
+        """Raise a BackendError with the reason and the remedy where CUDA cannot run."""
+        found = obstacle()
+        if found is not None:
+            raise BackendError(f"CudaOps cannot run here: {found.reason}. What helps: {found.fix}.")
+
+    @staticmethod
+    def place(data: TensorData) -> TensorData:
+        """Copy data to the GPU, unless it is there."""
+        return CudaData.upload(data)
+
+    @staticmethod
+    def map(fn: Callable[[float], float]) -> MapProto:
+        """Run a thread for each element."""
+
+        def operation(a: Tensor, out: Tensor | None = None) -> Tensor:
+            result = a._new(CudaData.empty(a.shape, a.dtype)) if out is None else out
+            map_into(fn, result._tensor, a._tensor)
+            return result
+
+        return operation
+
+    @staticmethod
+    def zip(fn: Callable[[float, float], float]) -> Callable[[Tensor, Tensor], Tensor]:
+        """Run a thread for each element of the broadcast shape."""
+
+        def operation(a: Tensor, b: Tensor) -> Tensor:
+            left, right = a._tensor, b._tensor
+            out = CudaData.empty(shape_broadcast(left.shape, right.shape), left.dtype)
+            walks = (expanded_strides(x.shape, x.strides, out.shape) for x in (left, right))
+            layout = joined(out.shape, *walks)
+            zip_kernel(fn).for_each(out.size, out._storage, left._storage, right._storage, out.size, *layout)
+            return a._new(out)
+
+        return operation
+
+    @staticmethod
+    def reduce(
+        fn: Callable[[float, float], float], start: float = 0.0
+    ) -> Callable[[Tensor, int | Sequence[int]], Tensor]:
+        """Fold runs of neighbouring dimensions at once, in an order of their own: ``fn`` has to be commutative too."""
+
+        def operation(a: Tensor, dim: int | Sequence[int]) -> Tensor:
+            return a._new(_fold(fn, start, a._tensor, {dim} if isinstance(dim, int) else set(dim)))
+
+        return operation
+
+    @staticmethod
+    def matrix_multiply(a: Tensor, b: Tensor) -> Tensor:
+        """Multiply in tiles of shared memory, of any layout."""
+        shape = matmul_shape(a.shape, b.shape)
+        *batch, rows, columns = shape
+        left, right = (x._tensor.expand((*batch, *x.shape[-2:])) for x in (a, b))
+        walk = (
+            *joined(tuple(batch), left.strides[:-2], right.strides[:-2]),
+            *left.strides[-2:],
+            *right.strides[-2:],
+            rows,
+            columns,
+        )
+        operands = left._storage, right._storage
+        return a._new(_product(matmul.matmul, shape, math.prod(batch), rows, columns, a.shape[-1], operands, walk))
+
+    @staticmethod
+    def conv(input: Tensor, weight: Tensor, geometry: Space) -> Tensor:
+        """Multiply the weight with what the windows see; see :mod:`minitorch.kernels.cuda.conv`."""
+        batch, out_channels = input.shape[0], weight.shape[0]
+        places = tuple(g.size for g in geometry)
+        kernel = weight.shape[2:]
+        strides = weight._tensor.strides
+        if len(kernel) == 1:
+            strides = (*strides[:2], 0, strides[2])
+        walk = (*conv.walk_of(input.shape, kernel, geometry), *strides, out_channels)
+        columns, inner = batch * math.prod(places), math.prod(weight.shape[1:])
+        operands = weight._tensor._storage, input._tensor.flat()
+        shape = (batch, out_channels, *places)
+        return input._new(_product(conv.convolve, shape, 1, out_channels, columns, inner, operands, walk))
+
+    @staticmethod
+    def conv_weight(input: Tensor, grad: Tensor, kernel: UserShape, geometry: Space) -> Tensor:
+        """Multiply the gradient with what the windows saw; see :mod:`minitorch.kernels.cuda.conv`."""
+        out_channels = grad.shape[1]
+        shape = (out_channels, input.shape[1], *kernel)
+        walk = (*conv.walk_of(input.shape, tuple(kernel), geometry), out_channels)
+        inner = grad.shape[0] * math.prod(grad.shape[2:])
+        operands = grad._tensor.flat(), input._tensor.flat()
+        columns = math.prod(shape[1:])
+        return input._new(_product(conv.convolve_weight, shape, 1, out_channels, columns, inner, operands, walk))
+
+    @staticmethod
+    def max(a: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+        """Compare parts of lines, and then their maxima."""
+        shape = (*a.shape[:dim], 1, *a.shape[dim + 1 :])
+        n, inner = a.shape[dim], math.prod(a.shape[dim + 1 :])
+        if not math.prod(shape):
+            return a._new(CudaData.empty(shape, a.dtype)), a._new(CudaData.empty(shape, np.int64))
+        found = extremes.max_axis(
+            a._tensor.flat(), math.prod(a.shape[:dim]), n, inner, _maker(a.dtype), _maker(np.dtype(np.int64))
+        )
+        values, at = (a._new(_contiguous(flat, shape)) for flat in found)
+        return values, at
+
+    @staticmethod
+    def max_pool(a: Tensor, kernel: tuple[int, int], geometry: Space) -> tuple[Tensor, Tensor]:
+        """Run a thread for each window."""
+        shape = (*a.shape[:2], *(g.size for g in geometry))
+        values, at = CudaData.empty(shape, a.dtype), CudaData.empty(shape, np.int64)
+        lies = [(g.stride, g.dilation, g.offset) for g in geometry]
+        rows, columns = shape[2:]
+        arrays = values._storage, at._storage, a._tensor.flat()
+        extremes.max_pool.for_each(values.size, *arrays, *a.shape[2:], *kernel, rows, lies[0], columns, lies[1])
+        return a._new(values), a._new(at)
+
+    @staticmethod
+    def cat(tensors: Sequence[Tensor], dim: int) -> Tensor:
+        """Copy each tensor into its part of the result."""
+        first = tensors[0]
+        shape = (*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :])
+        out = CudaData.empty(shape, first.dtype)
+        start = 0
+        for t in tensors:
+            stop = start + t.shape[dim]
+            if t.size:
+                copy_into(out.narrow(dim, start, stop), t._tensor)
+            start = stop
+        return first._new(out)
+
+    @staticmethod
+    def take(a: Tensor, index: Tensor) -> Tensor:
+        """Read, a thread for each place. A place outside raises when numbers are read back."""
+        out = CudaData.empty(index.shape, a.dtype)
+        places.take.for_each(out.size, out._storage, a._tensor.flat(), index._tensor.flat(), places.faults.watch())
+        return a._new(out)
+
+    @staticmethod
+    def put(a: Tensor, index: Tensor, shape: UserShape) -> Tensor:
+        """Sort the places, and add up in order. A place outside raises when numbers are read back."""
+        if index.size != a.size:
+            raise IndexingError(f"expected a place for each of {a.size} elements, got {index.size}. Give one for each.")
+        out = CudaData.full(shape, 0, a.dtype)
+        if a.size:
+            at, order = index._tensor.flat(), cuda.device_array(a.size, np.int64)
+            sort.argsort_axis(order, at, a.size, 1, False, _maker(np.dtype(np.int64)))
+            arrays = out._storage, a._tensor.flat(), at, order
+            places.add_runs.for_each(a.size, *arrays, places.faults.watch())
+        return a._new(out)
+
+    @staticmethod
+    def argsort(a: Tensor, dim: int, descending: bool) -> Tensor:
+        """Run a sorting network along each line."""
+        out = CudaData.empty(a.shape, np.int64)
+        if out.size:
+            n, inner = a.shape[dim], math.prod(a.shape[dim + 1 :])
+            sort.argsort_axis(out._storage, a._tensor.flat(), n, inner, descending, _maker(np.dtype(np.int64)))
+        return a._new(out)
+
+    @staticmethod
+    def softmax(a: Tensor, dim: int) -> Tensor:
+        """Run a block for each line."""
+        return _along_lines(softmax.softmax, a, dim)
+
+    @staticmethod
+    def logsoftmax(a: Tensor, dim: int) -> Tensor:
+        """Run a block for each line."""
+        return _along_lines(softmax.logsoftmax, a, dim)
+
+    @staticmethod
+    def dropout(a: Tensor, rate: float, scale: float, seed: int, stream: int) -> Tensor:
+        """Draw each number where it is used: the same ones as on every other backend."""
+        out = CudaData.empty(a.shape, a.dtype)
+        real = a.dtype.type
+        numbers = real(rate), real(scale), np.uint64(seed), np.uint64(stream)
+        dropout_kernel(a.dtype).for_each(out.size, out._storage, a._tensor.flat(), *numbers)
+        return a._new(out)
+
+
+# --- helpers -------------------------------------------------------------------------------------------------
+
+
+def _contiguous(flat: Storage, shape: tuple[int, ...]) -> CudaData:
+    return CudaData.of(flat, shape, strides_from_shape(shape))
+
+
+def _maker(dtype: np.dtype[Any]) -> Callable[[int], Any]:
+    return lambda size: cuda.device_array(size, dtype)
+
+
+def _number(value: float, dtype: np.dtype[Any]) -> Any:
+    """Give a number the type of the elements it meets; an infinity among integers stays what it is."""
+    if dtype.kind == "f":
+        return dtype.type(value)
+    return int(value) if math.isfinite(value) else value
+
+
+def _fold(fn: Callable[[float, float], float], start: float, data: TensorData, dims: set[int]) -> TensorData:
+    """Reduce over ``dims``, neighbouring dimensions at once, from the last to the first."""
+    flat, shape, begin = data.flat(), list(data.shape), _number(start, data.dtype)
+    left = sorted(dims)
+    while left:
+        last = first = left.pop()
+        while left and left[-1] == first - 1:
+            first = left.pop()
+        outer, n, inner = (math.prod(part) for part in (shape[:first], shape[first : last + 1], shape[last + 1 :]))
+        shape[first : last + 1] = [1] * (last + 1 - first)
+        if n and outer * inner:
+            flat = fold(fn, begin, flat, outer, n, inner, _maker(data.dtype))
+        else:
+            flat = flat_full(outer * inner, start, data.dtype)
+    return _contiguous(flat, tuple(shape))
+
+
+def _product(
+    kernels: dict[Tiling, Kernel],
+    shape: tuple[int, ...],
+    batch: int,
+    rows: int,
+    columns: int,
+    inner: int,
+    operands: tuple[Storage, Storage],
+    walk: tuple[Any, ...],
+) -> CudaData:
+    """Run a kernel of :mod:`minitorch.kernels.cuda.product`, and add up the parts of a long sum."""
+    size = math.prod(shape)
+    parts = parts_of(size, inner)
+    tiling = choose(rows, columns, batch * parts)
+    out = cuda.device_array(parts * size, operands[0].dtype)
+    blocks = tiling.blocks(rows, columns) * batch * parts
+    kernels[tiling](blocks, (tiling.side, tiling.side), out, *operands, rows, columns, inner, parts, size, walk)
+    if parts > 1:
+        out = fold(elements.add, _number(0, out.dtype), out, 1, parts, size, _maker(out.dtype))
+    return _contiguous(out, shape)
+
+
+def _along_lines(kernel: Kernel, a: Tensor, dim: int) -> Tensor:
+    out = CudaData.empty(a.shape, a.dtype)
+    if out.size:
+        n, inner = a.shape[dim], math.prod(a.shape[dim + 1 :])
+        kernel(out.size // n, threads_for(n), out._storage, a._tensor.flat(), n, inner)
+    return a._new(out)
+
+
+# --- the practice tasks --------------------------------------------------------------------------------------
+
+
+def sum_practice(a: Tensor) -> TensorData:
+    """Add up every 32 elements of a vector (course task 3.3).
+
+    Args:
+        a: one dimension, on this backend.
+
+    Returns:
+        A sum for each block of 32, and two at least.
+    """
+    (size,) = a.shape
+    blocks = max(2, blocks_for(size, THREADS_PER_BLOCK))
+    out = CudaData.empty((blocks,), a.dtype)
+    strided.sum_practice(blocks, THREADS_PER_BLOCK, out._storage, a._tensor.flat(), size)
+    return out
+
+
+def mm_practice(a: Tensor, b: Tensor) -> TensorData:
+    """Multiply two square matrices of at most 32 x 32 in one block (course task 3.4).
+
+    Args:
+        a: ``size x size``, on this backend.
+        b: the same.
+
+    Returns:
+        ``size x size``.
+    """
+    size, _ = a.shape
+    out = CudaData.empty((size, size), a.dtype)
+    strided.mm_practice(1, (size, size), out._storage, a._tensor.flat(), b._tensor.flat(), size)
+    return out

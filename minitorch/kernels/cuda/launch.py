@@ -1,0 +1,111 @@
+"""How a plain loop becomes a kernel: compiled on first use for each element type, and started without waiting.
+
+A kernel is a module-level function that every thread runs; ``cuda.grid(1)`` tells a thread which one it is. What a
+kernel calls is a :func:`device` function. A template names a function that does not exist where it is written, and
+:func:`~minitorch.kernels.compile.bind` gives each copy its own, as on the CPU.
+
+A launch returns at once: the GPU works through what it was given in order, and only reading a result waits for it.
+In Numba's simulator (``NUMBA_ENABLE_CUDASIM=1``) a launch runs every thread of every block as a Python thread.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from functools import cache, cached_property
+from types import FunctionType
+from typing import Any
+
+import numba.cuda
+
+from ..compile import bind
+from .driver import simulated
+
+__all__ = ["THREADS", "Kernel", "blocks_for", "cuda", "device", "kernel", "threads_for"]
+
+# Inside a kernel its members are other things than Numba's annotations say: which thread this is, and shared memory.
+cuda: Any = numba.cuda
+
+# Threads of a block at most: enough of them to hide the memory's latency, few enough for every device and kernel.
+THREADS = 256
+
+# Threads that run in step; a block has whole warps.
+WARP = 32
+
+# Blocks of one launch; threads of kernels that visit one element after the other walk on by the size of the grid.
+BLOCKS = 65_535
+
+# The functions of NumPy that elements are computed with, and that have the same name in Python's own module.
+IN_MATH = frozenset({"exp", "log", "sqrt"})
+
+
+class Kernel:
+    """A function of arrays and numbers that many threads run at once.
+
+    Args:
+        fn: a module-level function, which finds out by :data:`cuda` which thread it is.
+    """
+
+    def __init__(self, fn: Callable[..., None]) -> None:
+        assert isinstance(fn, FunctionType)
+        self.fn = fn
+        self.__doc__ = fn.__doc__
+        self.__name__ = fn.__name__
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        """Numba's object, which compiles for the types of the arguments that it meets."""
+        return cuda.jit(self.fn)
+
+    def __call__(self, blocks: int, threads: int | tuple[int, int], *args: Any) -> None:
+        """Start as many blocks of as many threads."""
+        if not blocks:
+            return
+        if simulated():
+            with warnings.catch_warnings():
+                # 1 / 0 is infinity without a word on the GPU, and so it is in the simulator's threads.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                self.dispatcher[blocks, threads](*args)
+        else:
+            self.dispatcher[blocks, threads](*args)
+
+    def for_each(self, size: int, *args: Any) -> None:
+        """Start a thread for each of ``size`` elements; of very many elements each thread takes several."""
+        threads = threads_for(size)
+        self(min(blocks_for(size, threads), BLOCKS), threads, *args)
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.fn.__module__}.{self.fn.__qualname__})"
+
+
+def kernel(fn: Callable[..., None]) -> Kernel:
+    """Declare a module-level function as a :class:`Kernel`."""
+    return Kernel(fn)
+
+
+@cache
+def device(fn: Callable[..., Any]) -> Any:
+    """Make a function that kernels call; one that Numba compiled, for the CPU or the GPU, is taken by its source."""
+    source = getattr(fn, "py_func", fn)
+    if simulated():
+        return source
+    # For the GPU Numba knows these functions by Python's names only, and they keep the type of their argument.
+    names = source.__code__.co_names
+    if "math" not in names and IN_MATH.intersection(names):
+        source = bind(source, source.__name__, np=math)
+    return cuda.jit(device=True)(source)
+
+
+def threads_for(size: int) -> int:
+    """Give the threads of a block that has ``size`` elements to visit: whole warps.
+
+    >>> threads_for(1), threads_for(33), threads_for(10_000)
+    (32, 64, 256)
+    """
+    return min(-(-max(size, 1) // WARP) * WARP, THREADS)
+
+
+def blocks_for(size: int, threads: int) -> int:
+    """Give the number of blocks that have ``size`` threads together."""
+    return -(-size // threads)

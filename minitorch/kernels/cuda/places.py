@@ -1,0 +1,95 @@
+"""Reading and adding at places (the gradients of maxima, embeddings and indices).
+
+Two threads must not add to one number at once, and floating-point sums depend on their order. So the places are
+sorted first, stably, and one thread adds up all elements of one place, in their order: the bits are those of a loop.
+
+Nobody looks at a place before a kernel uses it, for that would mean to wait for the GPU. A place outside reads zero
+and writes nothing, and :data:`faults` remembers it until the next time that numbers are read back.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...errors import IndexingError
+from .launch import cuda, device, kernel
+
+__all__ = ["Faults", "add_runs", "faults", "take"]
+
+
+def _inside(p, size, seen):
+    """Tell whether a place is one of ``size``, and remember how far before or behind them one is that is not."""
+    if p < 0:
+        cuda.atomic.min(seen, 0, p)
+    elif p >= size:
+        cuda.atomic.max(seen, 1, p - size + 1)
+    return 0 <= p < size
+
+
+inside = device(_inside)
+
+
+@kernel
+def take(out, a, places, seen):
+    """Read ``a`` at each place, all flat."""
+    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
+        p = places[i]
+        out[i] = a[p] if inside(p, a.size, seen) else 0
+
+
+@kernel
+def add_runs(out, a, places, order, seen):
+    """Add each element of ``a`` at its place of ``out``, which is zero; ``order`` sorts the places.
+
+    The thread that meets the first element of a place adds them all up.
+    """
+    for k in range(cuda.grid(1), order.size, cuda.gridsize(1)):
+        p = places[order[k]]
+        if (k == 0 or places[order[k - 1]] != p) and inside(p, out.size, seen):
+            total = out[p]
+            for i in range(k, order.size):
+                if places[order[i]] != p:
+                    break
+                total += a[order[i]]
+            out[p] = total
+
+
+class Faults:
+    """What kernels saw of places outside of a tensor, since it was last asked."""
+
+    def __init__(self) -> None:
+        self._unread = False
+
+    @cached_property
+    def _seen(self) -> Any:
+        return cuda.to_device(np.zeros(2, np.int64))
+
+    def watch(self) -> Any:
+        """Give the array that a kernel notes places in: how far one is before the first, and behind the last."""
+        self._unread = True
+        return self._seen
+
+    def check(self) -> None:
+        """Raise what the kernels so far have met; it waits for them.
+
+        Raises:
+            IndexingError: a place was outside.
+        """
+        if not self._unread:
+            return
+        self._unread = False
+        before, behind = (int(n) for n in self._seen.copy_to_host())
+        if before or behind:
+            self._seen.copy_to_device(np.zeros(2, np.int64))
+            met = [f"one {-before} before the first"] * bool(before) + [f"one {behind} behind the last"] * bool(behind)
+            raise IndexingError(
+                f"expected places inside the tensor, got {' and '.join(met)} in a take, a put or an index that ran on "
+                "the GPU before these numbers were read. Count them in row-major order of the whole tensor; to find "
+                "the operation, run it on minitorch.FastBackend, which looks at once."
+            )
+
+
+faults = Faults()
