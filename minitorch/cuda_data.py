@@ -20,7 +20,7 @@ from .kernels.cuda.elementwise import fill, map_kernel
 from .kernels.cuda.launch import cuda
 from .kernels.cuda.places import faults
 from .kernels.cuda.walk import joined
-from .tensor_data import Storage, TensorData, UserIndex, UserShape, expanded_strides, strides_from_shape
+from .tensor_data import Shape, Storage, Strides, TensorData, UserIndex, UserShape, expanded_strides, strides_from_shape
 
 __all__ = ["CudaData", "copy_into", "flat_full", "map_into"]
 
@@ -77,6 +77,11 @@ class CudaData(TensorData):
         out = self.empty(self.shape, dtype)
         copy_into(out, self)
         return out
+
+    def tuple(self) -> tuple[Storage, Shape, Strides]:
+        """Give ``(storage, shape, strides)`` on the device, as the course's kernels take them."""
+        shape, strides = (cuda.to_device(array) for array in (self._shape, self._strides))
+        return self._storage, shape, strides
 
     def flat(self) -> Storage:
         """Give the elements in row-major order as a flat device array: the storage when contiguous, else a copy."""

@@ -208,15 +208,20 @@ class CudaOps(TensorOps):
 
     @staticmethod
     def put(a: Tensor, index: Tensor, shape: UserShape) -> Tensor:
-        """Sort the places, and add up in order. A place outside raises when numbers are read back."""
+        """Add up each place's elements in order. A place outside raises when numbers are read back."""
         if index.size != a.size:
             raise IndexingError(f"expected a place for each of {a.size} elements, got {index.size}. Give one for each.")
         out = CudaData.full(shape, 0, a.dtype)
-        if a.size:
-            at, order = index._tensor.flat(), cuda.device_array(a.size, np.int64)
+        arrays = out._storage, a._tensor.flat(), index._tensor.flat()
+        at, seen = arrays[2], places.faults.watch()
+        if a.size <= places.FEW:
+            first, count = flat_full(out.size, a.size, np.int64), flat_full(out.size, 0, np.int64)
+            places.note.for_each(a.size, first, count, at, seen)
+            places.add_noted.for_each(a.size, *arrays, first, count)
+        else:
+            order = cuda.device_array(a.size, np.int64)
             sort.argsort_axis(order, at, a.size, 1, False, _maker(np.dtype(np.int64)))
-            arrays = out._storage, a._tensor.flat(), at, order
-            places.add_runs.for_each(a.size, *arrays, places.faults.watch())
+            places.add_runs.for_each(a.size, *arrays, order, seen)
         return a._new(out)
 
     @staticmethod

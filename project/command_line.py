@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -13,7 +13,27 @@ import minitorch
 
 __all__ = ["BACKENDS", "add_common_flags", "mistakes_in_one_line", "read_settings"]
 
-BACKENDS = {"fast": minitorch.FastBackend, "simple": minitorch.SimpleBackend}
+
+class _Backends(Mapping[str, minitorch.TensorBackend]):
+    """What computes, by the name that a flag has for it; the GPU is looked for when it is asked for."""
+
+    OPERATIONS: Mapping[str, Callable[[], type[minitorch.TensorOps]]] = {
+        "fast": lambda: minitorch.FastOps,
+        "gpu": lambda: minitorch.CudaOps,
+        "simple": lambda: minitorch.SimpleOps,
+    }
+
+    def __getitem__(self, name: str) -> minitorch.TensorBackend:
+        return minitorch.TensorBackend(self.OPERATIONS[name]())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.OPERATIONS)
+
+    def __len__(self) -> int:
+        return len(self.OPERATIONS)
+
+
+BACKENDS = _Backends()
 
 S = TypeVar("S", bound=Any)
 
@@ -43,7 +63,7 @@ def add_common_flags(parser: argparse.ArgumentParser, data: str, results: str) -
     """
     parser.add_argument("--seed", type=int, help="fixes initialisation, order and dropout")
     parser.add_argument("--dtype", choices=("float32", "float64"))
-    parser.add_argument("--backend", choices=sorted(BACKENDS), help="fast; or simple, which is slow and not compiled")
+    parser.add_argument("--backend", choices=sorted(BACKENDS), help="fast; gpu or simple, not compiled")
     parser.add_argument(
         "--no-compile", dest="compile", action="store_false", help="train operation by operation, not as one program"
     )

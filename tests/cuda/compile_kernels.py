@@ -119,6 +119,8 @@ def signatures(real: Any) -> Iterator[tuple[Kernel, tuple[Any, ...]]]:
     for storage in (a, at):
         yield places.take, (storage, storage, at, at)
         yield places.add_runs, (storage, storage, at, at, at)
+        yield places.add_noted, (storage, storage, at, at, at)
+    yield places.note, (at, at, at, at)
     yield from strided_signatures(a, at, real)
 
 

@@ -23,9 +23,9 @@ GPU = BACKENDS["cuda"]
 # --- every operation -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("case", "cell"), cells("values"))
+@pytest.mark.parametrize(("case", "cell"), [c for c in cells("values") if c.values[1] in {"expanded", "none", "one"}])
 def test_values(case, cell):
-    """NumPy's values in float32, for every operation, layout and emptiness."""
+    """NumPy's values in float32, for every operation and emptiness; derivatives come from another layout."""
     arrays = [a.astype(np.float32) for a in drawn(case, cell, case.draw_values or case.draw)]
     operands = [make(a, GPU, "float32", layout_of(case, cell)) for a in arrays]
     before = [x.to_numpy() for x in operands]

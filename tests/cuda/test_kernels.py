@@ -12,7 +12,7 @@ from minitorch import operators
 from minitorch.cuda_data import CudaData
 from minitorch.fast_ops import FastBackend
 from minitorch.kernels import elements
-from minitorch.kernels.cuda import fold, matmul, product, sort
+from minitorch.kernels.cuda import fold, matmul, places, product, sort
 from minitorch.kernels.cuda.launch import THREADS
 from minitorch.kernels.geometry import same_size
 from minitorch.random import Generator
@@ -272,9 +272,11 @@ def test_nan_is_sorted_behind_every_number():
 # --- places and masks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [1, 33, 300])
-def test_put_adds_in_order(n):
+@pytest.mark.parametrize("few", [16_384, 0], ids=["noted", "sorted"])
+@pytest.mark.parametrize("n", [0, 1, 33, 300])
+def test_put_adds_in_order(n, few, monkeypatch):
     """Bit by bit what a loop gives, though places are met many times."""
+    monkeypatch.setattr(places, "FEW", few)
     rng = np.random.default_rng(n)
     a, at = rng.normal(size=n).astype(np.float32), rng.integers(0, 5, n)
     expected = np.zeros(5, np.float32)
@@ -289,18 +291,20 @@ def test_put_expects_a_place_for_each_element():
         Ops.put(make([1.0, 2.0], GPU), make([0], GPU, "int64"), (3,))
 
 
-@pytest.mark.parametrize(("places", "words"), [([0, -2], "2 before the first"), ([3, 1], "one 1 behind the last")])
-def test_a_place_outside_shows_when_numbers_are_read(places, words):
+@pytest.mark.parametrize("few", [16_384, 0], ids=["noted", "sorted"])
+@pytest.mark.parametrize(("asked", "words"), [([0, -2], "one 2 before the first"), ([3, 1], "one 1 behind the last")])
+def test_a_place_outside_shows_when_numbers_are_read(asked, words, few, monkeypatch):
     """Until then nobody waits for the GPU; nothing outside is read or written, and it is said once."""
-    x, at = make([1.0, 2.0, 3.0], GPU), make(places, GPU, "int64")
+    monkeypatch.setattr(places, "FEW", few)
+    x, at = make([1.0, 2.0, 3.0], GPU), make(asked, GPU, "int64")
     read = Ops.take(x, at)
     with pytest.raises(minitorch.IndexingError, match=words):
         read.to_numpy()
-    assert read.to_numpy()[0 if places[0] == 0 else 1] != 0
+    assert read.tolist() == ([1.0, 0.0] if asked[0] == 0 else [0.0, 2.0])
     written = Ops.put(read, at, (3,))
     with pytest.raises(minitorch.IndexingError, match=words):
         written[0]
-    assert written[0] == (1.0 if places[0] == 0 else 0.0)
+    assert written.tolist() == ([1.0, 0.0, 0.0] if asked[0] == 0 else [0.0, 2.0, 0.0])
 
 
 @pytest.mark.task4_4

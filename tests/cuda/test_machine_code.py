@@ -6,39 +6,9 @@ constant) shows here. A compiler that is missing is a failure: ``pip install "nu
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
-CAPABILITIES = {"sm_75": ("7", "5"), "sm_90": ("9", "0")}
-ELEMENTS = ("float32", "float64")
-
-
-@pytest.fixture(scope="module")
-def compilations():
-    """Compile for every generation and element type at once, in processes of their own, for this one may simulate."""
-    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_ENABLE_CUDASIM"}
-    command = [sys.executable, "-m", "tests.cuda.compile_kernels"]
-    started = {
-        (name, dtype): subprocess.Popen(
-            [*command, dtype, *capability],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name, capability in CAPABILITIES.items()
-        for dtype in ELEMENTS
-    }
-    yield started
-    for process in started.values():
-        process.kill()
-        process.communicate()
+from .conftest import CAPABILITIES, ELEMENTS
 
 
 @pytest.mark.parametrize("dtype", ELEMENTS)

@@ -9,6 +9,7 @@ import pytest
 from command_line import BACKENDS, add_common_flags, mistakes_in_one_line, read_settings
 
 import minitorch
+from minitorch.kernels.cuda.driver import Obstacle
 
 
 @dataclass
@@ -50,9 +51,21 @@ def test_the_names_of_data_and_results_are_in_the_help():
 
 
 def test_every_backend_has_a_name():
-    for name, backend in BACKENDS.items():
+    assert list(BACKENDS) == ["fast", "gpu", "simple"]
+    for name in BACKENDS:
         assert read_settings(parser(), Settings(), ["--backend", name]).backend == name
-        assert minitorch.tensor([1.0, 2.0], backend=backend).sum().item() == 3.0
+    for name in ("fast", "simple"):
+        assert minitorch.tensor([1.0, 2.0], backend=BACKENDS[name]).sum().item() == 3.0
+
+
+def test_the_gpu_is_looked_for_when_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(minitorch.TensorBackend, "_made", {})
+    monkeypatch.setattr("minitorch.cuda_ops.obstacle", lambda: None)
+    assert BACKENDS["gpu"].cuda
+    monkeypatch.setattr(minitorch.TensorBackend, "_made", {})
+    monkeypatch.setattr("minitorch.cuda_ops.obstacle", lambda: Obstacle("there is no GPU", "buy one"))
+    with pytest.raises(minitorch.BackendError, match="there is no GPU"):
+        BACKENDS["gpu"]
 
 
 def test_compiling_is_left_out_where_that_is_asked_for():

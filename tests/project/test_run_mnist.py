@@ -113,7 +113,7 @@ def test_one_flag_leaves_compiling_out():
     assert script.parse(["--no-compile"]) == replace(script.Settings(), compile=False)
 
 
-@pytest.mark.parametrize("flags", [["--dtype", "float16"], ["--backend", "gpu"], ["--epochs", "ten"], ["--speed"]])
+@pytest.mark.parametrize("flags", [["--dtype", "float16"], ["--backend", "tpu"], ["--epochs", "ten"], ["--speed"]])
 def test_a_flag_without_a_meaning_is_refused(flags, capsys):
     with pytest.raises(SystemExit) as caught:
         script.parse(flags)

@@ -11,6 +11,7 @@ In Numba's simulator (``NUMBA_ENABLE_CUDASIM=1``) a launch runs every thread of 
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -26,6 +27,12 @@ __all__ = ["THREADS", "Kernel", "blocks_for", "cuda", "device", "kernel", "threa
 
 # Inside a kernel its members are other things than Numba's annotations say: which thread this is, and shared memory.
 cuda: Any = numba.cuda
+
+# Networks are made of small operations too: Numba need not warn of every grid that leaves a part of the GPU idle.
+# And to free memory means to wait for the GPU, so it happens for many arrays at once.
+cuda.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+if "NUMBA_CUDA_MAX_PENDING_DEALLOCS_COUNT" not in os.environ:
+    cuda.config.CUDA_DEALLOCS_COUNT = 1000
 
 # Threads of a block at most: enough of them to hide the memory's latency, few enough for every device and kernel.
 THREADS = 256

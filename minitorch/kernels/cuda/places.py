@@ -1,7 +1,10 @@
 """Reading and adding at places (the gradients of maxima, embeddings and indices).
 
-Two threads must not add to one number at once, and floating-point sums depend on their order. So the places are
-sorted first, stably, and one thread adds up all elements of one place, in their order: the bits are those of a loop.
+Two threads must not add to one number at once, and floating-point sums depend on their order. So one thread adds up
+all elements of one place, in their order: the bits are those of a loop. It finds them in one of two ways. Of a few
+thousand elements each place notes the first and the number of its own, in whole numbers, whose order is all one; the
+thread of the first then looks for the others behind it, of which there are none where every place is met once. More
+elements are sorted by their places first, stably.
 
 Nobody looks at a place before a kernel uses it, for that would mean to wait for the GPU. A place outside reads zero
 and writes nothing, and :data:`faults` remembers it until the next time that numbers are read back.
@@ -17,7 +20,10 @@ import numpy as np
 from ...errors import IndexingError
 from .launch import cuda, device, kernel
 
-__all__ = ["Faults", "add_runs", "faults", "take"]
+__all__ = ["FEW", "Faults", "add_noted", "add_runs", "faults", "note", "take"]
+
+# So many elements are noted; more are sorted.
+FEW = 16_384
 
 
 def _inside(p, size, seen):
@@ -38,6 +44,33 @@ def take(out, a, places, seen):
     for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
         p = places[i]
         out[i] = a[p] if inside(p, a.size, seen) else 0
+
+
+@kernel
+def note(first, count, places, seen):
+    """Note for each place the first element that goes there, and how many do."""
+    for i in range(cuda.grid(1), places.size, cuda.gridsize(1)):
+        p = places[i]
+        if inside(p, count.size, seen):
+            cuda.atomic.min(first, p, i)
+            cuda.atomic.add(count, p, 1)
+
+
+@kernel
+def add_noted(out, a, places, first, count):
+    """Add each element of ``a`` at its place of ``out``, which is zero; the first one's thread adds them all up."""
+    for i in range(cuda.grid(1), places.size, cuda.gridsize(1)):
+        p = places[i]
+        if 0 <= p < out.size and first[p] == i:
+            total = out[p] + a[i]
+            left = count[p] - 1
+            k = i
+            while left > 0:
+                k += 1
+                if places[k] == p:
+                    total += a[k]
+                    left -= 1
+            out[p] = total
 
 
 @kernel
