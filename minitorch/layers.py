@@ -395,7 +395,9 @@ class Embedding(Module):
         if weight is None:
             weight = normal(shape, dtype=dtype, backend=backend)
             if self.padding_idx is not None:
-                weight.to_numpy()[self.padding_idx] = 0.0
+                values = np.array(weight.to_numpy())
+                values[self.padding_idx] = 0.0
+                weight = weight._new(TensorData.from_array(values))
         if weight.shape != shape:
             raise ShapeError(
                 f"expected a table of {num_embeddings} rows of {embedding_dim}, got shape {weight.shape}. Write "

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch import layers, losses
+from minitorch import layers, losses, training
 from minitorch.cuda_data import CudaData
+from minitorch.data import DataLoader, TensorDataset
 from minitorch.fast_ops import FastBackend
 from minitorch.tensor_ops import SimpleBackend
 from tests.cases import BACKENDS, LAYOUTS, assert_close, contiguous, make, normal
@@ -118,6 +119,35 @@ def test_a_model_is_saved_from_the_gpu_and_loaded_to_it(tmp_path):
     for ours, theirs in zip(loaded.parameters(), saved.parameters(), strict=True):
         assert ours.value.backend is GPU
         np.testing.assert_array_equal(ours.value.to_numpy(), theirs.value.to_numpy())
+
+
+def test_an_embedding_has_a_row_of_zeros_for_padding():
+    table = layers.Embedding(3, 2, padding_idx=1, backend=GPU)
+    words = make([[1, 0], [1, 1]], GPU, "int64")
+    assert table(words).to_numpy()[[0, 1, 1], [0, 0, 1]].tolist() == [[0.0, 0.0]] * 3
+    assert table.weight.value.to_numpy()[[0, 2]].all()
+
+
+def test_a_model_is_fitted(tmp_path):
+    """The training loop, its metrics and its checkpoints, for one epoch on each backend."""
+    found = []
+    x, y = normal(np.random.default_rng(0), (4, 3)), normal(np.random.default_rng(1), (4, 1))
+    for name, backend in (("simple", SimpleBackend), ("cuda", GPU)):
+        minitorch.manual_seed(4)
+        model = layers.Linear(3, 1, backend=backend, dtype="float64")
+        history = training.fit(
+            model,
+            DataLoader(TensorDataset(x, y), 2, shuffle=True, dtype="float64", backend=backend),
+            loss=losses.mse_loss,
+            optimizer=minitorch.SGD(model.parameters(), lr=0.1),
+            epochs=1,
+            compile=False,
+            checkpoint=tmp_path / name,
+            progress=False,
+            log=None,
+        )
+        found.append(history.losses)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
 # --- where data is -------------------------------------------------------------------------------------------
