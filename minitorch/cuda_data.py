@@ -22,7 +22,7 @@ from .kernels.cuda.places import faults
 from .kernels.cuda.walk import joined
 from .tensor_data import Shape, Storage, Strides, TensorData, UserIndex, UserShape, expanded_strides, strides_from_shape
 
-__all__ = ["CudaData", "copy_into", "flat_full", "map_into"]
+__all__ = ["CudaData", "flat_full", "map_into"]
 
 
 class CudaData(TensorData):
@@ -75,8 +75,12 @@ class CudaData(TensorData):
     def astype(self, dtype: npt.DTypeLike) -> TensorData:
         """Convert the elements, contiguous, on the device."""
         out = self.empty(self.shape, dtype)
-        copy_into(out, self)
+        out.assign(self)
         return out
+
+    def assign(self, source: TensorData) -> None:
+        """Copy the elements of data on the device, converted."""
+        map_into(elements.identity, self, source)
 
     def tuple(self) -> tuple[Storage, Shape, Strides]:
         """Give ``(storage, shape, strides)`` on the device, as the course's kernels take them."""
@@ -107,8 +111,3 @@ def map_into(function: Callable[[Any], Any], out: TensorData, a: TensorData) -> 
     """Write ``function(a[i])`` to every element of ``out``, which ``a`` is broadcast to; any layouts."""
     sizes, to, walk = joined(out.shape, out.strides, expanded_strides(a.shape, a.strides, out.shape))
     map_kernel(function).for_each(out.size, out._storage, a._storage, out.size, sizes, to, walk)
-
-
-def copy_into(out: TensorData, a: TensorData) -> None:
-    """Write the elements of ``a``, converted, to ``out``."""
-    map_into(elements.identity, out, a)

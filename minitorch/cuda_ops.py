@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .cuda_data import CudaData, copy_into, flat_full, map_into
+from .cuda_data import CudaData, flat_full, map_into
 from .errors import BackendError, IndexingError
 from .kernels import elements
 from .kernels.cuda import conv, extremes, matmul, places, softmax, sort, strided
@@ -184,20 +184,6 @@ class CudaOps(TensorOps):
         arrays = values._storage, at._storage, a._tensor.flat()
         extremes.max_pool.for_each(values.size, *arrays, *a.shape[2:], *kernel, rows, lies[0], columns, lies[1])
         return a._new(values), a._new(at)
-
-    @staticmethod
-    def cat(tensors: Sequence[Tensor], dim: int) -> Tensor:
-        """Copy each tensor into its part of the result."""
-        first = tensors[0]
-        shape = (*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :])
-        out = CudaData.empty(shape, first.dtype)
-        start = 0
-        for t in tensors:
-            stop = start + t.shape[dim]
-            if t.size:
-                copy_into(out.narrow(dim, start, stop), t._tensor)
-            start = stop
-        return first._new(out)
 
     @staticmethod
     def take(a: Tensor, index: Tensor) -> Tensor:

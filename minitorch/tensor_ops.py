@@ -122,14 +122,14 @@ class TensorOps:
 
     @staticmethod
     def cat(tensors: Sequence[Tensor], dim: int) -> Tensor:
-        """Write tensors behind each other along ``dim``: moving memory is the same on every CPU."""
+        """Write tensors behind each other along ``dim``: data of every kind can be copied."""
         first = tensors[0]
         shape = (*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :])
-        out = TensorData.empty(shape, first.dtype)
+        out = first._tensor.empty(shape, first.dtype)
         start = 0
         for t in tensors:
             stop = start + t.shape[dim]
-            out.narrow(dim, start, stop).array[...] = t._tensor.array
+            out.narrow(dim, start, stop).assign(t._tensor)
             start = stop
         return first._new(out)
 

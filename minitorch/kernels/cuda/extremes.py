@@ -26,19 +26,28 @@ def _exceeds(x, y):
 exceeds = device(_exceeds)
 
 
+def _first_of_part(a, i, n, inner, parts):
+    """Find the first maximum of part ``i`` of ``outer x n x inner``, numbered as ``outer x parts x inner``."""
+    column = i % inner
+    part = i // inner % parts
+    line = i // (inner * parts)
+    first = part * PART
+    at = (line * n + first) * inner + column
+    found = at
+    for k in range(1, min(PART, n - first)):
+        if exceeds(a[at + k * inner], a[found]):
+            found = at + k * inner
+    return found
+
+
+first_of_part = device(_first_of_part)
+
+
 @kernel
 def start_max_axis(out, place, a, n, inner, parts):
-    """Find the maximum of each part of ``outer x n x inner`` along its middle."""
+    """Find the maximum of each part, and where it is."""
     for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
-        column = i % inner
-        part = i // inner % parts
-        line = i // (inner * parts)
-        first = part * PART
-        at = (line * n + first) * inner + column
-        found = at
-        for k in range(1, min(PART, n - first)):
-            if exceeds(a[at + k * inner], a[found]):
-                found = at + k * inner
+        found = first_of_part(a, i, n, inner, parts)
         out[i] = a[found]
         place[i] = found
 
@@ -47,15 +56,7 @@ def start_max_axis(out, place, a, n, inner, parts):
 def max_of_parts(out, place, values, places, n, inner, parts):
     """Find the same among maxima of parts, which know their places."""
     for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
-        column = i % inner
-        part = i // inner % parts
-        line = i // (inner * parts)
-        first = part * PART
-        at = (line * n + first) * inner + column
-        found = at
-        for k in range(1, min(PART, n - first)):
-            if exceeds(values[at + k * inner], values[found]):
-                found = at + k * inner
+        found = first_of_part(values, i, n, inner, parts)
         out[i] = values[found]
         place[i] = places[found]
 
