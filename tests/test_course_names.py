@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 from typing import Any
 
 import pytest
@@ -89,6 +88,20 @@ NAMES = {
         weight_strides, reverse)
         Conv1dFun.forward(ctx, input, weight) Conv2dFun.forward(ctx, input, weight)
     """,
+    "cuda_ops": """
+        CudaOps.map(fn) CudaOps.zip(fn) CudaOps.reduce(fn, start) CudaOps.matrix_multiply(a, b)
+        tensor_map(fn) tensor_zip(fn) tensor_reduce(fn) sum_practice(a) mm_practice(a, b)
+        _sum_practice(out, a, size) _mm_practice(out, a, b, size)
+        _tensor_matrix_multiply(out, out_shape, out_strides, out_size, a_storage, a_shape, a_strides, b_storage,
+        b_shape, b_strides)
+    """,
+    "cuda_conv": """
+        _tensor_conv1d(out, out_shape, out_strides, out_size, input, input_shape, input_strides, weight, weight_shape,
+        weight_strides, reverse)
+        _tensor_conv2d(out, out_shape, out_strides, out_size, input, input_shape, input_strides, weight, weight_shape,
+        weight_strides, reverse)
+        conv1d(input, weight) conv2d(input, weight)
+    """,
     "nn": """
         tile(input, kernel) avgpool2d(input, kernel) argmax(input, dim) Max.forward(ctx, *2) Max.backward(ctx, *1)
         max(input, dim) softmax(input, dim) logsoftmax(input, dim) maxpool2d(input, kernel)
@@ -124,7 +137,7 @@ CALLS = [pytest.param(module, *call, id=f"{module}.{call[0]}") for module in NAM
 
 @pytest.mark.parametrize(("module", "name", "expected"), CALLS)
 def test_a_name_is_where_the_course_has_it(module, name, expected):
-    found: Any = sys.modules[f"minitorch.{module}"]
+    found: Any = importlib.import_module(f"minitorch.{module}")
     for part in name.split("."):
         found = getattr(found, part)
     ours = arguments_of(found)
@@ -140,6 +153,13 @@ def test_a_name_is_where_the_course_has_it(module, name, expected):
 def test_a_name_is_at_the_top(name):
     assert hasattr(minitorch, name)
     assert name in minitorch.__all__
+
+
+@pytest.mark.parametrize("name", ["CudaOps", "cuda_ops", "mm_practice", "sum_practice"])
+def test_what_stands_on_cuda_is_at_the_top_and_not_in_a_star_import(name):
+    """To import it takes as long as the rest of the library."""
+    assert hasattr(minitorch, name)
+    assert name not in minitorch.__all__
 
 
 def test_a_submodule_hidden_by_a_function_can_be_imported_from():

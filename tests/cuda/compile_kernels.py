@@ -65,6 +65,11 @@ MASKED = [elements.keep, elements.drop, elements.second]
 COUNTED = [elements.index_from_zero, elements.index_from_either_end, elements.add, elements.mul]
 
 
+def scaled(factor: float) -> Any:
+    """Make what a user may map: a function of NumPy's, with a number from around it."""
+    return lambda x: np.exp(x) * factor
+
+
 def array(dtype: Any) -> Any:
     return types.Array(dtype, 1, "C")
 
@@ -82,6 +87,7 @@ def signatures(real: Any) -> Iterator[tuple[Kernel, tuple[Any, ...]]]:
     yield elementwise.fill, (at, INT)
     for function in [*UNARY, erf]:
         yield elementwise.map_kernel(function), (a, a, INT, walk, walk, walk)
+    yield elementwise.map_kernel(scaled(2.0)), (a, a, INT, walk, walk, walk)
     for out, source in ((at, a), (a, at), (mask, a), (a, mask)):
         yield elementwise.map_kernel(elements.identity), (out, source, INT, walk, walk, walk)
     for function in [*BINARY, *COMPARISONS]:

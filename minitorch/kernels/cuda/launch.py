@@ -20,7 +20,6 @@ from typing import Any
 
 import numba.cuda
 
-from ..compile import bind
 from .driver import simulated
 
 __all__ = ["THREADS", "Kernel", "blocks_for", "cuda", "device", "kernel", "threads_for"]
@@ -100,7 +99,10 @@ def device(fn: Callable[..., Any]) -> Any:
     # For the GPU Numba knows these functions by Python's names only, and they keep the type of their argument.
     names = source.__code__.co_names
     if "math" not in names and IN_MATH.intersection(names):
-        source = bind(source, source.__name__, np=math)
+        globals_with_math = {**source.__globals__, "np": math}
+        source = FunctionType(
+            source.__code__, globals_with_math, source.__name__, source.__defaults__, source.__closure__
+        )
     return cuda.jit(device=True)(source)
 
 
