@@ -24,7 +24,7 @@ quoted = '$(subst ','\'',$(1))'
 flag = --$(call lower,$(1))$(if $(filter-out yes,$($(1))), $(call quoted,$($(1))))
 FLAGS = $(foreach v,$(filter-out ARGS PYTHON SIMULATOR VENV,$(given)),$(call flag,$(v)))
 
-.PHONY: help mnist sentiment exercises notebook test test-parity test-compiler test-cuda lint bench doctor clean
+.PHONY: help mnist sentiment exercises notebook test test-parity test-compiler test-exercises test-cuda lint bench doctor clean
 
 help:
 	@echo 'make mnist        train LeNet on handwritten digits'
@@ -33,7 +33,8 @@ help:
 	@echo 'make notebook EXERCISE=1_tensors  open one of them in JupyterLab'
 	@echo 'make test         run the tests'
 	@echo 'make test-parity  compare with PyTorch, operation by operation'
-	@echo 'make test-compiler  compare compiled programs with eager steps'
+	@echo 'make test-compiler  test the compiler, and compare compiled programs with eager steps'
+	@echo 'make test-exercises  test the tools and the networks of the exercises'
 	@echo 'make test-cuda    run the CUDA kernels on a simulated GPU, and compile them'
 	@echo 'make lint         check style and types'
 	@echo 'make bench        measure speed beside PyTorch'
@@ -53,13 +54,16 @@ notebook: $(VENV)/.has-notebook
 	$(RUN) exercises/notebooks.py --open $(EXERCISE)
 
 test: $(VENV)/.has-dev
-	$(RUN) -m pytest --ignore=tests/parity --ignore=tests/compiler/agreement --ignore=tests/cuda $(ARGS)
+	$(RUN) -m pytest $(addprefix --ignore=tests/,parity compiler exercises cuda) $(ARGS)
 
 test-parity: $(VENV)/.has-parity
 	$(RUN) -m pytest tests/parity $(ARGS)
 
 test-compiler: $(VENV)/.has-dev
-	$(RUN) -m pytest tests/compiler/agreement $(ARGS)
+	$(RUN) -m pytest tests/compiler $(ARGS)
+
+test-exercises: $(VENV)/.has-dev
+	$(RUN) -m pytest tests/exercises $(ARGS)
 
 test-cuda: $(VENV)/.has-cuda
 	NUMBA_ENABLE_CUDASIM=$(SIMULATOR) $(RUN) -m pytest tests/cuda $(ARGS)

@@ -75,12 +75,19 @@ class CudaData(TensorData):
     def astype(self, dtype: npt.DTypeLike) -> TensorData:
         """Convert the elements, contiguous, on the device."""
         out = self.empty(self.shape, dtype)
-        out.assign(self)
+        out.copy_from(self)
         return out
 
-    def assign(self, source: TensorData) -> None:
+    def copy_from(self, source: TensorData) -> None:
         """Copy the elements of data on the device, converted."""
         map_into(elements.identity, self, source)
+
+    def assign(self, key: Any, values: npt.NDArray[Any]) -> None:
+        """Write the elements that a NumPy index names, in a copy in the computer's memory, and copy that back."""
+        elements_here = self.array
+        elements_here[key] = values
+        self.copy_from(self.upload(TensorData.from_array(elements_here)))
+        self._version[0] += 1
 
     def tuple(self) -> tuple[Storage, Shape, Strides]:
         """Give ``(storage, shape, strides)`` on the device, as the course's kernels take them."""

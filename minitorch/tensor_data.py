@@ -330,7 +330,7 @@ class TensorData:
         """Convert the elements, contiguous, in memory of their own."""
         return self.from_array(self.array.astype(dtype, order="C"))
 
-    def assign(self, source: TensorData) -> None:
+    def copy_from(self, source: TensorData) -> None:
         """Copy the elements of data of the same kind and shape, converted; every view of the storage sees them."""
         self.array[...] = source.array
 

@@ -129,7 +129,7 @@ class TensorOps:
         start = 0
         for t in tensors:
             stop = start + t.shape[dim]
-            out.narrow(dim, start, stop).assign(t._tensor)
+            out.narrow(dim, start, stop).copy_from(t._tensor)
             start = stop
         return first._new(out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,10 @@ settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("intense", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("MINITORCH_HYPOTHESIS", "ci" if os.environ.get("CI") else "dev"))
+
+# A shell starts background jobs with ctrl-C ignored, and tests send it to themselves.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `pytest -m task4_1` has to work without the extra `parity`; the run's last lines then say what was left out.
 HAS_TORCH = importlib.util.find_spec("torch") is not None

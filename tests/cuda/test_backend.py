@@ -72,6 +72,23 @@ def test_every_function_that_is_composed_of_operations(row):
         assert_close(x.grad.to_numpy(), r.grad.to_numpy())
 
 
+@pytest.mark.parametrize("layout", ["contiguous", "permuted"])
+@pytest.mark.parametrize("key", [(1, 2), np.s_[:, 1:], np.s_[..., ::2], ([2, 0], 1), None], ids=str)
+def test_parts_are_written_on_the_device(key, layout):
+    expected = np.arange(12.0).reshape(3, 4)
+    x = make(expected, GPU, "float64", LAYOUTS[layout])
+    storage = x._tensor._storage
+    if key is None:
+        key = x > 5
+        expected[expected > 5] = -1
+    else:
+        expected[key] = -1
+    x[key] = -1
+    np.testing.assert_array_equal(x.to_numpy(), expected)
+    assert isinstance(x._tensor, CudaData)
+    assert x._tensor._storage is storage
+
+
 # --- trainings -----------------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ class Settings:
     data_dir: str | None = None
     out_dir: str = "elsewhere"
     model: str | None = None
+    resume: bool = False
     no_flag_of_its_own: int = 7
 
 
