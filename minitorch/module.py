@@ -78,7 +78,11 @@ class Module:
     # --- the tree ---
 
     def modules(self) -> Sequence[Module]:
-        """List the modules directly inside this one."""
+        """List the modules directly inside this one, as the course has it; PyTorch calls them ``children``.
+
+        :meth:`named_modules` walks the whole tree: ``[module for _, module in model.named_modules()]`` are PyTorch's
+        ``model.modules()``.
+        """
         return list(self._modules.values())
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
@@ -132,18 +136,35 @@ class Module:
                 first_name.setdefault(id(held), (_join(prefix, key), held))
         return list(first_name.values())
 
-    def train(self) -> Self:
-        """Put this module and all below it into training mode, and return it."""
-        return self._set_training(True)
+    def train(self, mode: bool = True) -> Self:
+        """Put this module and all below it into training mode, or into evaluation mode where ``mode`` is False.
+
+        Args:
+            mode: what ``training`` becomes.
+
+        Returns:
+            The module itself.
+
+        Raises:
+            ArgumentError: the mode is neither True nor False.
+
+        >>> model = Module()
+        >>> was_training = model.training
+        >>> model.eval().training, model.train(was_training).training
+        (False, True)
+        """
+        if not isinstance(mode, bool):
+            raise ArgumentError(
+                f"expected True for training mode or False for evaluation mode, got {mode!r}. Write model.train() or "
+                "model.eval()."
+            )
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
 
     def eval(self) -> Self:
-        """Put this module and all below it into evaluation mode, and return it."""
-        return self._set_training(False)
-
-    def _set_training(self, training: bool) -> Self:
-        for _, module in self.named_modules():
-            module.training = training
-        return self
+        """Put this module and all below it into evaluation mode, as ``train(False)`` does, and return it."""
+        return self.train(False)
 
     # --- attributes ---
 

@@ -732,6 +732,7 @@ ROWS = [
     ),
     # --- modules and optimisers
     Row("Module", lambda: assign("forward"), ArgumentError, "a free name", "'forward'", "Choose another"),
+    Row("Module.train", lambda: Module().train(1), ArgumentError, "expected True for", "got 1", "Write model.train()"),
     Row("Module", lambda: Module().add_parameter("a.b", 1.0), ArgumentError, "without dots", "'a.b'", "Dots join"),
     Row("Parameter", replace_parameter, ArgumentError, "a Parameter for 'weight'", "got float", "weight.update(value)"),
     Row("Optimizer", lambda: minitorch.Optimizer([]), ArgumentError, "at least one", "got none", "model.parameters()"),

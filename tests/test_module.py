@@ -77,6 +77,10 @@ def test_train_and_eval_reach_everything_and_return_the_module(tree):
     assert not any(modes(tree))
     assert tree.train() is tree
     assert all(modes(tree))
+    assert tree.train(False) is tree
+    assert not any(modes(tree))
+    assert tree.train(mode=True) is tree
+    assert all(modes(tree))
 
 
 @pytest.mark.task0_4
