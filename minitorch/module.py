@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from .cells import read, write
 from .errors import ArgumentError, BackendError, DataError, DTypeError, IndexingError, MiniTorchError, ShapeError
+from .state import Arrays, arrays_of, fill
 
 __all__ = ["Buffer", "Module", "Parameter", "last_change"]
 
@@ -165,6 +166,43 @@ class Module:
     def eval(self) -> Self:
         """Put this module and all below it into evaluation mode, as ``train(False)`` does, and return it."""
         return self.train(False)
+
+    # --- saving ---
+
+    def state_dict(self) -> Arrays:
+        """Copy every parameter and persistent buffer into an array, by its dotted name.
+
+        Returns:
+            The arrays of :meth:`named_state`, as :func:`minitorch.save` and PyTorch name them.
+
+        Raises:
+            DTypeError: a value is no tensor.
+
+        >>> from minitorch.layers import Linear
+        >>> {name: array.shape for name, array in Linear(3, 2).state_dict().items()}
+        {'weight': (2, 3), 'bias': (2,)}
+        """
+        return arrays_of(self.named_state())
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Give every parameter and persistent buffer the array of its name, converted to its dtype.
+
+        Nothing is changed unless everything fits.
+
+        Args:
+            state_dict: arrays or tensors by dotted name; PyTorch's names are the same for layers of the same kind.
+
+        Raises:
+            ShapeError: a name is missing or unexpected, or a shape differs; the message lists all of them.
+            DTypeError: there are no names, or a value is neither an array nor a tensor.
+
+        >>> from minitorch.layers import Linear
+        >>> first, second = Linear(2, 1), Linear(2, 1)
+        >>> second.load_state_dict(first.state_dict())
+        >>> second.weight.value.tolist() == first.weight.value.tolist()
+        True
+        """
+        fill(type(self).__name__, self.named_state(), state_dict)
 
     # --- attributes ---
 

@@ -29,7 +29,7 @@ LAYERS = [
     ["reductions", "indexing"],
     ["sorting", "assignment"],
     ["tensor"],
-    ["creation", "gradcheck", "fast_conv", "cuda_conv", "module", "init", "datasets"],
+    ["creation", "gradcheck", "fast_conv", "cuda_conv", "state", "module", "init", "datasets"],
     ["nn", "convolution", "activations", "normalization", "containers", "layers"],
     ["losses", "optim", "schedules", "clipping", "testing"],
     ["compiler", "data", "training", "io", "distributed"],

@@ -82,10 +82,11 @@ fit(model, shuffled_batches(), validation_batches, loss=cross_entropy, optimizer
 # %% [markdown]
 # ## The state dict
 #
-# `state_dict` gives every parameter as an array, under its name: the path of attributes and numbers that leads to it.
+# `model.state_dict()` gives every parameter as an array, under its name: the path of attributes and numbers that leads
+# to it.
 
 # %% state
-state = minitorch.state_dict(model)
+state = model.state_dict()
 for name, array in state.items():
     print(f"{name:16} {array.shape}")
 
@@ -101,7 +102,7 @@ copy = Classifier(hidden=[128, 64])
 batch, labels = next(iter(validation_batches))
 with minitorch.no_grad():
     print("largest difference before loading:", f"{(copy(batch) - model(batch)).abs().max().item():.4f}")
-    minitorch.load_state_dict(copy, minitorch.load(path))
+    copy.load_state_dict(minitorch.load(path))
     difference = (copy(batch) - model(batch)).abs().max().item()
 print("largest difference after loading: ", difference)
 assert difference == 0.0
@@ -129,7 +130,7 @@ print("validation accuracy of the rebuilt model:", f"{evaluate(rebuilt, validati
 # %% mistake
 other = Classifier(hidden=[128, 32, 16])
 try:
-    minitorch.load_state_dict(other, minitorch.load(path))
+    other.load_state_dict(minitorch.load(path))
 except minitorch.ShapeError as error:
     print(f"{type(error).__name__}: {error}")
 
@@ -186,7 +187,7 @@ class Stopper:
         if loss < self.best_loss:
             self.waited = 0
             self.best_loss, self.best_epoch = loss, epoch
-            self.best_parameters = minitorch.state_dict(model)
+            self.best_parameters = model.state_dict()
         else:
             self.waited += 1
         return self.waited >= self.patience
@@ -218,7 +219,7 @@ def train_by_hand(patience: int) -> tuple[Module, Stopper, list[float]]:
         print(f"epoch {epoch:2}: validation loss {loss:.4f}{' (the lowest)' if loss < stopper.best_loss else ''}")
         if stopper.should_stop(model, epoch, loss):
             break
-    minitorch.load_state_dict(model, stopper.best_parameters)
+    model.load_state_dict(stopper.best_parameters)
     return model, stopper, validation_losses
 
 

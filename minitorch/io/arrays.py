@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import DataError, DTypeError
+from ..errors import DataError
 from ..files import write_atomically
-from ..tensor import Tensor
+from ..state import Arrays, as_array
 
-__all__ = ["Arrays", "as_array", "load_arrays", "save_arrays"]
-
-Arrays = dict[str, npt.NDArray[Any]]
+__all__ = ["load_arrays", "save_arrays"]
 
 # Where our own metadata is kept in the header, which holds strings only.
 METADATA = "minitorch"
@@ -51,32 +48,6 @@ def save_arrays(
     arrays = {name: as_array(name, value) for name, value in state.items()}
     content = to_bytes(arrays, {METADATA: json.dumps(dict(metadata or {}))})
     write_atomically(Path(path), content)
-
-
-def as_array(name: str, value: Any) -> npt.NDArray[Any]:
-    """Give an array or a tensor as an array whose memory lies in the order of its elements.
-
-    The writer of safetensors 0.8 takes the memory as it lies, so a transposed array would be stored wrongly.
-
-    Args:
-        name: what to call it in a message.
-        value: an array or a tensor.
-
-    Raises:
-        DTypeError: it is neither, or its elements are of a type that the format lacks.
-    """
-    array = value.to_numpy() if isinstance(value, Tensor) else value
-    if not isinstance(array, np.ndarray):
-        raise DTypeError(
-            f"expected an array or a tensor for {name!r}, got {type(value).__name__}. Pass state_dict(model); what "
-            "is no array can travel as metadata."
-        )
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        raise DTypeError(
-            f"expected floats of 16 to 64 bits, integers or truth values for {name!r}, got {array.dtype}. Convert the "
-            "array with astype; text can travel as metadata."
-        )
-    return np.asarray(array, order="C")
 
 
 def load_arrays(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import ArgumentError, DataError, DTypeError, ShapeError
-from ..module import Buffer, Module, Parameter
+from ..errors import ArgumentError, DataError, DTypeError
+from ..module import Module
+from ..state import Arrays, as_array
 from ..tensor import Tensor
-from ..tensor_data import TensorData
-from .arrays import Arrays, as_array, load_arrays, save_arrays
+from .arrays import load_arrays, save_arrays
 
 __all__ = ["load", "load_model", "load_state_dict", "save", "state_dict"]
 
@@ -36,60 +35,13 @@ ARRAY, TUPLE, ITEMS = "$array", "$tuple", "$items"
 
 
 def state_dict(module: Module) -> Arrays:
-    """Give a copy of every parameter and persistent buffer as an array, by its dotted name.
-
-    >>> from minitorch.layers import Linear
-    >>> {name: array.shape for name, array in state_dict(Linear(3, 2)).items()}
-    {'weight': (2, 3), 'bias': (2,)}
-    """
-    return {name: np.array(as_array(name, p.value)) for name, p in module.named_state()}
+    """Give a copy of every parameter and persistent buffer as an array: ``module.state_dict()``."""
+    return module.state_dict()
 
 
 def load_state_dict(module: Module, state: Mapping[str, Any]) -> None:
-    """Give every parameter and persistent buffer of a module the array of its name, converted to its dtype.
-
-    Nothing is changed unless everything fits.
-
-    Args:
-        module: what to fill.
-        state: arrays or tensors by dotted name; PyTorch's names are the same for layers of the same kind.
-
-    Raises:
-        ShapeError: a name is missing or unexpected, or a shape differs; the message lists all of them.
-        DTypeError: there are no names, or a value is neither an array nor a tensor.
-
-    >>> from minitorch.layers import Linear
-    >>> layer = Linear(2, 1)
-    >>> load_state_dict(layer, {"weight": np.ones((1, 2)), "bias": np.zeros(1)})
-    >>> layer.weight.value.tolist()
-    [[1.0, 1.0]]
-    """
-    if not isinstance(state, Mapping):
-        raise DTypeError(
-            f"expected arrays by name, got {type(state).__name__}. Pass a state dict, as minitorch.load(path) gives."
-        )
-    arrays = {name: as_array(name, value) for name, value in state.items()}
-    parameters = dict(module.named_state())
-    problems = [f"missing: {name} {p.value.shape}" for name, p in parameters.items() if name not in arrays]
-    problems += [f"unexpected: {name} {array.shape}" for name, array in arrays.items() if name not in parameters]
-    problems += [
-        f"misshapen: {name} is {arrays[name].shape}, the model's is {p.value.shape}"
-        for name, p in parameters.items()
-        if name in arrays and arrays[name].shape != p.value.shape
-    ]
-    if problems:
-        raise ShapeError(
-            f"the arrays do not fit {type(module).__name__}: expected one for each parameter, in its shape, but\n  "
-            + "\n  ".join(problems)
-            + "\nBuild the model with the arguments that it was saved with."
-        )
-    for name, p in parameters.items():
-        _replace(p, arrays[name])
-
-
-def _replace(parameter: Parameter | Buffer, array: npt.NDArray[Any]) -> None:
-    own = np.array(array, dtype=parameter.value.dtype, order="C")
-    parameter.update(parameter.value._new(TensorData.from_array(own)))
+    """Give every parameter and persistent buffer the array of its name: ``module.load_state_dict(state)``."""
+    module.load_state_dict(state)
 
 
 # --- saving --------------------------------------------------------------------------------------------------
@@ -154,9 +106,7 @@ def _architecture(model: Module) -> dict[str, Any]:
 
 def _packed(value: Any, path: str, arrays: dict[str, Any]) -> Any:
     """Turn a nest into what JSON can hold; arrays are set aside under their paths."""
-    if isinstance(value, Module):
-        value = state_dict(value)
-    elif hasattr(value, "state_dict"):
+    if hasattr(value, "state_dict"):
         value = value.state_dict()
     if isinstance(value, (Tensor, np.ndarray)):
         while path in arrays:  # {"a": {"b": x}, "a/b": y}
@@ -196,8 +146,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         path: the file. Its content tells what it is, and not its name.
 
     Returns:
-        What was saved, with an array for each array and tensor and a state dict for each module and optimiser:
-        :func:`load_state_dict` and the optimisers' method of that name take them.
+        What was saved, with an array for each array and tensor and a state dict for each module and optimiser, whose
+        method ``load_state_dict`` takes it.
 
     Raises:
         DataError: there is no such file, or it is truncated, or it is something else (a pickle from PyTorch is told
@@ -258,7 +208,7 @@ def load_model(path: str | os.PathLike[str], build: Callable[..., M], **more: An
     if not isinstance(state, dict):
         raise DataError(f'{path} holds no parameters: expected a dictionary with the entry "model". Save it again.')
     model = build(**arguments)
-    load_state_dict(model, state)
+    model.load_state_dict(state)
     return model
 
 
@@ -269,7 +219,7 @@ def _read_architecture(path: str | os.PathLike[str], metadata: dict[str, Any]) -
             return name, arguments
     raise DataError(
         f"{path} does not say how its model was made: expected a file of minitorch.save(model, path). Build the model "
-        "yourself, and fill it with load_state_dict(model, minitorch.load(path))."
+        "yourself, and fill it with model.load_state_dict(minitorch.load(path))."
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, DataError, MiniTorchError
-from ..io.checkpoint import load, load_state_dict
+from ..io.checkpoint import load
 from ..random import Generator, default_generator
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def load_training(
                 f"{path} is of a training {_with(theirs)} schedule and with {len(state['callbacks'])} callbacks that "
                 f"keep a state, got one {_with(ours)} schedule and with {len(kept)}. Resume with what it began with."
             )
-        load_state_dict(training.model, state["model"])
+        training.model.load_state_dict(state["model"])
         training.optimizer.load_state_dict(state["optimizer"])
         if ours:
             training.schedule.load_state_dict(state["schedule"])

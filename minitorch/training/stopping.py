@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
-from ..io.checkpoint import load_state_dict, state_dict
 
 if TYPE_CHECKING:
     from .loop import Training
@@ -115,7 +114,7 @@ class EarlyStopping:
         if self.best.take(training.history[-1]):
             self.waited = 0
             if self.restore_best:
-                self._parameters = state_dict(training.model)
+                self._parameters = training.model.state_dict()
             return
         self.waited += 1
         if self.waited >= self.patience:
@@ -128,7 +127,7 @@ class EarlyStopping:
     def finish(self, training: Training) -> None:
         """Go back to the best parameters."""
         if self._parameters:
-            load_state_dict(training.model, self._parameters)
+            training.model.load_state_dict(self._parameters)
 
     def state_dict(self) -> dict[str, Any]:
         """Copy everything that the next epochs depend on, the best parameters among it."""

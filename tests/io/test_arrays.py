@@ -118,7 +118,7 @@ def test_a_type_that_the_format_lacks_is_refused_before_anything_is_written(tmp_
 
 
 def test_saving_a_number_says_what_is_expected(tmp_path):
-    with pytest.raises(DTypeError, match=r"expected an array or a tensor for 'rate', got float\. Pass state_dict"):
+    with pytest.raises(DTypeError, match=r"expected an array or a tensor for 'rate', got float\. Make it one"):
         save_arrays(tmp_path / "x", {"rate": 0.5})
     assert list(tmp_path.iterdir()) == []
 

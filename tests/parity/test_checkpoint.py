@@ -14,7 +14,6 @@ from torch import nn
 
 import minitorch
 from minitorch import DataError, FastBackend, layers
-from minitorch.io import load_state_dict, state_dict
 
 # Largest difference of two logits.
 TOLERANCE = 1e-5
@@ -72,7 +71,7 @@ def test_a_state_dict_of_pytorch_is_read(build: Any, shape: tuple[int, ...], tmp
     safetensors.torch.save_file(theirs.state_dict(), tmp_path / "model.safetensors")
     before, expected = logits(ours, theirs, shape)
     assert np.abs(before - expected).max() > 100 * TOLERANCE
-    load_state_dict(ours, minitorch.load(tmp_path / "model.safetensors"))
+    ours.load_state_dict(minitorch.load(tmp_path / "model.safetensors"))
     found, expected = logits(ours, theirs, shape)
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
 
@@ -102,7 +101,7 @@ def test_a_file_of_torch_save_is_converted_by_the_two_lines_of_the_message(
     assert len(lines) == 2
     monkeypatch.chdir(tmp_path)
     exec(textwrap.dedent("\n".join(lines)), {"torch": torch})
-    load_state_dict(ours, minitorch.load("model.safetensors"))
+    ours.load_state_dict(minitorch.load("model.safetensors"))
     found, expected = logits(ours, theirs, (5, 1, 12, 12))
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
 
@@ -110,8 +109,8 @@ def test_a_file_of_torch_save_is_converted_by_the_two_lines_of_the_message(
 def test_half_precision_is_converted_and_bfloat16_is_told(tmp_path: Any) -> None:
     ours, theirs = perceptron(layers), perceptron(nn).half()
     safetensors.torch.save_file(theirs.state_dict(), tmp_path / "half")
-    load_state_dict(ours, minitorch.load(tmp_path / "half"))
-    for name, array in state_dict(ours).items():
+    ours.load_state_dict(minitorch.load(tmp_path / "half"))
+    for name, array in ours.state_dict().items():
         assert array.dtype == np.float32
         np.testing.assert_array_equal(array, theirs.state_dict()[name].float().numpy())
     safetensors.torch.save_file(theirs.bfloat16().state_dict(), tmp_path / "bfloat16")
@@ -122,7 +121,7 @@ def test_half_precision_is_converted_and_bfloat16_is_told(tmp_path: Any) -> None
 def test_another_architecture_is_told_name_by_name(tmp_path: Any) -> None:
     safetensors.torch.save_file(lenet(nn).state_dict(), tmp_path / "x")
     with pytest.raises(minitorch.ShapeError) as caught:
-        load_state_dict(perceptron(layers), minitorch.load(tmp_path / "x"))
+        perceptron(layers).load_state_dict(minitorch.load(tmp_path / "x"))
     lines = str(caught.value).splitlines()[1:-1]
     assert sorted(line.split()[0] for line in lines) == ["missing:"] * 3 + ["unexpected:"] * 6
     assert "  unexpected: 0.0.weight (4, 1, 3, 3)" in lines
