@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .autodiff import no_grad
+from .cells import tracing
 from .errors import ArgumentError
 from .indexing import gather, integers, places_along
 from .kernels import elements
@@ -51,6 +52,8 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
     """
     if not is_tensor(input):
         raise not_a_tensor("a sort", input)
+    if tracing.tracer is not None:
+        (input,) = tracing.tracer.lift((input,))
     (dim,) = as_dims(dim, input.shape)
     return input.backend.ops.argsort(input.detach(), dim, descending)
 
@@ -106,7 +109,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> Ordered:
             f"topk expected k from 0 to {input.shape[dim]}, the size of dimension {dim} of {input.shape}; got {k}. "
             "Take fewer, or name another dimension."
         )
-    first = Narrow.apply(indices, dim, 0, k)
+    first = Narrow.apply(indices, dim, 0, k).contiguous()
     return Ordered(gather(input, dim, first), first)
 
 

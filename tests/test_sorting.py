@@ -39,3 +39,20 @@ def test_what_comes_back() -> None:
     assert (top.values.shape, top.indices.shape) == ((1, 0), (1, 0))
     assert minitorch.topk(x, 1).indices.requires_grad() is False
     assert make([3, 1, 2], dtype="int64").sort().values.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+@pytest.mark.parametrize("dim", range(3))
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_comes_back_is_contiguous(backend, dim: int, turned: bool) -> None:
+    array = np.random.default_rng(0).permutation(24).reshape(2, 3, 4).astype("float32")
+    x = make(array, backend, array.dtype)
+    if turned:
+        x, array = x.permute(2, 0, 1), array.transpose(2, 0, 1)
+    order = np.argsort(-array, dim).take(range(2), dim)
+    values, indices = x.topk(2, dim)
+    assert indices.view(-1).tolist() == order.ravel().tolist()
+    assert values.view(-1).tolist() == np.take_along_axis(array, order, dim).ravel().tolist()
+    values, indices = x.sort(dim)
+    assert indices.view(-1).tolist() == np.argsort(array, dim).ravel().tolist()
+    assert values.view(-1).tolist() == np.sort(array, dim).ravel().tolist()
