@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .autodiff import Context, no_grad
+from .cells import tracing
 from .creation import ones
 from .errors import ArgumentError, IndexingError, ShapeError
 from .fast_conv import conv1d, conv2d
@@ -212,6 +213,8 @@ def argmax(input: Tensor, dim: int | Tensor) -> Tensor:
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
     dim = _one_dim(input, dim)
+    if tracing.tracer is not None:
+        (input,) = tracing.tracer.lift((input,))
     with no_grad():
         _, places = input.backend.ops.max(input, dim)
         marks = ones(places.shape, backend=input.backend, dtype=input.dtype)

@@ -1,7 +1,7 @@
-"""Reductions beyond the course's sum, mean and max: the smallest and the largest element, variance, deviation.
+"""Reductions beyond the course's sum, mean and max: the extremes, the place of the largest, variance, deviation.
 
 Like the course's, they keep the dimension that they reduce, with size 1; over everything, the result has shape
-``(1,)``.
+``(1,)``. Only :func:`argmax`, which the course has under another meaning, drops it as in PyTorch.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from .cells import tracing
 from .errors import DTypeError, ShapeError
+from .indexing import integers
 from .pointwise import where
 from .shaping import reshape
-from .tensor_functions import EQ, Add, Index, Mul, Neg, Sqrt, Sum, Take, as_dims, is_tensor, not_a_tensor
+from .tensor_functions import EQ, Add, Index, Mul, Neg, Permute, Sqrt, Sum, Take, as_dims, is_tensor, not_a_tensor
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["max", "min", "std", "var"]
+__all__ = ["argmax", "max", "min", "std", "var"]
 
 
 def var(input: Tensor, dim: int | Sequence[int] | None = None, correction: int = 1) -> Tensor:
@@ -123,10 +127,48 @@ def max(input: Tensor, dim: int | Tensor | None = None) -> Tensor:
     return _largest(*_line("max", input, dim))
 
 
+def argmax(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Tensor:
+    """Find where the largest element along a dimension stands, or of all: PyTorch's ``argmax``; no gradient.
+
+    :func:`minitorch.argmax` is the course's, which marks these elements with 1; so this one is a method of tensors
+    alone. Of equal elements it gives the first. NaN counts as the largest.
+
+    Args:
+        input: any shape.
+        dim: the dimension that the positions count in; when left out, all elements are counted in row-major order.
+        keepdim: keep the dimension, with size 1.
+
+    Returns:
+        The positions, int64: the shape of ``input`` without the dimension.
+
+    Raises:
+        ShapeError: there is nothing to compare.
+
+    >>> from minitorch.creation import tensor
+    >>> scores = tensor([[0.1, 0.7, 0.2], [0.5, 0.1, 0.4]])
+    >>> scores.argmax(1).tolist()
+    [1, 0]
+    >>> (scores.argmax(1) == tensor([1, 2], dtype="int64")).to("float32").mean().item()
+    0.5
+    """
+    x, d = _line("argmax", input, dim)
+    others = [i for i in range(x.dims) if i != d]
+    lines = Permute.apply(x.detach(), (*others, d))
+    *shape, size = lines.shape
+    _, places = lines.backend.ops.max(lines, len(others))
+    before = np.arange(places.size).reshape(places.shape) * size  # the elements of the lines before this one
+    positions = Add.apply(places, integers(lines, -before))
+    if not keepdim:
+        return reshape(positions, tuple(shape))
+    return reshape(positions, tuple(1 if dim is None or i == d else n for i, n in enumerate(input.shape)))
+
+
 def _line(name: str, input: Tensor, dim: int | Tensor | None) -> tuple[Tensor, int]:
     """Check what is compared: elements along one dimension, which is made for all of them."""
     if not is_tensor(input):
         raise not_a_tensor(name, input)
+    if tracing.tracer is not None:
+        (input,) = tracing.tracer.lift((input,))
     x, d = (reshape(input, (-1,)), 0) if dim is None and input.size else (input, dim)
     dims = as_dims(d, x.shape)
     if len(dims) != 1 or x.shape[dims[0]] == 0:

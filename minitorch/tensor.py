@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from . import assignment, indexing, pointwise, reductions, shaping, sorting
 from .autodiff import Variable, backpropagate, enable_grad, grad_mode, no_grad
+from .cells import tracing
 from .dtypes import FLOATS, storage_dtype
 from .errors import DTypeError, GraphError, ShapeError
 from .indexing import element_of, getitem
@@ -504,8 +505,11 @@ class Tensor:
         """Average along ``dim``, which keeps size 1; over everything, with shape ``(1,)``, when it is None.
 
         Raises:
+            DTypeError: the elements are not float32 or float64. A comparison of integers is one of integers too:
+                ``(a == b).to("float32").mean()`` is the share of them that are equal.
             ShapeError: there is nothing to average.
         """
+        self._real("a mean")
         count = 1
         for d in as_dims(dim, self.shape):
             count *= self.shape[d]
@@ -523,6 +527,13 @@ class Tensor:
     def max(self, dim: int | None = None) -> Tensor:
         """Take the largest element along ``dim``, which keeps size 1, or of all; see :func:`minitorch.nn.max`."""
         return reductions.max(self, dim)
+
+    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """Find where the largest element along ``dim`` stands, int64, as PyTorch does.
+
+        See :func:`minitorch.reductions.argmax`; :func:`minitorch.argmax` is the course's mask.
+        """
+        return reductions.argmax(self, dim, keepdim)
 
     def min(self, dim: int | None = None) -> Tensor:
         """Take the smallest element along ``dim``, which keeps size 1, or of all; see :func:`minitorch.min`."""
@@ -636,7 +647,8 @@ class Tensor:
         if isinstance(target, TensorBackend):
             moved = Tensor(target.ops.place(self._tensor), backend=target)
         else:
-            moved = self._new(self._tensor.astype(storage_dtype(target)))
+            (given,) = (self,) if tracing.tracer is None else tracing.tracer.lift((self,))
+            moved = given.backend.ops.convert(given, storage_dtype(target))
         return moved.requires_grad_(self.requires_grad())
 
     def _type_(self, backend: TensorBackend) -> None:

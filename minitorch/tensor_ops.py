@@ -134,6 +134,11 @@ class TensorOps:
         return first._new(out)
 
     @staticmethod
+    def convert(a: Tensor, dtype: np.dtype[Any]) -> Tensor:
+        """Copy into elements of another type, as NumPy converts them."""
+        return a._new(TensorData.from_array(a._tensor.array.astype(dtype, order="C")))
+
+    @staticmethod
     def take(a: Tensor, index: Tensor) -> Tensor:
         """Read the elements at places ``index`` of row-major order, in the shape of ``index``."""
         raise NotImplementedError

@@ -514,7 +514,10 @@ ROWS = [
         "Tensor.__mul__", lambda: integers(1, 2) * 0.5, DTypeError, "expected a whole one", "0.5 is", 't.to("float32")'
     ),
     Row("Tensor.__lt__", lambda: integers(1, 2) < math.inf, DTypeError, "expected a whole one", "inf is", "t.to("),
-    Row("Tensor.mean", lambda: integers(1, 2).mean(), DTypeError, "expected a whole one", "0.5 is", 't.to("float32")'),
+    Row("Tensor.mean", lambda: integers(1, 2).mean(), DTypeError, "for a mean", "got int64", 't.to("float32")'),
+    Row("Tensor.mean", lambda: (integers(1, 2) == 1).mean(0), DTypeError, "for a mean", "got int64", 't.to("float32")'),
+    Row("Tensor.argmax", lambda: ones(2, 0).argmax(1), ShapeError, "argmax expected one", "(2, 0)", "Check that"),
+    Row("Tensor.argmax", lambda: ones(2, 3).argmax(2), IndexingError, "from -2 to 1", "dimension 2", "name one of"),
     Row("Tensor.__truediv__", lambda: integers(1) / 2, DTypeError, "for a quotient", "got int64", 't.to("float32")'),
     Row("Tensor.__rtruediv__", lambda: 2 / integers(1), DTypeError, "for a quotient", "got int64", 't.to("float32")'),
     Row("Tensor.exp", lambda: integers(1).exp(), DTypeError, "float32 or float64 for exp", "int64", "t.to("),

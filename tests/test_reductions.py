@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from .cases import BACKENDS, make
+import minitorch
+
+from .cases import BACKENDS, Array, make
 
 
 @pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
@@ -35,3 +40,35 @@ def test_the_deviation_of_equal_numbers(backend) -> None:
 def test_integers() -> None:
     x = make([[3, -1], [2, 5]], dtype="int64")
     assert (x.min(0).tolist(), x.min().tolist(), x.max(1).tolist()) == ([[2, -1]], [-1], [[3], [5]])
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float64, np.int64]),
+        hnp.array_shapes(max_dims=4, max_side=4),
+        elements=st.integers(-2, 2),
+    ),
+    st.data(),
+)
+def test_argmax_is_the_position_of_the_first_largest(backend, array: Array, data: st.DataObject) -> None:
+    dim = data.draw(st.none() | st.integers(-array.ndim, array.ndim - 1))
+    keepdim, turned = data.draw(st.booleans()), data.draw(st.booleans())
+    x = make(array, backend, array.dtype)
+    if turned:
+        x, array = x.permute(*reversed(range(array.ndim))), array.T
+    found = x.argmax(dim, keepdim)
+    expected = np.argmax(array, axis=dim, keepdims=keepdim)
+    assert (found.shape, found.dtype) == (expected.shape, np.int64)
+    np.testing.assert_array_equal(found.to_numpy(), expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+def test_argmax_is_pytorchs_as_a_method_and_the_courses_as_a_function(backend) -> None:
+    x = make([[1.0, 3.0, 3.0], [np.nan, 5.0, np.nan]], backend, requires_grad=True)
+    assert x.argmax(1).tolist() == [1, 0]
+    assert not x.argmax(1).requires_grad()
+    assert minitorch.argmax(x, 1).tolist() == [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    assert make([[], []], backend).view(0, 2).argmax(1).shape == (0,)
+    labels = make([1, 2], backend, dtype="int64")
+    assert (x.argmax(1) == labels).to("float32").mean().item() == 0.5

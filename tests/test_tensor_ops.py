@@ -31,7 +31,7 @@ from .cases import DTYPES, LAYOUTS, assert_close, make
 from .tensor_strategies import broadcast_shapes, tensor_data, tensors
 
 # What every processor does alike, and the contract itself computes.
-SHARED = {"cat", "check", "place"}
+SHARED = {"cat", "check", "convert", "place"}
 CONTRACT = [name for name, value in vars(TensorOps).items() if isinstance(value, staticmethod) and name not in SHARED]
 
 # A call of every function of the contract that is complete except for its tensors.

@@ -26,6 +26,7 @@ from ..autodiff import grad_mode
 from ..cells import look, tracing
 from ..errors import BackendError, CompileError
 from ..fast_ops import FastBackend
+from ..kernels import elements
 from ..random import Generator
 from ..sorting import argsort_by_counting
 from ..tensor import Tensor
@@ -42,6 +43,9 @@ __all__ = ["ARRAY_LIMIT", "Cell", "Number", "Source", "TraceBackend", "Tracer"]
 
 # Bytes of a NumPy array that a step may use; its guards compare them in every call.
 ARRAY_LIMIT = 1 << 16
+
+# What a tensor can be converted to in a step.
+CONVERTED = tuple(np.dtype(name) for name in ("float32", "float64", "int64"))
 
 PACKAGE = str(Path(__file__).parents[1])
 
@@ -563,6 +567,16 @@ class TraceOps(TensorOps):
         first = tensors[0]
         shape = (*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :])
         return _record("cat", tensors, (dim,), shape)
+
+    @staticmethod
+    def convert(a: Tensor, dtype: np.dtype[Any]) -> Tensor:
+        """Record a ``zip`` that gives its second operand in the type of its first."""
+        if dtype not in CONVERTED:
+            _tracer().refuse(
+                f"a compiled step converts to {', '.join(map(str, CONVERTED))}, got {dtype}. Convert outside the step."
+            )
+        zero = a._new(TensorData.from_array(np.zeros((1,) * a.dims, dtype)))
+        return TraceOps.zip(elements.second)(zero, a)
 
     @staticmethod
     def take(a: Tensor, index: Tensor) -> Tensor:

@@ -201,6 +201,15 @@ def test_order_of_equal_elements_and_nan(backend: str, values: list[float], desc
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@given(awkward, st.sampled_from([None, 0, 1, -1]), st.booleans())
+def test_places_of_the_largest(backend: str, values: list[float], dim: int | None, keepdim: bool) -> None:
+    rows = [values, values[::-1], values]
+    ours = make(rows, BACKENDS[backend]).argmax(dim, keepdim)
+    theirs = torch.tensor(rows, dtype=torch.float64).argmax(dim, keepdim)
+    assert (ours.shape, ours.tolist()) == (tuple(theirs.shape), theirs.tolist())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @given(awkward)
 def test_awkward_numbers(backend: str, values: list[float]) -> None:
     x, their_x = make(values, BACKENDS[backend]), torch.tensor(values, dtype=torch.float64)

@@ -117,6 +117,70 @@ def test_sorting_ties_and_nan() -> None:
         np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
 
 
+def test_places_of_the_largest() -> None:
+    x = make(np.random.default_rng(0).integers(-2, 3, (5, 4, 3)), FastBackend, "float32")
+
+    def step(x: Tensor) -> list[Tensor]:
+        return [x.argmax(), *(x.argmax(dim, keepdim) for dim in range(3) for keepdim in (False, True))]
+
+    for found, expected in zip(minitorch.compile(step)(x), step(x), strict=True):
+        assert (found.shape, found.dtype) == (expected.shape, np.int64)
+        np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
+
+
+def test_parts_in_order_are_contiguous() -> None:
+    x = make(np.random.default_rng(0).standard_normal((4, 3, 2)), FastBackend)
+
+    def step(x: Tensor) -> list[Tensor]:
+        return [part.view(-1) for dim in range(3) for part in (*x.topk(2, dim), *x.permute(2, 0, 1).sort(dim))]
+
+    for found, expected in zip(minitorch.compile(step)(x), step(x), strict=True):
+        np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
+
+
+@pytest.mark.parametrize("source", ["float32", "float64", "int64", "int32", "bool"])
+@pytest.mark.parametrize("target", ["float32", "float64", "int64"])
+def test_conversions(source: str, target: str) -> None:
+    x = make(np.array([[-2.7, -0.5, 0.0], [0.3, 1.9, 1e6]]).astype(source), FastBackend, source)
+
+    def step(x: Tensor) -> list[Tensor]:
+        y = x.permute(1, 0).to(target)
+        return [x.to(target), y, (y + y * y).to("float64") * 0.5]
+
+    for found, expected in zip(minitorch.compile(step)(x), step(x), strict=True):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
+
+
+def test_the_accuracy_of_a_batch() -> None:
+    scores = make([[0.1, 0.7, 0.2], [0.5, 0.1, 0.4], [0.0, 0.0, 1.0]], FastBackend)
+    step = minitorch.compile(lambda scores, labels: (scores.argmax(1) == labels).to("float32").mean())
+    for labels, right in (([1, 0, 2], 1.0), ([1, 1, 1], 1 / 3), ([0, 1, 0], 0.0)):
+        assert step(scores, make(labels, FastBackend, "int64")).item() == np.float32(right)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.argmax(0),
+        lambda x: minitorch.argmax(x, 0),
+        lambda x: x.min(0),
+        lambda x: x.max(),
+        lambda x: x.sort().indices,
+        lambda x: x.topk(1).indices,
+        lambda x: x.to("float64"),
+    ],
+)
+def test_a_tensor_from_outside_is_read_in_every_call(function) -> None:
+    """The step refers to it; what is computed of it must not be frozen."""
+    outside = make([0.0, 3.0, 1.0], FastBackend)
+    step = minitorch.compile(lambda zero: function(outside).to("float32") + zero)
+    zero = make([0.0], FastBackend, "float32")
+    for place in (0, 2):
+        np.testing.assert_array_equal(step(zero).to_numpy(), function(outside).to("float32").to_numpy().reshape(-1))
+        outside[place] = 10.0 + place
+
+
 # --- refused ---------------------------------------------------------------------------------------------------
 
 
