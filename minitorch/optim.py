@@ -2,6 +2,8 @@ r"""Optimisers: how parameters move once their gradients are known.
 
 A step builds the new value from the old one and the gradient with tensor operations and hands it to
 ``Parameter.update``, as in the course: no memory is overwritten, so a value kept from before a step stays what it was.
+The new value has no gradient yet. So gradients add up over the backward passes before a step, as in PyTorch, and not
+over steps, where PyTorch needs ``zero_grad``: the course's own scripts for MNIST and for sentiment never call it.
 
 The settings are held as in PyTorch: ``param_groups`` is a list of dictionaries, each with its parameters and its own
 learning rate, momentum and so on. What lasts from step to step stands in ``state``, a dictionary for each parameter,

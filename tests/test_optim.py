@@ -13,6 +13,7 @@ import minitorch
 from minitorch import SGD, Adadelta, Adam, AdamW, Module, Optimizer, Parameter, RMSprop, Scalar
 from minitorch.cells import tracing
 from minitorch.errors import ArgumentError, ShapeError
+from minitorch.fast_ops import FastBackend
 from minitorch.io import load_arrays, save_arrays
 
 from .cases import BACKENDS, DTYPES, TOLERANCE, make
@@ -161,6 +162,27 @@ def test_a_step_leaves_earlier_values_alone():
     assert weight.value.tolist() == [0.0, 0.0]
     assert weight.value.is_leaf()
     assert weight.value.grad is None
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("forget", [False, True])
+def test_gradients_add_up_over_backward_passes_and_not_over_steps(compiled, forget):
+    weight, expected = Parameter(make(START, FastBackend)), START
+    optimiser = SGD([weight], lr=0.01)
+
+    def step(x, y):
+        if forget:
+            optimiser.zero_grad()
+        for factor in (x, y):
+            (weight.value * weight.value * factor).sum().backward()
+        optimiser.step()
+
+    run = minitorch.compile(step) if compiled else step
+    for x, y in ((1.0, 2.0), (-3.0, 0.5), (2.0, 2.0)):
+        run(make([[x]], FastBackend), make([[y]], FastBackend))
+        expected = expected - 0.01 * (2 * expected * x + 2 * expected * y)
+        assert weight.value.grad is None
+        np.testing.assert_allclose(weight.value.to_numpy(), expected, rtol=1e-12)
 
 
 def test_what_has_no_gradient_stays():

@@ -180,10 +180,11 @@ figure.savefig(settings.out_dir / "trained.png", dpi=100)
 # a heavy ball that rolls without friction: it is fast at first, then it rolls past the bottom and up the other side.
 #
 # There is a difference between libraries in this last point. PyTorch changes weights in place, and their gradients
-# stay beside them. In MiniTorch `step()` gives each parameter a *new* value, which has no gradient yet, so leaving
-# `zero_grad()` out changes nothing in this loop: it is needed where several `backward()` come before a `step()`,
-# which is how one adds up the gradients of several small batches on purpose. To see what the loop would do in
-# PyTorch, the version below carries the old gradients over by hand.
+# stay beside them. In MiniTorch `step()` gives each parameter a *new* value, which has no gradient yet, as in the
+# MiniTorch course, whose scripts for digits and for sentiment never call `zero_grad()`. So leaving it out changes
+# nothing in this loop: it is needed where several `backward()` come before a `step()`, which is how one adds up the
+# gradients of several small batches on purpose. To see what the loop would do in PyTorch, the version below carries
+# the old gradients over by hand.
 
 
 # %% left out

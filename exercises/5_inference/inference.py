@@ -242,8 +242,8 @@ def predictive_entropy(passes: Sequence[Tensor]) -> Tensor:
 asked, labels = next(iter(DataLoader(test, batch_size=settings.asked)))
 passes_of_all = monte_carlo(model, asked, settings.samples)
 entropy = predictive_entropy(passes_of_all)
-easy = entropy.topk(1, largest=False).indices.tolist()[0]
-hard = entropy.topk(1).indices.tolist()[0]
+easy = entropy.topk(1, largest=False).indices[0]
+hard = entropy.argmax().item()
 print(f"of the first {settings.asked:,} test images, number {easy} has the lowest entropy: {entropy[easy]:.4f}")
 print(f"and number {hard} the highest: {entropy[hard]:.4f}, of at most {math.log(10):.4f}")
 
@@ -255,7 +255,7 @@ figure, grid = plt.subplots(2, 2, figsize=(9, 4.6), layout="constrained", width_
 for (left, right), name, number in zip(grid, ("easy", "hard"), (easy, hard)):
     image, kind = asked[number : number + 1], test.classes[test.labels[number]]
     passes = monte_carlo(model, image, settings.samples)
-    called = minitorch.cat(passes).topk(1, 1).indices.squeeze(1)
+    called = minitorch.cat(passes).argmax(1)
     counts = minitorch.one_hot(called, 10).sum(0).squeeze(0).tolist()
     doubt = predictive_entropy(passes).item()
     with minitorch.no_grad():
@@ -282,7 +282,7 @@ plt.show()
 
 # %% doubt
 mean = minitorch.stack(passes_of_all).mean(0).squeeze(0)
-right = (mean.topk(1, 1).indices.squeeze(1) == labels).to("float32")
+right = (mean.argmax(1) == labels).to("float32")
 wrong = 1.0 - right
 surest = entropy.topk(len(labels) * 4 // 5, largest=False).indices
 print(f"right answers: {right.mean().item():.1%}")
