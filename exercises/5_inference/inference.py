@@ -243,7 +243,7 @@ asked, labels = next(iter(DataLoader(test, batch_size=settings.asked)))
 passes_of_all = monte_carlo(model, asked, settings.samples)
 entropy = predictive_entropy(passes_of_all)
 easy = entropy.topk(1, largest=False).indices[0]
-hard = entropy.argmax().item()
+hard = entropy.topk(1).indices[0]
 print(f"of the first {settings.asked:,} test images, number {easy} has the lowest entropy: {entropy[easy]:.4f}")
 print(f"and number {hard} the highest: {entropy[hard]:.4f}, of at most {math.log(10):.4f}")
 
