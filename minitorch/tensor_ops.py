@@ -136,7 +136,7 @@ class TensorOps:
     @staticmethod
     def convert(a: Tensor, dtype: np.dtype[Any]) -> Tensor:
         """Copy into elements of another type, as NumPy converts them."""
-        return a._new(TensorData.from_array(a._tensor.array.astype(dtype, order="C")))
+        return a._new(a._tensor.astype(dtype))
 
     @staticmethod
     def take(a: Tensor, index: Tensor) -> Tensor:
