@@ -24,14 +24,17 @@ quoted = '$(subst ','\'',$(1))'
 flag = --$(call lower,$(1))$(if $(filter-out yes,$($(1))), $(call quoted,$($(1))))
 FLAGS = $(foreach v,$(filter-out ARGS PYTHON SIMULATOR VENV,$(given)),$(call flag,$(v)))
 
-.PHONY: help mnist sentiment exercises notebook test test-parity test-compiler test-exercises test-cuda lint bench doctor clean
+.PHONY: help app mnist sentiment exercises notebook test test-app test-browser test-parity test-compiler test-exercises test-cuda lint bench doctor clean
 
 help:
+	@echo 'make app          look inside: the Streamlit app in the browser'
 	@echo 'make mnist        train LeNet on handwritten digits'
 	@echo 'make sentiment    train a CNN on film reviews'
 	@echo 'make exercises    run the exercises, small, as scripts and as notebooks'
 	@echo 'make notebook EXERCISE=1_tensors  open one of them in JupyterLab'
 	@echo 'make test         run the tests'
+	@echo 'make test-app     run the tests of the app'
+	@echo 'make test-browser  open the app in Chromium, and use it'
 	@echo 'make test-parity  compare with PyTorch, operation by operation'
 	@echo 'make test-compiler  test the compiler, and compare compiled programs with eager steps'
 	@echo 'make test-exercises  test the tools and the networks of the exercises'
@@ -40,6 +43,9 @@ help:
 	@echo 'make bench        measure speed beside PyTorch'
 	@echo 'make doctor       say what this machine has and what it lacks'
 	@echo 'make clean        remove $(VENV)'
+
+app: $(VENV)/.has-app
+	$(RUN) -m streamlit run project/app.py
 
 mnist: $(VENV)/.has-train
 	$(RUN) project/run_mnist_multiclass.py $(FLAGS)
@@ -54,7 +60,13 @@ notebook: $(VENV)/.has-notebook
 	$(RUN) exercises/notebooks.py --open $(EXERCISE)
 
 test: $(VENV)/.has-dev
-	$(RUN) -m pytest $(addprefix --ignore=tests/,parity compiler exercises cuda) $(ARGS)
+	$(RUN) -m pytest $(addprefix --ignore=tests/,parity compiler exercises cuda app browser) $(ARGS)
+
+test-app: $(VENV)/.has-app-tests
+	$(RUN) -m pytest tests/app project/interface $(ARGS)
+
+test-browser: $(VENV)/.has-browser
+	$(RUN) -m pytest tests/browser $(ARGS)
 
 test-parity: $(VENV)/.has-parity
 	$(RUN) -m pytest tests/parity $(ARGS)
@@ -87,7 +99,10 @@ $(VENV)/.has-train: extras = digits,extra
 $(VENV)/.has-words: extras = extra,glove
 $(VENV)/.has-exercises: extras = digits,exercises
 $(VENV)/.has-notebook: extras = digits,exercises,notebook
+$(VENV)/.has-app: extras = app,digits,glove
 $(VENV)/.has-dev: extras = dev
+$(VENV)/.has-app-tests: extras = app,dev,digits
+$(VENV)/.has-browser: extras = app,browser,dev,digits
 $(VENV)/.has-parity: extras = dev,parity
 $(VENV)/.has-cuda: extras = dev,cuda
 

@@ -23,10 +23,16 @@ settings.load_profile(os.environ.get("MINITORCH_HYPOTHESIS", "ci" if os.environ.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# `pytest -m task4_1` has to work without the extra `parity`; the run's last lines then say what was left out.
-HAS_TORCH = importlib.util.find_spec("torch") is not None
-NO_CUDA = obstacle()
-collect_ignore = ["parity"] * (not HAS_TORCH) + ["cuda"] * (NO_CUDA is not None)
+# `pytest -m task4_1` has to work without these extras; the run's last lines then say what was left out, and why.
+NEEDED = {
+    "parity": ("torch", "it needs PyTorch (make test-parity)"),
+    "app": ("streamlit", "it needs Streamlit (make test-app)"),
+    "browser": ("playwright", "it needs Playwright (make test-browser)"),
+}
+LEFT_OUT = {folder: why for folder, (module, why) in NEEDED.items() if importlib.util.find_spec(module) is None}
+if (no_cuda := obstacle()) is not None:
+    LEFT_OUT["cuda"] = f"{no_cuda.reason} (make test-cuda simulates a GPU)"
+collect_ignore = list(LEFT_OUT)
 
 # Where a whole task moved, its current marker tells the older one. Task 4.4 was divided over three older tasks: its
 # tests name theirs with @pytest.mark.edition2020("task4_2"), but for those of dropout, which was 4.4 then too.
@@ -65,10 +71,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not HAS_TORCH:
-        terminalreporter.write_line("tests/parity was left out: it needs PyTorch (make test-parity)")
-    if NO_CUDA is not None:
-        terminalreporter.write_line(f"tests/cuda was left out: {NO_CUDA.reason} (make test-cuda simulates a GPU)")
+    for folder, why in LEFT_OUT.items():
+        terminalreporter.write_line(f"tests/{folder} was left out: {why}")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,1 @@
+"""What the pages of the app show, computed and drawn without Streamlit, so that a script can use it too."""

@@ -1,0 +1,117 @@
+"""Every page, opened without a browser: what it shows, and what it says to bad input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+PROJECT = Path(__file__).parents[2] / "project"
+
+
+def run_until(page: AppTest, condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Run a page again and again, as a browser does while a training goes on."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.1)
+        page.run()
+        assert not page.exception
+
+
+def texts(page: AppTest) -> str:
+    return " ".join(str(element.value) for element in (*page.markdown, *page.caption, *page.info))
+
+
+def test_the_app_opens_with_a_page_for_each_file() -> None:
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=60).run()
+    assert not app.exception
+    assert app.title[0].value == "MiniTorch, looked at from the inside"
+    text = (PROJECT / "app.py").read_text(encoding="utf-8")
+    for path in sorted((PROJECT / "app_pages").glob("*.py")):
+        assert f'"app_pages/{path.name}"' in text
+
+
+# --- module 0 ------------------------------------------------------------------------------------------------
+
+
+def test_operators(page) -> None:
+    test = page("operators")
+    for name in test.selectbox[0].options:
+        test.selectbox[0].select(name).run()
+        assert not test.exception
+        assert "differs" not in list(test.dataframe[0].value[""])
+
+
+def test_operators_says_what_is_wrong_with_a_list(page) -> None:
+    test = page("operators")
+    test.text_input[0].input("1, two").run()
+    assert not test.exception
+    assert "expected numbers" in test.error[0].value
+
+
+def test_modules(page) -> None:
+    test = page("modules")
+    for name in test.selectbox[0].options:
+        test.selectbox[0].select(name).run()
+        assert not test.exception
+    assert test.metric[0].value == "60,601"  # 50 x 100 x (3 + 4 + 5) + 300 of the convolutions, and 301
+    test.toggle[0].set_value(True).run()
+    assert not test.exception
+
+
+# --- module 1 ------------------------------------------------------------------------------------------------
+
+
+def test_scalars_walks_back_to_the_leaves(page) -> None:
+    test = page("scalars")
+    test.text_input[0].input("x * y + x").run()
+    assert "forward pass gives 8" in test.info[0].value
+    test.slider[0].set_value(1).run()
+    assert "has arrived at" in test.info[0].value
+    test.slider[0].set_value(test.slider[0].max).run()
+    assert list(test.dataframe[0].value["derivative"]) == [4.0, 2.0]
+
+
+@pytest.mark.parametrize("text", ["x +", "", "import os", "x.__class__", "1 / (x - x)"])
+def test_scalars_says_what_is_wrong_with_an_expression(page, text: str) -> None:
+    test = page("scalars")
+    test.text_input[0].input(text).run()
+    assert not test.exception
+    assert len(test.error) == 1
+    test.text_input[0].input("x * 2").run()
+    assert not test.error
+
+
+def button(page: AppTest, label: str):
+    (found,) = [button for button in page.button if button.label == label]
+    return found
+
+
+def test_points_trains_stops_and_goes_on(page) -> None:
+    test = page("points")
+    test.selectbox[1].select("Tensors, plain Python").run()
+    assert not test.metric
+    button(test, "Train").click().run()
+    assert not test.exception
+    run_until(test, lambda: len(test.metric) == 2)
+    button(test, "Stop").click().run()
+    run = test.session_state["run of points"]
+    assert not run.running
+    count = run.count
+    test.run()  # a rerun leaves it as it is
+    assert test.session_state["run of points"].count == count
+    button(test, "Go on").click().run()
+    run_until(test, lambda: run.count > count)
+    run.stop()
+
+
+def test_two_visitors_share_nothing(page) -> None:
+    first, second = page("points"), page("points")
+    button(first, "Train").click().run()
+    assert "run of points" in first.session_state
+    assert "run of points" not in second.session_state
+    first.session_state["run of points"].stop(60)
