@@ -24,6 +24,16 @@ PAGES = {
         st.Page("app_pages/scalars.py", title="Scalars", icon=":material/conversion_path:"),
         st.Page("app_pages/points.py", title="Training on points", icon=":material/scatter_plot:"),
     ],
+    "Module 2": [
+        st.Page("app_pages/tensors.py", title="Tensors", icon=":material/grid_on:"),
+    ],
+    "Module 3": [
+        st.Page("app_pages/backends.py", title="Backends", icon=":material/speed:"),
+        st.Page("app_pages/compiler.py", title="Compiler", icon=":material/memory:"),
+    ],
+    "Module 4": [
+        st.Page("app_pages/convolution.py", title="Convolution and pooling", icon=":material/select_all:"),
+    ],
 }
 
 st.navigation(PAGES).run()

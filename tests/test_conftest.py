@@ -128,15 +128,16 @@ def test_the_environment_chooses_how_hard_hypothesis_tries(tmp_path, variables, 
     assert "1 passed" in result.stdout
 
 
-@pytest.mark.parametrize("has_torch", [False, True])
-def test_without_pytorch_the_parity_tests_are_left_out_and_that_is_said(tmp_path, has_torch):
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(("folder", "needs"), [("parity", "PyTorch"), ("app", "Streamlit"), ("browser", "Playwright")])
+def test_what_an_extra_is_missing_for_is_left_out_and_that_is_said(tmp_path, folder, needs, there):
     set_up(tmp_path, "def test_here(): pass\n")
-    (tmp_path / "parity").mkdir()
-    (tmp_path / "parity/test_beside_torch.py").write_text("def test_parity(): pass\n")
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "test_with_extra.py").write_text("def test_extra(): pass\n")
     conftest = tmp_path / "conftest.py"
-    finding = 'importlib.util.find_spec("torch") is not None'
+    finding = "importlib.util.find_spec(module) is None"
     assert finding in conftest.read_text()
-    conftest.write_text(conftest.read_text().replace(finding, str(has_torch)))
+    conftest.write_text(conftest.read_text().replace(finding, str(not there)))
     output = run_python(tmp_path, "-m", "pytest", "-q", ".").stdout
-    assert ("2 passed" in output) == has_torch
-    assert ("tests/parity was left out: it needs PyTorch" in output) != has_torch
+    assert ("2 passed" in output) == there
+    assert (f"tests/{folder} was left out: it needs {needs}" in output) != there

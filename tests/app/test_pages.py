@@ -115,3 +115,91 @@ def test_two_visitors_share_nothing(page) -> None:
     assert "run of points" in first.session_state
     assert "run of points" not in second.session_state
     first.session_state["run of points"].stop(60)
+
+
+# --- modules 2 and 3 -----------------------------------------------------------------------------------------
+
+
+def test_tensors(page) -> None:
+    test = page("tensors")
+    for kind in test.selectbox[0].options:
+        test.selectbox[0].select(kind).run()
+        assert not test.exception
+        assert not test.error
+        assert "\\cdot" in test.latex[1].value
+
+
+@pytest.mark.parametrize(
+    ("which", "text", "words"),
+    [
+        (0, "two", "expected a shape"),
+        (0, "9, 9, 9", "48 elements at most"),
+        (1, "5, 5", "out of range"),
+        (1, "1", "expected 2 indices"),
+        (2, "3, 2", "broadcast"),
+    ],
+)
+def test_tensors_says_what_is_wrong(page, which: int, text: str, words: str) -> None:
+    test = page("tensors")
+    test.text_input[which].input(text).run()
+    assert not test.exception
+    assert words in test.error[0].value
+
+
+def test_tensors_refuses_to_view_what_does_not_fit(page) -> None:
+    test = page("tensors")
+    test.selectbox[0].select("view").run()
+    test.text_input[1].input("4").run()
+    assert not test.exception
+    assert len(test.error) == 1
+
+
+def test_backends_measures(page) -> None:
+    test = page("backends")
+    assert not test.dataframe
+    test.slider[0].set_value(4)
+    button(test, "Measure").click().run()
+    assert not test.exception
+    assert len(test.dataframe[0].value) >= 3
+    assert "CUDA" in test.info[0].value or len(test.dataframe[0].value) == 4
+
+
+def test_compiler_shows_every_pass(page) -> None:
+    test = page("compiler")
+    titles = list(test.dataframe[0].value["pass"])
+    assert titles == ["trace", "simplify", "fuse", "lay out", "split"]
+    for title in titles:
+        test.segmented_control[0].set_value(title).run()
+        assert not test.exception
+    assert any("def program():" in code.value for code in test.code)
+    button(test, "Measure").click().run()
+    assert not test.exception
+    assert "kernel" in test.dataframe[1].value.columns
+
+
+# --- module 4 ------------------------------------------------------------------------------------------------
+
+
+def test_convolution_slides_and_pools(page) -> None:
+    test = page("convolution")
+    for kind in test.selectbox[1].options:
+        test.selectbox[1].select(kind).run()
+        assert not test.exception
+        assert not test.error
+        test.slider[-1].set_value(test.slider[-1].max).run()
+        assert not test.exception
+
+
+def test_convolution_says_when_the_kernel_is_larger_than_the_image(page) -> None:
+    test = page("convolution")
+    test.selectbox[2].select("ones of a size").run()
+    test.number_input[0].set_value(12).run()
+    assert not test.exception
+    assert "larger than the image" in test.error[0].value
+    test.selectbox[1].select("convolution with stride").run()
+    test.number_input[0].set_value(12).run()
+    assert len(test.error) == 1
+    test.selectbox[1].select("pooling").run()
+    test.number_input[0].set_value(12).run()
+    assert not test.exception
+    assert len(test.error) == 1

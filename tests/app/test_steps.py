@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+from interface.steps import EXPLANATIONS, STEPS, make, picture, profile_table
+
+import minitorch
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_trains_and_every_pass_is_explained(name: str) -> None:
+    demo = make(name)
+    assert set(demo.step.passes) == set(EXPLANATIONS)
+    first = demo.step(*demo.arguments).item()
+    for _ in range(20):
+        last = demo.step(*demo.arguments).item()
+    assert last < first
+    assert "loss.backward()" in demo.text
+
+
+def test_the_picture_has_a_box_for_each_operation() -> None:
+    graph = make("A line").step.passes["trace"]
+    drawn = ET.fromstring(picture(graph))
+    assert drawn.tag.endswith("svg")
+    boxes = [node for node in drawn.iter() if node.attrib.get("id", "").startswith("patch_")]
+    assert len(boxes) >= len(graph)
+
+
+def test_every_kernel_is_timed() -> None:
+    demo = make("A line")
+    table = profile_table(demo, rounds=2)
+    assert len(table) == len(demo.step.traces[0].machine.program.calls)
+    times = [row["microseconds"] for row in table]
+    assert times == sorted(times, reverse=True)
+    assert all(row["kernel"] and row["what"] for row in table)
+
+
+def test_another_name_is_refused() -> None:
+    with pytest.raises(minitorch.ArgumentError, match="expected one of"):
+        make("GPT")
