@@ -10,6 +10,10 @@ from widgets.pictures import show
 import minitorch
 
 st.title("Convolution and pooling")
+st.markdown(
+    "A small window slides over an image. A convolution multiplies what it sees by the weights of a kernel, and adds "
+    "up: one detector of edges serves every place. Pooling keeps the largest, or the mean, of each window."
+)
 controls = st.columns(4)
 image = IMAGES[controls[0].selectbox("Image", IMAGES)]
 kind = controls[1].selectbox("Slide", ["the course's convolution", "convolution with stride", "pooling"])
@@ -41,7 +45,7 @@ except minitorch.MiniTorchError as error:
     st.stop()
 
 rows, columns = slide.output.shape
-place = st.slider("Place of the window", 0, rows * columns - 1, 0) if rows * columns > 1 else 0
+place = st.slider("Place of the window", 0, rows * columns - 1, rows * columns // 3) if rows * columns > 1 else 0
 row, column = divmod(min(place, rows * columns - 1), columns)
 show(draw_slide(slide, row, column))
 if slide.kernel is not None:

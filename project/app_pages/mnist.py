@@ -59,26 +59,33 @@ with training:
 reader = run.latest.reader if run is not None and run.latest is not None else None
 untrained = "Nothing has been trained yet: press Train in the first tab."
 
-with drawing:
+
+@st.fragment
+def sheet() -> None:
+    """Show the sheet and what is read on it. While somebody draws, this part of the page alone runs again."""
     left, middle, right = st.columns([3, 2, 4])
     with left:
         strokes = draw_here("canvas")
     try:
-        picture = digit_of(strokes)
+        picture = st.session_state["drawn digit"] = digit_of(strokes)
     except minitorch.DataError as error:
-        picture = None
+        st.session_state.pop("drawn digit", None)
         middle.caption(str(error))
-    if picture is not None:
-        with middle:
-            show(draw_images([picture], ["as MNIST has it"], size=140))
-            st.caption("Scaled to 20 pixels, the centre of mass in the middle of 28 x 28.")
-        with right:
-            if reader is None:
-                st.warning(untrained)
-            else:
-                probabilities = reader.probabilities([picture])[0]
-                show(draw_probabilities(probabilities))
-                st.metric("This is a", int(probabilities.argmax()))
+        return
+    with middle:
+        show(draw_images([picture], ["as MNIST has it"], size=140))
+        st.caption("Scaled to 20 pixels, the centre of mass in the middle of 28 x 28.")
+    with right:
+        if reader is None:
+            st.caption(untrained)
+        else:
+            probabilities = reader.probabilities([picture])[0]
+            show(draw_probabilities(probabilities))
+            st.metric("This is a", int(probabilities.argmax()))
+
+
+with drawing:
+    sheet()
 
 with looking:
     if reader is None:
@@ -86,7 +93,8 @@ with looking:
     else:
         source = st.segmented_control("Digit", ["a test digit", "the drawn one"], default="a test digit")
         index = int(st.number_input("Number of the test digit", 0, len(digits.test_images) - 1, 0))
-        image = picture if source == "the drawn one" and picture is not None else digits.test_images[index]
+        drawn = st.session_state.get("drawn digit") if source == "the drawn one" else None
+        image = digits.test_images[index] if drawn is None else drawn
         hidden = reader.hidden(image)
         left, right = st.columns([2, 3])
         with left:
@@ -106,7 +114,10 @@ with mistakes:
     if reader is None:
         st.caption(untrained)
     else:
-        result = report(reader, digits.test_images, digits.test_labels)
+        state = st.session_state
+        if state.get("reported reader") is not reader:
+            state["reported reader"], state["report"] = reader, report(reader, digits.test_images, digits.test_labels)
+        result = state["report"]
         st.metric(f"Of {len(digits.test_images):,} test digits, read correctly", f"{result.accuracy:.2%}")
         left, right = st.columns([1, 1])
         with left:

@@ -184,6 +184,7 @@ def _draw_node(sheet: Drawing, scalar: Scalar, x: float, y: float, visit: Visit 
     colour = ORANGE if current else GREEN if scalar.unique_id in visited else BLUE
     if scalar.is_constant():
         colour = GREY
+    sheet.box(x - WIDTH / 2, y - HEIGHT / 2, WIDTH, HEIGHT, fill="#ffffff", radius=6)  # arrows pass behind
     sheet.box(x - WIDTH / 2, y - HEIGHT / 2, WIDTH, HEIGHT, fill=colour, opacity=0.22, edge=colour, radius=6)
     label = f"{scalar.name} = {scalar.data:.4g}" if scalar.is_leaf() else title(scalar)
     sheet.text(x, y - 10, label, bold=True)

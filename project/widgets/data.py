@@ -26,7 +26,7 @@ def get_digits(corrupted: bool = False) -> digits.Digits:
     try:
         found = _digits(corrupted)
     except minitorch.DataError as error:
-        st.error(f"There are no digits here. {error}")
+        st.warning(f"There are no digits here. {error}")
         st.stop()
     if found.stand_in:
         st.info(f"MNIST's files were not found, so other genuine digits serve: {found.source}.")
@@ -38,5 +38,5 @@ def get_reviews() -> sentences.Reviews:
     try:
         return _reviews()
     except minitorch.DataError as error:
-        st.error(f"This page needs SST-2 and word vectors. {error}")
+        st.warning(f"This page needs SST-2 and word vectors. {error}")
         st.stop()

@@ -10,7 +10,7 @@ from interface.run import Run
 
 __all__ = ["live_run"]
 
-EVERY = 0.7  # seconds between two looks at a training
+EVERY = 1.0  # seconds between two looks at a training
 
 
 def live_run(

@@ -19,7 +19,7 @@ from interface.digits import (
 
 import minitorch
 
-QUICK = DigitSettings(epochs=1, train_size=1000)
+QUICK = DigitSettings(epochs=2, train_size=1000)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def reader(shown):
 
 
 def test_it_learns_and_is_seen_doing_it(shown) -> None:
-    assert [progress.step for progress in shown] == [20, 40, 60, 63]
+    assert [progress.step for progress in shown] == [20, 40, 60, 63, 80, 100, 120, 126]
     assert len(shown) == QUICK.updates
     assert shown[-1].losses[-1] < shown[0].losses[0]
     assert shown[-1].accuracies[-1] > 0.5 > shown[0].accuracies[0]

