@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from interface.module_trees import MODELS, branches, count, draw_tree, parameter_table
+from interface.module_trees import MODELS, branches, build, count, draw_tree, parameter_table
 from widgets.pictures import show
 
 st.title("Modules")
@@ -16,7 +16,7 @@ with right:
     name = st.selectbox("Model", MODELS)
     hidden = st.slider("Hidden units", 1, 12, 4, disabled=not name.startswith("Points"))
     evaluating = st.toggle("Evaluation mode", help="model.eval() puts every module below into evaluation mode too")
-    model = MODELS[name](hidden)
+    model = build(name, hidden)
     if evaluating:
         model.eval()
     st.metric("Numbers that training changes", f"{count(model):,}")

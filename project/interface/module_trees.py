@@ -14,9 +14,10 @@ import run_tensor
 
 import minitorch
 
+from .run import Randomness
 from .svg import BLUE, GREEN, GREY, Drawing
 
-__all__ = ["MODELS", "Branch", "branches", "count", "draw_tree", "parameter_table"]
+__all__ = ["MODELS", "Branch", "branches", "build", "count", "draw_tree", "parameter_table"]
 
 ROW, INDENT = 26, 26
 
@@ -50,6 +51,18 @@ class Branch:
     parameters: int
     is_parameter: bool
     training: bool = True
+
+
+def build(name: str, hidden: int, seed: int = 1) -> minitorch.Module:
+    """Make one of :data:`MODELS` with random numbers of its own.
+
+    Args:
+        name: which.
+        hidden: units in each hidden layer, where the model leaves that open.
+        seed: of its initial weights.
+    """
+    with Randomness(seed):
+        return MODELS[name](hidden)
 
 
 def branches(model: minitorch.Module, most: int = 80) -> list[Branch]:

@@ -17,6 +17,8 @@ from minitorch import Tensor
 from minitorch.compiler.graph import Graph
 from minitorch.losses import nll_loss
 
+from .run import Randomness
+
 __all__ = ["EXPLANATIONS", "STEPS", "Demo", "make", "picture", "profile_table"]
 
 # What each pass does, by its name.
@@ -106,7 +108,8 @@ def make(name: str) -> Demo:
     """
     if name not in STEPS:
         raise minitorch.ArgumentError(f"expected one of {', '.join(STEPS)}, got {name!r}.")
-    return STEPS[name]()
+    with Randomness(1):
+        return STEPS[name]()
 
 
 def picture(graph: Graph) -> str:

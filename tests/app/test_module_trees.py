@@ -3,14 +3,14 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from interface.module_trees import MODELS, branches, count, draw_tree, parameter_table
+from interface.module_trees import MODELS, branches, build, count, draw_tree, parameter_table
 
 import minitorch
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_tree_has_every_parameter_once(name: str) -> None:
-    model = MODELS[name](3)
+    model = build(name, 3)
     rows = branches(model, most=10_000)
     assert sorted(row.path for row in rows if row.is_parameter) == sorted(n for n, _ in model.named_parameters())
     assert rows[0].parameters == sum(row.parameters for row in rows if row.is_parameter) == count(model)
@@ -19,7 +19,7 @@ def test_the_tree_has_every_parameter_once(name: str) -> None:
 
 def test_lenet_has_as_many_numbers_as_its_layers_say() -> None:
     expected = (4 * 9 + 4) + (8 * 4 * 9 + 8) + (392 * 64 + 64) + (64 * 10 + 10)
-    assert count(MODELS["LeNet, for digits"](0)) == expected
+    assert count(build("LeNet, for digits", 0)) == expected
 
 
 def test_rows_tell_depth_shape_and_mode() -> None:
@@ -42,7 +42,14 @@ def test_the_table_measures() -> None:
 
 
 def test_the_drawing_names_every_row() -> None:
-    rows = branches(MODELS["Points, with tensors"](2))
+    rows = branches(build("Points, with tensors", 2))
     words = [node.text or "" for node in ET.fromstring(str(draw_tree(rows))).iter() if node.tag.endswith("text")]
     assert all(any(row.name in word for word in words) for row in rows)
     assert "layer2: Linear" in words
+
+
+def test_a_model_is_made_of_its_own_random_numbers() -> None:
+    minitorch.manual_seed(5)
+    first, again, other = (build("Points, with tensors", 2, seed) for seed in (1, 1, 2))
+    assert minitorch.default_generator.state == (5, 0)
+    assert parameter_table(first) == parameter_table(again) != parameter_table(other)

@@ -39,3 +39,9 @@ def test_every_kernel_is_timed() -> None:
 def test_another_name_is_refused() -> None:
     with pytest.raises(minitorch.ArgumentError, match="expected one of"):
         make("GPT")
+
+
+def test_making_a_step_leaves_the_library_s_random_numbers_alone() -> None:
+    minitorch.manual_seed(5)
+    make("The network for points")
+    assert minitorch.default_generator.state == (5, 0)
