@@ -71,8 +71,8 @@ for column, width in zip(st.columns(3), (3, 4, 5)):
         {
             "n-gram": [" ".join(winner.words) or "(behind the end)" for winner in chosen],
             "filters": [winner.filters for winner in chosen],
-            "moved the logit by": [round(winner.moved, 3) for winner in chosen],
+            "moved by": [round(winner.moved, 3) for winner in chosen],
         },
         hide_index=True,
     )
-st.caption(f"Bias {opinion.bias:.3f}, and all of these together: the logit is {opinion.logit:.3f}.")
+st.caption(f"Bias {opinion.bias:.3f}, moved by all of these together: the logit is {opinion.logit:.3f}.")

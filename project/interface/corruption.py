@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minitorch.data.corrupt_mnist import ANGLES
+from minitorch.data import load_mnist
+from minitorch.data.corrupt_mnist import ANGLES, PER_FILE
 from minitorch.data.rotation import rotate
 
-from .digits import Digits, Images, Reader
+from .digits import Digits, Images, Reader, spread_over
 
-__all__ = ["Doubt", "doubt", "examples", "lean", "turn"]
+__all__ = ["Doubt", "doubt", "examples", "lean", "search", "turn", "twins"]
+
+FARTHEST = 60  # degrees that are searched to either side
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,37 @@ def examples(digits: Digits, each: int = 8) -> list[tuple[float, Images, Images]
     parts = np.array_split(digits.images, len(ANGLES["train"]))
     taken = [(angle, part[:each]) for angle, part in zip(ANGLES["train"], parts, strict=True)]
     return [(angle, part, turn(part, -angle)) for angle, part in taken]
+
+
+def twins(digits: Digits) -> Images | None:
+    """Find the upright digits that the training digits of corrupted MNIST were made of.
+
+    Returns:
+        As many as there are training digits, in their order; None where the set was made of other digits than those
+        that are here.
+    """
+    mnist = load_mnist("train", download=False, notice=lambda line: None)
+    if mnist.stand_in != digits.stand_in:
+        return None
+    images = mnist.images[: PER_FILE * len(ANGLES["train"])]
+    return images[spread_over(len(images), len(digits.images))]
+
+
+def search(published: Images, upright: Images) -> dict[str, list[float]]:
+    """Turn upright digits by every angle, and measure how far they are from the published ones.
+
+    Args:
+        published: digits of one file, ``count x 28 x 28``.
+        upright: the same digits of MNIST.
+
+    Returns:
+        The columns ``degrees``, clockwise, and ``difference``, the mean over all pixels. It is least at the angle by
+        which the file was turned.
+    """
+    degrees = [float(angle) for angle in range(-FARTHEST, FARTHEST + 1)]
+    target = np.asarray(published, np.int64)
+    difference = [float(np.abs(turn(upright, angle) - target).mean()) for angle in degrees]
+    return {"degrees": degrees, "difference": difference}
 
 
 def turn(images: Images, clockwise: float) -> Images:

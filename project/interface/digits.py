@@ -32,6 +32,7 @@ __all__ = [
     "draw_probabilities",
     "load",
     "report",
+    "spread_over",
     "train",
 ]
 
@@ -134,13 +135,22 @@ def load(corrupted: bool = False, train_size: int = 5000, test_size: int = 2000)
         if corrupted:
             found = load_corrupt_mnist(split, download=False, notice=lambda line: None)  # type: ignore[arg-type]
             images = np.round(np.asarray(found.images)[:, 0] * 255).astype(np.uint8)
-            chosen = np.linspace(0, len(images) - 1, min(size, len(images))).astype(int)
+            chosen = spread_over(len(images), min(size, len(images)))
         else:
             found = load_mnist(split, download=False, notice=lambda line: None)  # type: ignore[arg-type]
             images, chosen = found.images, slice(0, size)
         loaded.append((images[chosen], np.asarray(found.labels)[chosen].astype(np.int64)))
         source, stand_in = source or found.source, stand_in or found.stand_in
     return Digits(*loaded[0], *loaded[1], source=source, stand_in=stand_in)
+
+
+def spread_over(count: int, chosen: int) -> npt.NDArray[np.int64]:
+    """Choose numbers below ``count``, equally far apart.
+
+    >>> spread_over(9, 3).tolist()
+    [0, 4, 8]
+    """
+    return np.linspace(0, count - 1, chosen).astype(np.int64)
 
 
 class Reader:

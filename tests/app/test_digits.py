@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from interface.corruption import doubt, examples, lean, turn
+from interface.corruption import doubt, examples, lean, search, turn, twins
 from interface.digits import (
     Digits,
     DigitSettings,
@@ -110,11 +110,13 @@ def test_doubt_summarises_the_samples(reader, digits: Digits) -> None:
     assert found.agreement == (samples.argmax(1) == samples.mean(0).argmax()).mean()
 
 
-def test_noise_is_doubted_more_than_digits(reader, digits: Digits) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (20, 28, 28)).astype(np.uint8)
-    of_noise = np.mean([doubt(reader, image).agreement for image in noise])
-    of_digits = np.mean([doubt(reader, image).agreement for image in digits.test_images[:20]])
-    assert of_noise < of_digits
+def test_what_is_read_surely_is_doubted_less(reader, digits: Digits) -> None:
+    order = reader.probabilities(digits.test_images).max(1).argsort()
+
+    def agreement(rows) -> float:
+        return float(np.mean([doubt(reader, digits.test_images[i]).agreement for i in rows]))
+
+    assert agreement(order[-15:]) > agreement(order[:15]) + 0.1
 
 
 # --- corrupted MNIST -----------------------------------------------------------------------------------------
@@ -133,6 +135,24 @@ def test_digits_that_are_turned_back_are_mnists() -> None:
         return np.abs(image.astype(int) - upright.images[0]).mean()
 
     assert distance(back[0]) < 0.5 * distance(published[0])
+
+
+def test_the_angle_of_every_file_is_found() -> None:
+    rotated = load(corrupted=True, train_size=120)
+    upright = twins(rotated)
+    assert upright is not None
+    parts = (np.array_split(images, 6) for images in (rotated.images, upright))
+    for (_, angle), published, original in zip(lean(), *parts):
+        np.testing.assert_array_equal(turn(original, angle), published)
+        columns = search(published, original)
+        best = columns["degrees"][int(np.argmin(columns["difference"]))]
+        # Turns of a few degrees move hardly a pixel, so they look alike.
+        assert abs(best - angle) <= (1.0 if abs(angle) > 10 else 5.0)
+
+
+def test_other_digits_than_those_that_were_turned_are_no_twins() -> None:
+    rotated = load(corrupted=True, train_size=60)
+    assert twins(replace(rotated, stand_in=not rotated.stand_in)) is None
 
 
 def test_turning_goes_clockwise() -> None:
