@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
+import io
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from interface.points import KINDS, PointSettings, draw_boundary, make_points, train
+from PIL import Image
 
 import minitorch
 
@@ -60,4 +63,8 @@ def test_the_drawing_has_every_point_and_the_plane_upright() -> None:
     circles = [node.attrib for node in drawn.iter() if node.tag.endswith("circle")]
     assert [(float(c["cx"]), float(c["cy"])) for c in circles] == [pytest.approx((15, 15)), pytest.approx((55, 55))]
     assert circles[0]["fill"] != circles[1]["fill"]
-    assert sum(node.tag.endswith("image") for node in drawn.iter()) == 1
+    (image,) = [node.attrib["href"] for node in drawn.iter() if node.tag.endswith("image")]
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image.partition("base64,")[2]))), int)
+    red_over_blue = pixels[..., 0] - pixels[..., 2]
+    assert (red_over_blue[-1] > 0).all()  # class 1 is orange, and the lowest row of an image is its last
+    assert (red_over_blue[:-1] < 0).all()
