@@ -32,7 +32,8 @@ from ..kernels.cpu import dropout
 __all__ = ["Entry", "array", "call", "entry", "int32_at", "integers", "pointer", "take_number", "written"]
 
 # What arrays of a program hold.
-DTYPES = tuple(np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.uint64, np.bool_))
+INTEGERS = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
+DTYPES = tuple(np.dtype(t) for t in (np.float32, np.float64, np.bool_, *INTEGERS))
 
 
 # --- addresses in compiled code ----------------------------------------------------------------------------------
@@ -175,11 +176,7 @@ _LIBRARY: dict[str, Any] = {
     **_POINTERS,
     "uniform_32": dropout._uniform_32,
     "uniform_64": dropout._uniform_64,
-    "float32": np.float32,
-    "float64": np.float64,
-    "int64": np.int64,
-    "uint64": np.uint64,
-    "bool": np.bool_,
+    **{t.name: t.type for t in DTYPES},
 }
 
 _written: dict[Any, Entry] = {}

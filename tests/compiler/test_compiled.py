@@ -153,3 +153,21 @@ def test_two_convolutions_of_one_input_whose_gradients_are_constant() -> None:
     wanted = [gradient.to_numpy() for gradient in step(x)]
     for got, gradient in zip(minitorch.compile(step)(x), wanted, strict=True):
         np.testing.assert_allclose(got.to_numpy(), gradient, rtol=1e-12)
+
+
+INTEGER_FUNCTIONS = {
+    "pixels": lambda x: x.to("float32") / 255,
+    "sum": lambda x: (x + x).sum(1),
+    "compare": lambda x: x < 3,
+    "argmax": lambda x: x.argmax(1),
+    "slice": lambda x: x[:, 1:] * x[:, :1],
+}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"])
+@pytest.mark.parametrize("function", INTEGER_FUNCTIONS.values(), ids=list(INTEGER_FUNCTIONS))
+def test_integers_of_every_width(function, dtype):
+    x = minitorch.tensor(np.arange(35, dtype=dtype).reshape(5, 7), backend=BACKEND)
+    expected, found = function(x), minitorch.compile(function)(x)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
