@@ -24,7 +24,7 @@ quoted = '$(subst ','\'',$(1))'
 flag = --$(call lower,$(1))$(if $(filter-out yes,$($(1))), $(call quoted,$($(1))))
 FLAGS = $(foreach v,$(filter-out ARGS PYTHON SIMULATOR VENV,$(given)),$(call flag,$(v)))
 
-.PHONY: help app mnist sentiment exercises notebook test test-app test-browser test-parity test-compiler test-exercises test-cuda lint bench doctor clean
+.PHONY: help app mnist sentiment exercises notebook test test-app test-browser test-parity test-compiler test-exercises test-cuda lint docs bench doctor clean
 
 help:
 	@echo 'make app          look inside: the Streamlit app in the browser'
@@ -40,6 +40,7 @@ help:
 	@echo 'make test-exercises  test the tools and the networks of the exercises'
 	@echo 'make test-cuda    run the CUDA kernels on a simulated GPU, and compile them'
 	@echo 'make lint         check style and types'
+	@echo 'make docs         build the site with the guides and the reference in build/site'
 	@echo 'make bench        measure speed beside PyTorch'
 	@echo 'make doctor       say what this machine has and what it lacks'
 	@echo 'make clean        remove $(VENV)'
@@ -85,6 +86,10 @@ lint: $(VENV)/.has-dev
 	$(RUN) -m ruff format --check .
 	PATH="$(abspath $(BIN)):$$PATH" $(RUN) -m pyright
 
+docs: $(VENV)/.has-docs
+	$(RUN) -m doctest docs/builder/hooks.py docs/builder/docstrings.py
+	$(RUN) -m mkdocs build --strict
+
 bench: $(VENV)/.has-parity
 	$(RUN) benchmarks/run.py $(ARGS)
 
@@ -102,6 +107,7 @@ $(VENV)/.has-notebook: extras = digits,exercises,notebook
 $(VENV)/.has-app: extras = app,digits,glove
 $(VENV)/.has-dev: extras = dev
 $(VENV)/.has-app-tests: extras = app,dev,digits
+$(VENV)/.has-docs: extras = docs
 $(VENV)/.has-browser: extras = app,browser,dev,digits
 $(VENV)/.has-parity: extras = dev,parity
 $(VENV)/.has-cuda: extras = dev,cuda

@@ -82,7 +82,7 @@ def test_make_passes_variables_on_as_flags(target, assignments, flags, monkeypat
 @unix
 @pytest.mark.parametrize(
     "target",
-    ["app", "mnist", "sentiment", "test", "test-app", "test-browser", "test-parity", "lint", "bench", "doctor"],
+    ["app", "mnist", "sentiment", "test", "test-app", "test-browser", "test-parity", "lint", "docs", "bench", "doctor"],
 )
 def test_a_target_begins_with_an_environment_from_an_empty_checkout(target, tmp_path):
     lines = make("--dry-run", target, f"VENV={tmp_path}/venv").stdout.splitlines()
