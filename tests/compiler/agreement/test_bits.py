@@ -93,4 +93,6 @@ def test_bits_depend_neither_on_threads_nor_on_the_cache(compiled_here: Bits, ca
         found = list(pool.map(lambda threads: run(*threads, cache), settings))
     for threads, bits in zip(settings, found, strict=True):
         assert bits == compiled_here, f"with {threads} threads of Numba and OpenBLAS"
-    assert kept(cache) == before, "a process compiled afresh what it should have loaded"
+    # The first process has one thread, and so no use for what runs a program on several.
+    new = {name.partition("-")[0] for name in kept(cache) - before}
+    assert new == {"machine.run_parallel"}, "a process compiled afresh what it should have loaded"
