@@ -79,7 +79,7 @@ test-exercises: $(VENV)/.has-dev
 	$(RUN) -m pytest tests/exercises $(ARGS)
 
 test-cuda: $(VENV)/.has-cuda
-	NUMBA_ENABLE_CUDASIM=$(SIMULATOR) $(RUN) -m pytest tests/cuda $(ARGS)
+	NUMBA_ENABLE_CUDASIM=$(SIMULATOR) $(RUN) -m pytest -n 2 --dist loadfile tests/cuda $(ARGS)
 
 lint: $(VENV)/.has-dev
 	$(RUN) -m ruff check .

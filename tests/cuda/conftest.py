@@ -38,10 +38,3 @@ def compilations() -> Iterator[Compilations]:
     for process in started.values():
         process.kill()
         process.communicate()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compilations_begin_first(request: pytest.FixtureRequest) -> None:
-    """Let them go on while other tests run, where they are wanted at all."""
-    if any("compilations" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("compilations")
