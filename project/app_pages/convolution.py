@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 from interface.windows import IMAGES, KERNELS, convolve, draw_slide, pool
+from widgets.ending import end_page
 from widgets.pictures import show
 
 import minitorch
@@ -42,7 +43,7 @@ try:
             slide = convolve(image, kernel, stride, padding, course=False)
 except minitorch.MiniTorchError as error:
     st.error(str(error))
-    st.stop()
+    end_page()
 
 rows, columns = slide.output.shape
 place = st.slider("Place of the window", 0, rows * columns - 1, rows * columns // 3) if rows * columns > 1 else 0

@@ -10,6 +10,7 @@ from interface.corruption import doubt, examples, lean, search, turn, twins
 from interface.digits import DigitSettings, draw_images, draw_probabilities, train
 from interface.run import Run
 from widgets.data import get_digits
+from widgets.ending import end_page
 from widgets.live import live_run
 from widgets.pictures import show
 
@@ -67,7 +68,7 @@ def draw(run: Run[Any] | None) -> None:
 settings = DigitSettings(epochs=int(st.number_input("Epochs", 1, 50, 6)))
 run = live_run("corrupted digits", settings, lambda: train(settings, digits), draw, settings.updates)
 if run is None or run.latest is None:
-    st.stop()
+    end_page()
 
 left, right = st.columns([2, 3])
 with left:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from interface.backpropagation import draw_graph, walk
 from interface.expressions import parse
+from widgets.ending import end_page
 from widgets.pictures import show
 
 import minitorch
@@ -29,7 +30,7 @@ try:
     drawing = draw_graph(result, visit, [v.node.unique_id for v in visits[: max(0, step - 1)]])
 except minitorch.MiniTorchError as error:
     st.error(str(error))
-    st.stop()
+    end_page()
 
 show(drawing)
 if visit is None:

@@ -9,6 +9,7 @@ from interface.digits import draw_probabilities
 from interface.run import Run
 from interface.sentences import SentenceSettings, draw_words, train
 from widgets.data import get_reviews
+from widgets.ending import end_page
 from widgets.live import live_run
 from widgets.pictures import show
 
@@ -48,12 +49,12 @@ st.header("Judge a sentence")
 text = st.text_input("Sentence", "a gorgeous, witty film with a boring end")
 if run is None or run.latest is None:
     st.caption("Nothing has been trained yet: press Train.")
-    st.stop()
+    end_page()
 try:
     opinion = run.latest.judge.opinion(text)
 except minitorch.DataError as error:
     st.error(str(error))
-    st.stop()
+    end_page()
 
 left, right = st.columns([2, 3])
 with left:

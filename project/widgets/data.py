@@ -6,6 +6,7 @@ import streamlit as st
 from interface import digits, sentences
 
 import minitorch
+from widgets.ending import end_page
 
 __all__ = ["get_digits", "get_reviews"]
 
@@ -27,7 +28,7 @@ def get_digits(corrupted: bool = False) -> digits.Digits:
         found = _digits(corrupted)
     except minitorch.DataError as error:
         st.warning(f"There are no digits here. {error}")
-        st.stop()
+        end_page()
     if found.stand_in:
         st.info(f"MNIST's files were not found, so other genuine digits serve: {found.source}.")
     return found
@@ -39,4 +40,4 @@ def get_reviews() -> sentences.Reviews:
         return _reviews()
     except minitorch.DataError as error:
         st.warning(f"This page needs SST-2 and word vectors. {error}")
-        st.stop()
+        end_page()
