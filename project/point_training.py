@@ -103,23 +103,40 @@ class PointTrain(ABC):
 
         for epoch in range(1, max_epochs + 1):
             start = time.perf_counter()
-            total_loss = 0.0
-            order = minitorch.default_generator.permutation(data.N).tolist()
-            for step, first in enumerate(range(0, data.N, BATCH), start=1):
-                batch = order[first : first + BATCH]
-                X, y = [data.X[i] for i in batch], [data.y[i] for i in batch]
-                optim.zero_grad()
-                total_loss += self.backpropagate(X, y)
-                if not math.isfinite(total_loss):
-                    raise minitorch.NaNError(
-                        f"epoch {epoch}, step {step}: the loss is {total_loss}. The first numbers that are not "
-                        f"finite come out of {self.birthplace_of_nan(X)}. Choose a smaller learning rate."
-                    )
-                optim.step()
+            total_loss = self.train_epoch(data, optim, epoch)
             self.seconds.append(time.perf_counter() - start)
             self.losses.append(total_loss)
             if epoch % 10 == 0 or epoch == max_epochs:
                 log_fn(epoch, total_loss, self.correct(data), self.losses)
+
+    def train_epoch(self, data: minitorch.Graph, optimizer: minitorch.Optimizer, epoch: int) -> float:
+        """See every point once, in a new order, ten a step.
+
+        Args:
+            data: the points.
+            optimizer: moves the network's parameters.
+            epoch: the number of the epoch, for a message.
+
+        Returns:
+            The sum of the points' losses.
+
+        Raises:
+            NaNError: the loss is no longer a finite number.
+        """
+        total_loss = 0.0
+        order = minitorch.default_generator.permutation(data.N).tolist()
+        for step, first in enumerate(range(0, data.N, BATCH), start=1):
+            batch = order[first : first + BATCH]
+            X, y = [data.X[i] for i in batch], [data.y[i] for i in batch]
+            optimizer.zero_grad()
+            total_loss += self.backpropagate(X, y)
+            if not math.isfinite(total_loss):
+                raise minitorch.NaNError(
+                    f"epoch {epoch}, step {step}: the loss is {total_loss}. The first numbers that are not "
+                    f"finite come out of {self.birthplace_of_nan(X)}. Choose a smaller learning rate."
+                )
+            optimizer.step()
+        return total_loss
 
 
 def point_flags(description: str, picture: str) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import run_fast_tensor
 import run_scalar
 import run_tensor
-from point_training import BATCH, PointTrain
+from point_training import PointTrain
 
 import minitorch
 
@@ -105,20 +105,7 @@ def _epochs(settings: PointSettings, data: minitorch.Graph) -> Generator[Epoch, 
     plane = _ask(trainer, kind.side)
     losses: list[float] = []
     for epoch in range(1, settings.epochs + 1):
-        total = 0.0
-        order = minitorch.default_generator.permutation(data.N).tolist()
-        for first in range(0, data.N, BATCH):
-            batch = order[first : first + BATCH]
-            X, y = [data.X[i] for i in batch], [data.y[i] for i in batch]
-            optimizer.zero_grad()
-            total += trainer.backpropagate(X, y)
-            if not np.isfinite(total):
-                raise minitorch.NaNError(
-                    f"epoch {epoch}: the loss is {total}. The first numbers that are not finite come out of "
-                    f"{trainer.birthplace_of_nan(X)}. Choose a smaller learning rate."
-                )
-            optimizer.step()
-        losses.append(total / data.N)
+        losses.append(trainer.train_epoch(data, optimizer, epoch) / data.N)
         if epoch % kind.every == 0 or epoch == settings.epochs:
             plane = _ask(trainer, kind.side)
         yield Epoch(epoch, tuple(losses), trainer.correct(data), plane)
