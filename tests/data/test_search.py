@@ -102,7 +102,9 @@ def test_the_first_choice_wins_in_a_place_and_the_first_place_wins_over_choices(
     assert search(toy(best, second), [best], [second]).contents == (A,)
 
 
-@pytest.mark.parametrize("content", [A[:-1], b"x" + A[1:], gzip.compress(A)[:-9]])
+@pytest.mark.parametrize(
+    "content", [A[:-1], b"x" + A[1:], gzip.compress(A)[:-9]], ids=["short", "changed", "half unpacked"]
+)
 @pytest.mark.parametrize("place", ["MINITORCH_DATA", "data", "cache"])
 def test_a_damaged_file_is_an_error_wherever_it_lies(tmp_path, monkeypatch, place, content):
     monkeypatch.setenv("MINITORCH_DATA", str(tmp_path))
