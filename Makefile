@@ -17,6 +17,8 @@ SIMULATOR ?= 1
 
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
+# On every core, but for what takes a minute or less. More than four would wait for one another's kernels to be compiled.
+PYTEST := $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 given := $(sort $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
 lower = $(shell echo '$(subst _,-,$(1))' | tr '[:upper:]' '[:lower:]')
@@ -24,7 +26,7 @@ quoted = '$(subst ','\'',$(1))'
 flag = --$(call lower,$(1))$(if $(filter-out yes,$($(1))), $(call quoted,$($(1))))
 FLAGS = $(foreach v,$(filter-out ARGS PYTHON SIMULATOR VENV,$(given)),$(call flag,$(v)))
 
-.PHONY: help app mnist sentiment exercises notebook test test-app test-browser test-parity test-compiler test-exercises test-cuda lint docs bench doctor clean
+.PHONY: help app mnist sentiment exercises notebook test test-project test-app test-browser test-parity test-compiler test-exercises test-cuda lint docs bench doctor clean
 
 help:
 	@echo 'make app          look inside: the Streamlit app in the browser'
@@ -33,6 +35,7 @@ help:
 	@echo 'make exercises    run the exercises, small, as scripts and as notebooks'
 	@echo 'make notebook EXERCISE=1_tensors  open one of them in JupyterLab'
 	@echo 'make test         run the tests'
+	@echo 'make test-project  run the tests of the scripts and of the benchmarks'
 	@echo 'make test-app     run the tests of the app'
 	@echo 'make test-browser  open the app in Chromium, and use it'
 	@echo 'make test-parity  compare with PyTorch, operation by operation'
@@ -61,7 +64,10 @@ notebook: $(VENV)/.has-notebook
 	$(RUN) exercises/notebooks.py --open $(EXERCISE)
 
 test: $(VENV)/.has-dev
-	$(RUN) -m pytest $(addprefix --ignore=tests/,parity compiler exercises cuda app browser) $(ARGS)
+	$(PYTEST) $(addprefix --ignore=tests/,project benchmarks parity compiler exercises cuda app browser) $(ARGS)
+
+test-project: $(VENV)/.has-dev
+	$(PYTEST) tests/project tests/benchmarks $(ARGS)
 
 test-app: $(VENV)/.has-app-tests
 	$(RUN) -m pytest tests/app project/interface $(ARGS)
@@ -73,7 +79,7 @@ test-parity: $(VENV)/.has-parity
 	$(RUN) -m pytest tests/parity $(ARGS)
 
 test-compiler: $(VENV)/.has-dev
-	$(RUN) -m pytest tests/compiler $(ARGS)
+	$(PYTEST) tests/compiler $(ARGS)
 
 test-exercises: $(VENV)/.has-dev
 	$(RUN) -m pytest tests/exercises $(ARGS)
