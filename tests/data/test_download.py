@@ -184,7 +184,7 @@ def test_no_server_at_all_is_told_quickly(dead_address, tmp_path):
     began = time.monotonic()
     with pytest.raises(DataError, match="refused"):
         fetch(record(dead_address), tmp_path, ignore)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("left", [OTHER[:50_000], OTHER, OTHER + OTHER])
