@@ -16,7 +16,7 @@ from run_mnist_multiclass import Network as LeNet
 
 import minitorch
 from benchmarks.worker import Request, Step, serve
-from benchmarks.workloads import CLASSES, DROPOUT, EMBEDDING, MAPS, MLP, ODD_CHANNELS, WIDTHS, Weights, Workload
+from benchmarks.workloads import CLASSES, DROPOUT, EMBEDDING, MAPS, MLP, ODD_CHANNELS, WIDTHS, Weights, Workload, at
 from minitorch import FastBackend, Module, Tensor
 from minitorch.convolution import Conv2d, MaxPool2d
 from minitorch.io import load_state_dict
@@ -136,25 +136,46 @@ LOSSES = {
 }
 
 
+Run = Callable[[Tensor, Tensor], Tensor]
+
+
 def build(request: Request) -> Step:
     """Make a step."""
     minitorch.manual_seed(0)
     workload = request.workload
     model = network(workload, request.exact, request.dtype)
-    data = [
+    prepare: Callable[[Run], Run] = minitorch.compile if request.mode == "compiled" else lambda run: run
+    data = tensors(workload, request.dtype)
+    if not workload.training:
+        infer = prepare(inference_step(workload, model))
+        return lambda number: float(infer(*data[number % len(data)]).to_numpy()[0, 0])
+
+    train = prepare(training_step(workload, model))
+    if not request.evaluated:
+        return lambda number: train(*data[number % len(data)]).item()
+
+    held_out = tensors(at(workload, {"batch": request.evaluated}), request.dtype)[0]
+    evaluate = prepare(inference_step(workload, model))
+
+    def train_and_evaluate(number: int) -> float:
+        model.train()
+        loss = train(*data[number % len(data)]).item()
+        model.eval()
+        evaluate(*held_out).to_numpy()
+        return loss
+
+    return train_and_evaluate
+
+
+def tensors(workload: Workload, dtype: str) -> list[tuple[Tensor, Tensor]]:
+    """Make the batches that steps go round."""
+    return [
         (minitorch.tensor(x, backend=FastBackend), minitorch.tensor(y, backend=FastBackend))
-        for x, y in workload.batches(request.dtype)
+        for x, y in workload.batches(dtype)
     ]
-    make = training_step if workload.training else inference_step
-    run = make(workload, model)
-    if request.mode == "compiled":
-        run = minitorch.compile(run)
-    if workload.training:
-        return lambda number: run(*data[number % len(data)]).item()
-    return lambda number: float(run(*data[number % len(data)]).to_numpy()[0, 0])
 
 
-def training_step(workload: Workload, model: Module) -> Callable[[Tensor, Tensor], Tensor]:
+def training_step(workload: Workload, model: Module) -> Run:
     """Make a function that learns from a batch, and gives the loss."""
     optimizers = {"sgd": minitorch.SGD, "adam": minitorch.Adam}
     optimizer = optimizers[workload.optimizer](model.parameters(), lr=workload.lr)
@@ -170,7 +191,7 @@ def training_step(workload: Workload, model: Module) -> Callable[[Tensor, Tensor
     return step
 
 
-def inference_step(workload: Workload, model: Module) -> Callable[[Tensor, Tensor], Tensor]:
+def inference_step(workload: Workload, model: Module) -> Run:
     """Make a function that gives what the network says of a batch."""
     model.eval()
 

@@ -35,6 +35,8 @@ class Request:
             window the zeros stand.
         dtype: of weights and data; float64 is for comparing losses only.
         variant: choices that are tuned, such as an optimiser's implementation.
+        evaluated: how many examples the network is also evaluated on in every step, which makes a second program;
+            MiniTorch's only.
     """
 
     workload: Workload
@@ -43,6 +45,7 @@ class Request:
     exact: bool = False
     dtype: str = "float32"
     variant: dict[str, Any] = field(default_factory=dict)
+    evaluated: int = 0
 
     def to_json(self) -> str:
         """Write it down for a command line."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import training, training_plots
+from benchmarks import training, training_minitorch, training_plots
 from benchmarks.report import ROOT
 from benchmarks.training import Effort, Failed, Missing, Worker
 from benchmarks.worker import Request
@@ -162,6 +162,36 @@ def test_every_framework_has_its_row(stand_ins):
     assert "3 of 4 losses" in text
     assert "MiniTorch compiled on tiny-2 DIFFERS" in text
     assert text.count("| tiny |") == 5
+
+
+def test_both_programs_of_lenet_start_in_one_process(stand_ins, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "WORKLOADS", (TINY,))
+    both = training.measure_workloads([TINY], EFFORT, check=False)["both_programs"]
+    assert (both["workload"], both["evaluated"], both["threads"]) == ("tiny-2", 500, 1)
+    assert 0 < both["warm_start_s"] < 60
+    assert 0 < both["cold_start_s"] < 60
+    for effort in (replace(EFFORT, cold=False), replace(EFFORT, frameworks=("jax",))):
+        assert "both_programs" not in training.measure_workloads([TINY], effort, check=False)
+    failing = replace(TINY, network="cnn")
+    monkeypatch.setattr(training, "WORKLOADS", (failing,))
+    failed = training.start_both_programs(EFFORT, tmp_path)
+    assert "FAILED: ValueError: first line" in training.programs_table(failed)
+
+
+@pytest.mark.parametrize(
+    ("cold", "warm", "end"),
+    [(9.9, 1.4, "9.9 | 1.4 |  |"), (10.1, 1.4, "late start |"), (9.9, 1.6, "late start |")],
+)
+def test_both_programs_may_start_late(cold, warm, end):
+    both = {"workload": "tiny-2", "evaluated": 500, "cold_start_s": cold, "warm_start_s": warm}
+    assert training.programs_table(both).endswith(end)
+
+
+def test_a_step_may_evaluate_too():
+    """The evaluation leaves the training as it was, and is a program of its own size."""
+    plain = Request(at(TINY, {"batch": 3}), "eager", 1)
+    step, both = training_minitorch.build(plain), training_minitorch.build(replace(plain, evaluated=5))
+    assert [both(number) for number in range(3)] == [step(number) for number in range(3)]
 
 
 def test_a_framework_that_cannot_run_is_shown(stand_ins):
