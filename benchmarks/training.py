@@ -56,6 +56,9 @@ COLD_LIMIT, WARM_LIMIT = 10.0, 1.5
 # Examples that project/run_mnist_multiclass.py evaluates LeNet on after an epoch.
 EVALUATED = 500
 
+# The share of LeNet's GFLOP/s that a LeNet of odd sizes is to reach.
+ODD_SHARE = 0.70
+
 CHECKED_STEPS = 50
 LOSS_TOLERANCE = 1e-4
 
@@ -75,6 +78,7 @@ class Effort:
         tune: whether to try the peers' variants; the first one is measured otherwise.
         cold: whether to measure cold starts.
         frameworks: which ones to measure.
+        modes: which of their modes.
         jax_python: the interpreter that has JAX.
     """
 
@@ -84,6 +88,7 @@ class Effort:
     tune: bool = True
     cold: bool = True
     frameworks: tuple[str, ...] = FRAMEWORKS
+    modes: tuple[str, ...] = ("eager", "compiled")
     jax_python: str = sys.executable
 
 
@@ -328,7 +333,7 @@ def cache_of(framework: str, mode: str, workload: Workload, effort: Effort, fold
 
 def contenders(effort: Effort) -> list[tuple[str, str]]:
     """List frameworks and modes."""
-    return [(framework, mode) for framework, mode in SCRIPTS if framework in effort.frameworks]
+    return [key for key in SCRIPTS if key[0] in effort.frameworks and key[1] in effort.modes]
 
 
 def time_workload(workload: Workload, effort: Effort, folder: Path) -> list[Row]:
@@ -435,8 +440,38 @@ def compare(workload: Workload, rows: Sequence[dict[str, Any]], peaks: dict[int,
     }
 
 
-def measure_workloads(workloads: Sequence[Workload], effort: Effort, check: bool = True) -> dict[str, Any]:
-    """Measure workloads one after the other, and give everything that was found."""
+def compare_sizes(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Set the GFLOP/s of a compiled step of LeNet in odd sizes beside LeNet's at the same batch, on all threads."""
+    most = max((row["threads"] for row in rows), default=0)
+    gflops = {
+        (row["workload"], row["batch"]): row["gflops"]
+        for row in rows
+        if (row["framework"], row["mode"], row["threads"]) == ("minitorch", "compiled", most) and row["status"] == "ok"
+    }
+    return [
+        {
+            "workload": f"{name}-{batch}",
+            "threads": most,
+            "gflops": odd,
+            "lenet_gflops": gflops["lenet-mnist", batch],
+            "share": odd / gflops["lenet-mnist", batch],
+        }
+        for (name, batch), odd in gflops.items()
+        if name == "lenet-odd" and ("lenet-mnist", batch) in gflops
+    ]
+
+
+def measure_workloads(
+    workloads: Sequence[Workload], effort: Effort, check: bool = True, alone: Sequence[Workload] = ()
+) -> dict[str, Any]:
+    """Measure workloads one after the other, and give everything that was found.
+
+    Args:
+        workloads: that every framework runs.
+        effort: how much to measure.
+        check: whether to compare losses.
+        alone: workloads that only MiniTorch runs, compiled.
+    """
     results: dict[str, Any] = {
         "machine": machine(),
         "rounds": effort.rounds,
@@ -446,10 +481,14 @@ def measure_workloads(workloads: Sequence[Workload], effort: Effort, check: bool
         "checks": [],
     }
     peaks = results["sgemm_gflops"]
+    ours = replace(effort, frameworks=("minitorch",), modes=("compiled",))
+    efforts = [(workload, effort) for workload in workloads]
+    if "minitorch" in effort.frameworks:
+        efforts += [(workload, ours) for workload in alone]
     with tempfile.TemporaryDirectory() as folder:
-        for workload in workloads:
+        for workload, of_workload in efforts:
             print(f"{workload.key} ...", file=sys.stderr, flush=True)
-            rows = time_workload(workload, effort, Path(folder))
+            rows = time_workload(workload, of_workload, Path(folder))
             found = [row.to_json(peaks) for row in rows]
             comparison = compare(workload, found, peaks)
             if comparison is not None:
@@ -461,6 +500,7 @@ def measure_workloads(workloads: Sequence[Workload], effort: Effort, check: bool
                 results["checks"] += check_losses(workload, rows, effort, Path(folder))
         if effort.cold and "minitorch" in effort.frameworks and WORKLOADS[0] in workloads:
             results["both_programs"] = start_both_programs(effort, Path(folder))
+    results["odd_sizes"] = compare_sizes(results["rows"])
     return results
 
 
@@ -469,7 +509,7 @@ def measure(rounds: int = 7) -> dict[str, Any]:
     from benchmarks.training_plots import plot
 
     effort = Effort(rounds=rounds, threads=tuple(sorted({1, min(2, usable_cores())})))
-    results = measure_workloads(WORKLOADS, effort)
+    results = measure_workloads(WORKLOADS, effort, alone=MORE_WORKLOADS)
     return {**results, "sweeps": plot(effort, ROOT / PLOT)}
 
 
@@ -493,6 +533,7 @@ def summary(results: dict[str, Any]) -> str:
             "times the number of steps. GFLOP/s count every product of forward and backward pass as if nothing were "
             f"skipped; a large sgemm reaches, by threads: {peaks}.",
             programs_table(results.get("both_programs")),
+            sizes_table(results.get("odd_sizes", ())),
             check_sentence(results["checks"]),
         ]
     )
@@ -507,6 +548,25 @@ def programs_table(both: dict[str, Any] | None) -> str:
     remark = f"FAILED: {both['reason']}" if "reason" in both else "late start" if late(cold, warm) else ""
     header = ("both programs in one process", "cold start, s", "warm start, s", "")
     return table(header, [(name, number(cold, 1), number(warm, 1), remark)])
+
+
+def sizes_table(sizes: Sequence[dict[str, Any]]) -> str:
+    """Write how LeNet in odd sizes compares with LeNet."""
+    if not sizes:
+        return "LeNet in odd sizes was not measured beside LeNet."
+    header = ("5 and 7 channels, 27x27", "threads", "GFLOP/s", "LeNet's", "share", "")
+    rows = [
+        (
+            size["workload"],
+            size["threads"],
+            number(size["gflops"], 1),
+            number(size["lenet_gflops"], 1),
+            f"{size['share']:.0%}",
+            f"under {ODD_SHARE:.0%}" if size["share"] < ODD_SHARE else "",
+        )
+        for size in sizes
+    ]
+    return table(header, rows)
 
 
 def late(cold_s: float | None, warm_s: float | None) -> bool:
@@ -687,7 +747,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     effort = effort_of(args)
     workloads = [workload for found in args.workload for workload in found] if args.workload else list(WORKLOADS)
-    results = measure_workloads(workloads, effort, check=not args.no_check)
+    alone = () if args.workload else MORE_WORKLOADS
+    results = measure_workloads(workloads, effort, check=not args.no_check, alone=alone)
     if args.plot:
         from benchmarks.training_plots import plot
 

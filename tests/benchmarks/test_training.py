@@ -178,6 +178,38 @@ def test_both_programs_of_lenet_start_in_one_process(stand_ins, tmp_path, monkey
     assert "FAILED: ValueError: first line" in training.programs_table(failed)
 
 
+def test_only_minitorch_runs_odd_sizes_in_a_full_run(stand_ins):
+    lenet, odd = replace(TINY, name="lenet-mnist"), replace(TINY, name="lenet-odd", network="odd")
+    quick = replace(EFFORT, tune=False, cold=False)
+    results = training.measure_workloads([lenet], quick, check=False, alone=[odd])
+    of_odd = [row for row in results["rows"] if row["workload"] == "lenet-odd"]
+    assert [(row["framework"], row["mode"], row["valid"]) for row in of_odd] == [("minitorch", "compiled", True)]
+    (size,) = results["odd_sizes"]
+    assert (size["workload"], size["threads"]) == ("lenet-odd-2", 1)
+    assert size["gflops"] == of_odd[0]["gflops"]
+    assert size["share"] == pytest.approx(size["gflops"] / size["lenet_gflops"])
+    only_jax = training.measure_workloads([lenet], replace(quick, frameworks=("jax",)), check=False, alone=[odd])
+    assert {row["workload"] for row in only_jax["rows"]} == {"lenet-mnist"}
+    assert only_jax["odd_sizes"] == []
+
+
+def test_odd_sizes_are_compared_at_the_same_batch_and_on_all_threads():
+    def row(name, batch, threads, gflops):
+        return fake_row("minitorch", "compiled", 1.0, threads) | {
+            "workload": name, "batch": batch, "gflops": gflops, "status": "ok",
+        }  # fmt: skip
+
+    rows = [row("lenet-mnist", 16, 2, 100.0), row("lenet-mnist", 16, 1, 10.0), row("lenet-mnist", 128, 2, 200.0)]
+    rows += [row("lenet-odd", 128, 2, 150.0), row("lenet-odd", 16, 2, 69.0), row("lenet-odd", 16, 1, 9.0)]
+    sizes = training.compare_sizes([*rows, row("lenet-odd", 3, 2, 1.0)])
+    assert [(size["workload"], size["share"]) for size in sizes] == [("lenet-odd-128", 0.75), ("lenet-odd-16", 0.69)]
+    assert training.sizes_table(sizes).splitlines()[2:] == [
+        "| lenet-odd-128 | 2 | 150.0 | 200.0 | 75% |  |",
+        "| lenet-odd-16 | 2 | 69.0 | 100.0 | 69% | under 70% |",
+    ]
+    assert training.compare_sizes([]) == []
+
+
 @pytest.mark.parametrize(
     ("cold", "warm", "end"),
     [(9.9, 1.4, "9.9 | 1.4 |  |"), (10.1, 1.4, "late start |"), (9.9, 1.6, "late start |")],
