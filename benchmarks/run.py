@@ -65,8 +65,8 @@ def write_pages() -> None:
         accuracies.write_page(results)
 
 
-def main() -> None:
-    """Measure the parts that were asked for, and write the pages."""
+def main() -> int:
+    """Measure the parts that were asked for, and write the pages; 1 if what was measured cannot be relied on."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=[*PARTS, "points"], help="measure one part")
     parser.add_argument("--rounds", type=int, default=7, help="how often each measurement is made, at least 5")
@@ -74,16 +74,21 @@ def main() -> None:
     if args.rounds < 5:
         parser.error("a median of fewer than 5 rounds says little")
 
+    problems: list[str] = []
     for name, (title, measure, summary) in PARTS.items():
         if args.only in (None, name):
             print(f"{title} ...", flush=True)
             results = measure(args.rounds)
             save(name, results)
             print(summary(results), end="\n\n", flush=True)
+            problems += training.wrong(results) if name == "training" else []
     write_pages()
     if args.only in (None, "points") and POINTS.exists():
         subprocess.run([sys.executable, str(POINTS)], cwd=ROOT, check=True)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
