@@ -1,7 +1,7 @@
 """PyTorch's steps for benchmarks/training.py, eager: what one writes, with the choices that make it fast.
 
-Variants are tuned: ``optimizer`` is ``fused`` or ``foreach``, ``channels_last`` the memory format of images. ``pool``
-is torch.compile's: see there.
+Variants are tuned: ``optimizer`` is ``fused`` or ``foreach``, ``channels_last`` the memory format of images, and of
+Kim's word vectors, which are then images of one row. ``pool`` is torch.compile's: see there.
 """
 
 from __future__ import annotations
@@ -50,6 +50,23 @@ class Kim(nn.Module):
             # The course's convolution has a result for every word, with zeros behind the last one.
             maps = getattr(self, f"conv{width}")(F.pad(x, (0, width - 1)))
             features.append(maps.relu().amax(2))
+        return self.classify(self.dropout(torch.cat(features, 1))).squeeze(1)
+
+
+class KimOverImages(Kim):
+    """Kim's network for ``batch x 50 x 1 x words``: only images have a memory format with channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for width in WIDTHS:
+            setattr(self, f"conv{width}", nn.Conv2d(EMBEDDING, MAPS, (1, width)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logit of a positive sentence, ``batch``."""
+        features = []
+        for width in WIDTHS:
+            maps = getattr(self, f"conv{width}")(F.pad(x, (0, width - 1)))
+            features.append(maps.relu().amax((2, 3)))
         return self.classify(self.dropout(torch.cat(features, 1))).squeeze(1)
 
 
@@ -109,7 +126,7 @@ def network(request: Request) -> nn.Module:
         make = LeNetByAxes if request.variant.get("pool") == "axes" else LeNet
         model = make(centred=not request.exact)
     elif workload.network == "kim":
-        model = Kim()
+        model = KimOverImages() if request.variant.get("channels_last") else Kim()
     elif workload.network == "mlp":
         model = mlp()
     else:
@@ -119,7 +136,9 @@ def network(request: Request) -> nn.Module:
             if isinstance(layer, nn.Dropout):
                 layer.p = 0.0
     model.to(getattr(torch, request.dtype))
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in workload.weights(request.dtype).items()})
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    weights = workload.weights(request.dtype)
+    model.load_state_dict({name: torch.from_numpy(array).view(shapes[name]) for name, array in weights.items()})
     return model
 
 
@@ -151,10 +170,15 @@ def build(request: Request, compiler: Compiler = lambda fn: fn) -> Step:
     data = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in workload.batches(request.dtype)]
     if request.variant.get("channels_last"):
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        data = [(x.to(memory_format=torch.channels_last), y) for x, y in data]
+        data = [(as_images(x).to(memory_format=torch.channels_last), y) for x, y in data]
     make = training_step if workload.training else inference_step
     run = make(request, model, compiler)
     return lambda number: run(*data[number % len(data)])
+
+
+def as_images(x: Tensor) -> Tensor:
+    """Give images as they are, and word vectors ``batch x 50 x words`` as images of one row."""
+    return x.unsqueeze(2) if x.ndim == 3 else x
 
 
 def training_step(request: Request, model: nn.Module, compiler: Compiler) -> Run:

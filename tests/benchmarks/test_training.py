@@ -318,11 +318,29 @@ def test_compiled_peers_are_tuned_over_modes_optimizers_and_formats(workload):
     found = training.variants("pytorch", "compiled", workload)
     images = workload.network in ("lenet", "cnn")
     assert found[0] == ({"mode": "default", "optimizer": "fused"} if workload.training else {"mode": "default"})
-    assert len({json.dumps(variant, sort_keys=True) for variant in found}) == len(found) <= 5
-    formats = {(variant["mode"], "channels_last" in variant) for variant in found}
-    assert len(formats) == (4 if images else 2)
-    optimizers = {variant.get("optimizer") for variant in found}
-    assert optimizers == ({"fused", "foreach"} if workload.training else {None})
+    choices = {(v["mode"], v.get("optimizer"), "channels_last" in v) for v in found}
+    # All of them, crossed.
+    assert len(choices) == len(found) == 2 * (2 if workload.training else 1) * (2 if images else 1)
+    assert {mode for mode, _, _ in choices} == {"default", "max-autotune-no-cudagraphs"}
+    assert {optimizer for _, optimizer, _ in choices} == ({"fused", "foreach"} if workload.training else {None})
+
+
+def test_eager_word_vectors_are_tuned_over_layouts_too():
+    kim = next(w for w in WORKLOADS if w.network == "kim")
+    found = {(v["optimizer"], "channels_last" in v) for v in training.variants("pytorch", "eager", kim)}
+    assert len(found) == 4
+
+
+def test_tuning_fills_no_cache_that_a_cold_start_needs(stand_ins, tmp_path, monkeypatch):
+    caches = []
+    monkeypatch.setattr(training, "tuned", lambda framework, request, effort, cache: caches.append(cache) or request)
+    for threads in (2, 1):
+        request = Request(TINY, "eager", threads)
+        worker = training.start("pytorch", request, replace(EFFORT, threads=(1, 2)), tmp_path).worker
+        assert worker is not None
+        worker.end()
+    own = training.cache_of("pytorch", "eager", TINY, EFFORT, tmp_path)
+    assert caches == [tmp_path / "tuning", own]
 
 
 def test_a_lost_case_says_so():
