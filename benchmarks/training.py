@@ -53,6 +53,15 @@ PEER_TOLERANCE = 1.3
 # torch.compile's. The third one, reduce-overhead, records CUDA graphs, and a CPU has none.
 COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
 
+TUNING = (
+    "Peers are tuned on each number of threads, and the fastest variant counts: PyTorch's fused optimiser with its "
+    "foreach one, channels first with channels last (images, and Kim's word vectors as images of one row), crossed "
+    "with each other and, in `torch.compile`, with the modes "
+    + " and ".join(f"`{mode}`" for mode in COMPILE_MODES)
+    + "; JAX with both layouts. The mode `reduce-overhead` is left out, because what it adds is CUDA graphs, and a CPU "
+    "has none. `torch.compile` keeps Kim's channels first: it is slower there than eager PyTorch by far."
+)
+
 # Seconds to a compiled training's first step, with an empty cache and in the next process.
 COLD_LIMIT, WARM_LIMIT = 10.0, 1.5
 
@@ -481,6 +490,7 @@ def measure_workloads(
     results: dict[str, Any] = {
         "machine": machine(),
         "rounds": effort.rounds,
+        "tuning": TUNING if effort.tune else "Peers ran in their first variant, untuned.",
         "sgemm_gflops": sgemm_peaks(effort.threads),
         "rows": [],
         "comparisons": [],
@@ -538,23 +548,14 @@ def summary(results: dict[str, Any]) -> str:
             "a process to the end of its first step, with an empty cache and with a filled one; an epoch is the step "
             "times the number of steps. GFLOP/s count every product of forward and backward pass as if nothing were "
             f"skipped; a large sgemm reaches, by threads: {peaks}.",
-            TUNING,
+            *[results[key] for key in ("tuning",) if key in results],
+            picture(results, PLOT.removeprefix("docs/")),
             programs_table(results.get("both_programs")),
             sizes_table(results.get("odd_sizes", ())),
             check_sentence(results["checks"]),
             "\n".join(f"- {remark}" for remark in closing(results)) or "Nothing is lost, late or below its floor.",
         ]
     )
-
-
-TUNING = (
-    "Peers are tuned on each number of threads, and the fastest variant counts: PyTorch's fused optimiser with its "
-    "foreach one, channels first with channels last (images, and Kim's word vectors as images of one row), crossed "
-    "with each other and, in `torch.compile`, with the modes "
-    + " and ".join(f"`{mode}`" for mode in COMPILE_MODES)
-    + "; JAX with both layouts. The mode `reduce-overhead` is left out, because what it adds is CUDA graphs, and a CPU "
-    "has none. `torch.compile` keeps Kim's channels first: it is slower there than eager PyTorch by far."
-)
 
 
 def programs_table(both: dict[str, Any] | None) -> str:
@@ -601,8 +602,22 @@ def headline(results: dict[str, Any]) -> str:
             "milliseconds, compiled by `minitorch.compile`, on "
             f"{in_threads(max(int(n) for n in results['sgemm_gflops']))}. The best peer is the fastest of PyTorch "
             f"eager, `torch.compile` and JAX jit, each tuned. Medians of {results['rounds']} rounds.",
-            f"![How the time of a step grows with the batch, the image and the threads]({PLOT})",
+            picture(results, PLOT),
         ]
+    )
+
+
+def picture(results: dict[str, Any], path: str) -> str:
+    """Show the plot, whose file is at ``path`` as seen from the page, and say what is drawn."""
+    drawn = {(point["framework"], point["mode"]) for point in results.get("sweeps", ())}
+    if not drawn:
+        return "How the time of a step grows was not measured."
+    names = " and ".join(f"{NAMES[framework]} {mode}" for framework, mode in SCRIPTS if (framework, mode) in drawn)
+    return (
+        f"![How the time of a step grows with the batch, the image and the threads]({path})\n\n"
+        f"Drawn are {names.replace(' and ', ', ', names.count(' and ') - 1)}. Peers are not tuned in this picture, as "
+        "they are in the tables: PyTorch has its fused optimiser, all have the channels first, on as many threads as "
+        "a panel says. `torch.compile` is left out, because it compiles for half a minute at every point."
     )
 
 

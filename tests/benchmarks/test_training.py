@@ -162,6 +162,8 @@ def test_every_framework_has_its_row(stand_ins):
     assert "3 of 4 losses" in text
     assert "MiniTorch compiled on tiny-2 DIFFERS" in text
     assert text.count("| tiny |") == 5
+    assert "`reduce-overhead` is left out" in text
+    assert "untuned" in training.measure_workloads([], replace(EFFORT, tune=False))["tuning"]
 
 
 def test_both_programs_of_lenet_start_in_one_process(stand_ins, tmp_path, monkeypatch):
@@ -384,6 +386,18 @@ def test_the_command_line(stand_ins, tmp_path, capsys):
         training.parse(["--workload", "nothing"])
     assert "no workload 'nothing'; there are lenet-mnist-16" in capsys.readouterr().err
     assert len(training.chosen("lenet-mnist")) == 3
+
+
+def test_the_picture_says_what_is_drawn():
+    points = [
+        {"framework": framework, "mode": mode}
+        for framework, mode in [("jax", "compiled"), ("minitorch", "eager"), ("minitorch", "compiled")]
+    ]
+    text = training.picture({"sweeps": points}, "images/training.png")
+    assert "(images/training.png)" in text
+    assert "Drawn are MiniTorch eager, MiniTorch compiled and JAX compiled. Peers are not tuned" in text
+    assert "`torch.compile` is left out" in text
+    assert training.picture({}, "images/training.png") == "How the time of a step grows was not measured."
 
 
 def test_the_plot(stand_ins, tmp_path):
