@@ -54,12 +54,13 @@ PEER_TOLERANCE = 1.3
 COMPILE_MODES = ("default", "max-autotune-no-cudagraphs")
 
 TUNING = (
-    "Peers are tuned on each number of threads, and the fastest variant counts: PyTorch's fused optimiser with its "
-    "foreach one, channels first with channels last (images, and Kim's word vectors as images of one row), crossed "
-    "with each other and, in `torch.compile`, with the modes "
+    "Peers are tuned, and the fastest variant counts. PyTorch's fused optimiser, its foreach one, channels first and "
+    "channels last (images, and Kim's word vectors as images of one row) are crossed on each number of threads; in "
+    "`torch.compile` the layouts are crossed with the modes "
     + " and ".join(f"`{mode}`" for mode in COMPILE_MODES)
-    + "; JAX with both layouts. The mode `reduce-overhead` is left out, because what it adds is CUDA graphs, and a CPU "
-    "has none. `torch.compile` keeps Kim's channels first: it is slower there than eager PyTorch by far."
+    + ", on the largest number of threads, and the other optimiser is tried once; JAX with both layouts. The mode "
+    "`reduce-overhead` is left out, because what it adds is CUDA graphs, and a CPU has none. `torch.compile` keeps "
+    "Kim's channels first: it is slower there than eager PyTorch by far."
 )
 
 # Seconds to a compiled training's first step, with an empty cache and in the next process.
@@ -205,6 +206,7 @@ def environment(threads: int, cache: Path | None) -> dict[str, str]:
     counts = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     folders = ("MINITORCH_CACHE", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
     variables = {**os.environ, **dict.fromkeys(counts, str(threads))}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # a second start reads what the first one wrote
     if cache is not None:
         variables |= {name: str(cache / name.lower()) for name in folders}
     return variables
@@ -247,8 +249,10 @@ def variants(framework: str, mode: str, workload: Workload) -> list[dict[str, An
     turned = images or (workload.network == "kim" and mode == "eager")
     layouts = [{}, {"channels_last": True}] if turned else [{}]
     modes = [{"mode": name} for name in COMPILE_MODES] if mode == "compiled" else [{}]
-    # The update is not compiled: a second optimiser finds the first one's program in the cache.
-    return [{**how, **optimizer, **layout} for how in modes for layout in layouts for optimizer in optimizers]
+    found = [{**how, **layout} for how in modes for layout in layouts]
+    if mode == "compiled":  # the update is not: its two ways are compared once, for a compilation takes half a minute
+        return [{**how, **optimizers[0]} for how in found] + [{**found[0], **other} for other in optimizers[1:]]
+    return [{**how, **optimizer} for how in found for optimizer in optimizers]
 
 
 @dataclass
@@ -319,18 +323,21 @@ def tuned(framework: str, request: Request, effort: Effort, cache: Path | None) 
     return replace(request, variant=min(times)[2] if times else choices[0])
 
 
-def start(framework: str, request: Request, effort: Effort, folder: Path) -> Row:
-    """Tune a framework, measure its starts, and leave a process to be timed."""
+def start(framework: str, request: Request, effort: Effort, folder: Path, variant: Any = None) -> Row:
+    """Tune a framework where no variant is given, measure its starts, and leave a process to be timed."""
     cache = cache_of(framework, request.mode, request.workload, effort, folder)
     row = Row(framework, request)
     try:
-        # A cold start needs a cache that tuning did not fill; on fewer threads, tuning prepares the warm start.
+        # A cold start needs a cache that tuning did not fill; on fewer threads, a first process fills it.
         measures_cold = effort.cold and request.threads == max(effort.threads)
-        row.request = request = tuned(framework, request, effort, folder / "tuning" if measures_cold else cache)
-        if measures_cold:
-            cold = Worker(framework, request, effort, cache)
-            cold.end()
-            row.cold_start_s = cold.start_s
+        if variant is not None:
+            row.request = request = replace(request, variant=variant)
+        else:
+            row.request = request = tuned(framework, request, effort, folder / "tuning" if measures_cold else cache)
+        if effort.cold:
+            first = Worker(framework, request, effort, cache)
+            first.end()
+            row.cold_start_s = first.start_s if measures_cold else None
         row.worker = Worker(framework, request, effort, cache)
     except Missing as missing:
         row.status, row.reason = "NOT AVAILABLE", str(missing)
@@ -350,12 +357,17 @@ def contenders(effort: Effort) -> list[tuple[str, str]]:
 
 
 def time_workload(workload: Workload, effort: Effort, folder: Path) -> list[Row]:
-    """Time every framework in turns, the largest number of threads first: it has the cold start."""
-    rows = [
-        start(framework, Request(workload, mode, threads), effort, folder)
-        for framework, mode in contenders(effort)
-        for threads in sorted(effort.threads, reverse=True)
-    ]
+    """Time every framework in turns, the largest number of threads first: it has the cold start.
+
+    A variant of a compiled peer is chosen on that number of threads alone, since trying them means compiling them.
+    """
+    rows = []
+    for framework, mode in contenders(effort):
+        variant = None
+        for threads in sorted(effort.threads, reverse=True):
+            rows.append(start(framework, Request(workload, mode, threads), effort, folder, variant))
+            if mode == "compiled" and rows[-1].status == "ok":
+                variant = rows[-1].request.variant
     workers = [row.worker for row in rows if row.worker is not None]
     take_turns(workers, effort.rounds, effort.seconds)
     for worker in workers:
