@@ -7,7 +7,6 @@ length of a partial sum, and the amount of work from which all cores take part (
 from __future__ import annotations
 
 import math
-import threading
 
 import numba
 import numpy as np
@@ -51,6 +50,7 @@ from .cases import (
     pool_windows,
 )
 from .tensor_strategies import broadcast_shapes, tensors
+from .threads import at_once
 
 SMALL = [(0,), (1,), (), (3, 0, 2), (1, 1, 1), (7,), (9, 1), (2, 3, 4), (5, 1, 3), (2, 3, 2, 2), (17, 5)]
 LARGE_SHAPES = [
@@ -627,11 +627,7 @@ def test_two_threads_compute_at_once():
     def work():
         found.extend(FastBackend.add_reduce(FastBackend.exp_map(x), (0, 1))[0, 0] for _ in range(50))
 
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(work, work)
     assert found == [expected] * 100
 
 

@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import sys
-import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minitorch.files import move_into_place, write_atomically
+
+from .threads import at_once
 
 OLD, NEW = b"old content", bytes(100_000)
 
@@ -73,11 +75,7 @@ def test_the_content_is_flushed_before_the_move_and_the_folder_after_it(tmp_path
 def test_writers_at_once_leave_the_whole_file_of_one(tmp_path):
     path = tmp_path / "file"
     contents = [bytes([i]) * 50_000 for i in range(8)]
-    threads = [threading.Thread(target=write_atomically, args=(path, content)) for content in contents]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[partial(write_atomically, path, content) for content in contents])
     assert path.read_bytes() in contents
     assert list(tmp_path.iterdir()) == [path]
 

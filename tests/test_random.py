@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +11,8 @@ from scipy import stats
 import minitorch
 from minitorch.errors import ArgumentError, DTypeError
 from minitorch.random import Generator, default_generator, initial_seed, manual_seed, philox
+
+from .threads import at_once
 
 # From the file kat_vectors of Random123, the library of Philox's authors: counter, key, and the four words.
 KNOWN_ANSWERS = [
@@ -155,11 +155,7 @@ def test_threads_never_share_a_stream():
     def take():
         taken.extend(generator.next_stream()[1] for _ in range(500))
 
-    threads = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[take] * 4)
     assert sorted(taken) == list(range(2000))
 
 

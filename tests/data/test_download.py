@@ -18,6 +18,8 @@ from minitorch.data.download import fetch, own_name
 from minitorch.data.records import RemoteFile
 from minitorch.errors import DataError
 
+from ..threads import at_once
+
 CONTENT = np.random.default_rng(0).bytes(120_000)
 OTHER = np.random.default_rng(1).bytes(120_000)
 
@@ -209,20 +211,7 @@ def test_the_leftover_of_a_killed_process_is_claimed_once_it_is_old(server, answ
 def test_two_downloads_of_one_file_do_not_disturb_each_other(server, answers, tmp_path):
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:20_000])
     remote = record(server.plan("/a", CONTENT, answers.slow(step=20_000, pause=0.02)))
-    failures = []
-
-    def run():
-        try:
-            fetch(remote, tmp_path, ignore)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    at_once(*[lambda: fetch(remote, tmp_path, ignore)] * 4)
     assert only_file(tmp_path).read_bytes() == CONTENT
 
 

@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from minitorch.kernels.blas import OneThread, one_thread
 from minitorch.kernels.cpu.matmul import matmul
 
+from ..threads import at_once
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -105,11 +107,7 @@ def test_many_threads_come_and_go():
             with holder:
                 seen.update(library.get_num_threads() for library in holder._libraries or ())
 
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(*[work] * 4)
     assert seen == {1}
 
 
