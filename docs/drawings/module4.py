@@ -1,42 +1,71 @@
-"""Draw the pictures of the guides to modules 3 and 4: SVG files in docs/images/guides.
-
-python docs/pictures_module4.py
-"""
+"""The pictures of module 4: convolution, pooling, softmax, and the two networks that are made of them."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "project"))
-
 from interface.svg import BLUE, GREEN, GREY, INK, ORANGE, Drawing
 from interface.windows import convolve, draw_slide
 
 import minitorch
+from minitorch import convolution
 
-IMAGES = Path(__file__).parent / "images" / "guides"
+from .sheets import CELL, cell
 
-CELL = 34
+__all__ = [
+    "convolution_forward",
+    "convolution_reverse",
+    "kim",
+    "lenet_shapes",
+    "padding_ends",
+    "pooling_windows",
+    "softmax",
+]
+
 IMAGE = np.array([[1, 0, 1, 0, 0], [0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0], [0, 0, 1, 0, 1]], np.float64)
 KERNEL = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float64)
 
 
 def convolution_forward() -> Drawing:
-    """Show the course's convolution where its kernel sticks out most."""
+    """Draw the course's convolution where its kernel sticks out most."""
     return draw_slide(convolve(IMAGE, KERNEL), 4, 4)
 
 
 def convolution_reverse() -> Drawing:
-    """Show the reversed convolution where its kernel sticks out most."""
+    """Draw the reversed convolution where its kernel sticks out most."""
     return draw_slide(convolve(IMAGE, KERNEL, reverse=True), 0, 0)
 
 
+def padding_ends() -> Drawing:
+    """Draw four numbers with the course's zeros behind them, and with PyTorch's padding on both sides."""
+    numbers = [0.0, 1.0, 2.0, 3.0]
+    x = minitorch.tensor([[numbers]])
+    w = minitorch.tensor([[[1.0, 2.0, 3.0]]])
+    sheet = Drawing(560, 190)
+    for left, title, before, outputs in (
+        (20, "minitorch.conv1d", 0, minitorch.conv1d(x, w)),
+        (300, "convolution.conv1d, padding=1", 1, convolution.conv1d(x, w, padding=1)),
+    ):
+        sheet.text(left, 14, title, anchor="start", bold=True)
+        for place in range(6):
+            inside = before <= place < before + len(numbers)
+            number = numbers[place - before] if inside else 0.0
+            cell(sheet, left + place * CELL, 40, number, BLUE if inside else GREY)
+        for i, output in enumerate(outputs.view(4).tolist()):
+            under = left + (i + before) * CELL
+            cell(sheet, under, 130, output, GREEN, opacity=0.45 if i == 1 else 0.2, bold=i == 1)
+        # The window of the second output.
+        window = left + CELL
+        sheet.box(window - 3, 36, 3 * CELL + 3, CELL + 5, edge=ORANGE, thickness=2.5)
+        for place in range(3):
+            sheet.arrow(window + (place + 0.5) * CELL - 1, 78, left + (1 + before + 0.5) * CELL - 1, 126, colour=ORANGE)
+    sheet.text(20, 180, "kernel 1, 2, 3; grey: what counts as zero", anchor="start", size=12, colour=GREY)
+    return sheet
+
+
 def pooling_windows() -> Drawing:
-    """Show an image in its windows, the windows as rows, and what is kept of them."""
+    """Draw an image in its windows, the windows as rows, and what is kept of them."""
     image = np.array([[1, 5, 2, 2], [3, 4, 2, 0], [0, 1, 7, 6], [2, 1, 8, 3]], np.float64)
     tiled, _, _ = minitorch.tile(minitorch.tensor(image).view(1, 1, 4, 4), (2, 2))
     colours = [BLUE, ORANGE, GREEN, GREY]
@@ -44,22 +73,24 @@ def pooling_windows() -> Drawing:
     sheet.text(10, 14, "image 4 x 4", anchor="start")
     for row, column in np.ndindex(4, 4):
         window = row // 2 * 2 + column // 2
-        _number(sheet, 10 + column * CELL, 30 + row * CELL, float(image[row, column]), colours[window])
+        cell(sheet, 10 + column * CELL, 30 + row * CELL, float(image[row, column]), colours[window])
     sheet.text(200, 14, "its windows, tiled", anchor="start")
     for title, x in (("average", 400), ("maximum", 510)):
         sheet.text(x, 14, title, anchor="start")
     for window, numbers in enumerate(tiled.to_numpy().reshape(4, 4)):
         y = 30 + window * CELL
         for place, number in enumerate(numbers):
-            _number(sheet, 200 + place * CELL, y, number, colours[window], bold=place == int(numbers.argmax()))
+            largest = place == numbers.argmax()
+            opacity = 0.45 if largest else 0.2
+            cell(sheet, 200 + place * CELL, y, number, colours[window], opacity=opacity, bold=largest)
         sheet.arrow(345, y + CELL / 2, 390, y + CELL / 2)
-        _number(sheet, 400, y, numbers.mean(), colours[window], width=52)
-        _number(sheet, 510, y, numbers.max(), colours[window], width=52, bold=True)
+        cell(sheet, 400, y, numbers.mean(), colours[window], width=52)
+        cell(sheet, 510, y, numbers.max(), colours[window], width=52, opacity=0.45, bold=True)
     return sheet
 
 
 def softmax() -> Drawing:
-    """Show scores beside their probabilities."""
+    """Draw scores beside their probabilities."""
     scores = minitorch.tensor([1.0, 2.0, 4.0, 1.0])
     sheet = Drawing(560, 210)
     _bars(sheet, 30, "scores", scores.tolist(), largest=4.0, colour=BLUE)
@@ -68,29 +99,8 @@ def softmax() -> Drawing:
     return sheet
 
 
-def memory_lines() -> Drawing:
-    """Show which lines of memory a walk along a row, and one along a column, bring."""
-    sheet = Drawing(640, 200)
-    side = 17
-    for left, title, is_read in (
-        (10, "a row: 1 line", lambda row, column: row == 3),
-        (340, "a column: 8 lines", lambda row, column: column == 5),
-    ):
-        sheet.text(left, 14, title, anchor="start")
-        for row in range(8):
-            if any(is_read(row, column) for column in range(16)):
-                sheet.box(left - 3, 30 + row * side - 1, 16 * side + 5, side, fill=ORANGE, opacity=0.4)
-            for column in range(16):
-                fill = BLUE if is_read(row, column) else "#ffffff"
-                sheet.box(left + column * side, 31 + row * side, side - 3, side - 3, fill=fill, edge=GREY, radius=1)
-    sheet.text(
-        10, 182, "blue: numbers that are read; orange: what comes from memory, 16 numbers a line", anchor="start"
-    )
-    return sheet
-
-
 def lenet_shapes() -> Drawing:
-    """Show how a digit's shape changes on its way through LeNet."""
+    """Draw how a digit's shape changes on its way through LeNet."""
     maps = [("digit", 1, 28), ("mid", 4, 28), ("out", 8, 28), ("pooled", 8, 7)]
     steps = ["convolve, ReLU", "convolve, ReLU", "maximum, of 4 x 4", "Linear, ReLU", "Linear, log-softmax"]
     sheet = Drawing(960, 200)
@@ -116,12 +126,12 @@ def lenet_shapes() -> Drawing:
 
 
 def kim() -> Drawing:
-    """Show filters of three widths on a sentence, and the place where each one's answer is largest."""
+    """Draw filters of three widths on a sentence, and the place where each one's answer is largest."""
     words = ["not", "a", "dull", "moment", "in", "it", ".", "(padding)"]
     sheet = Drawing(720, 300)
     for i, word in enumerate(words):
         y = 26 + i * 32
-        sheet.text(62, y + 12, word, anchor="end")
+        sheet.text(64, y + 12, word, size=12, anchor="end")
         for number in range(5):
             value = 0.0 if word == "(padding)" else 0.15 + 0.15 * ((i * 3 + number * 2) % 5)
             sheet.box(80 + number * 26, y, 23, 24, fill=BLUE, opacity=value, edge=GREY)
@@ -144,14 +154,6 @@ def kim() -> Drawing:
     return sheet
 
 
-def _number(
-    sheet: Drawing, x: float, y: float, number: float, colour: str, width: float = CELL, bold: bool = False
-) -> None:
-    """Draw a number in a cell."""
-    sheet.box(x, y, width - 2, CELL - 2, fill=colour, opacity=0.45 if bold else 0.2, edge=colour)
-    sheet.text(x + width / 2 - 1, y + CELL / 2 - 1, f"{number:g}", bold=bold)
-
-
 def _bars(sheet: Drawing, left: float, title: str, numbers: Sequence[float], largest: float, colour: str) -> None:
     """Draw numbers as bars, with what they are on top."""
     sheet.text(left, 14, title, anchor="start")
@@ -167,25 +169,3 @@ def _step(sheet: Drawing, x: float, words: str) -> None:
     sheet.arrow(x, 110, x + 84, 110)
     for line, word in enumerate(words.split(", ")):
         sheet.text(x + 40, 80 + 16 * line, word, size=11)
-
-
-PICTURES: list[Callable[[], Drawing]] = [
-    convolution_forward,
-    convolution_reverse,
-    pooling_windows,
-    softmax,
-    memory_lines,
-    lenet_shapes,
-    kim,
-]
-
-
-def svg(sheet: Drawing) -> str:
-    """Give a drawing as the text of a file, on white: a page may be dark."""
-    return str(sheet).replace("<svg ", '<svg style="background:#ffffff" ', 1) + "\n"
-
-
-if __name__ == "__main__":
-    IMAGES.mkdir(exist_ok=True)
-    for picture in PICTURES:
-        (IMAGES / f"{picture.__name__}.svg").write_text(svg(picture()), encoding="utf-8")
