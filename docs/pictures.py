@@ -1,4 +1,4 @@
-"""Draw the guides' pictures: `python docs/pictures.py` writes them to docs/images/guides/."""
+"""Draw the guides' pictures: `python docs/pictures.py` writes them to docs/images/."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path.append(str(DOCS.parent / "project"))  # the drawings use the app's, in interface/
 
-from drawings import files, module0, module1, module2, module3, module4  # noqa: E402
+from drawings import compiler, files, module0, module1, module2, module3, module4  # noqa: E402
 from interface.svg import Drawing  # noqa: E402
 
-__all__ = ["FOLDER", "PICTURES", "svg"]
+__all__ = ["FOLDER", "GRAPH", "PICTURES", "svg"]
 
 FOLDER = DOCS / "images" / "guides"
+
+# The library draws this one itself, with Matplotlib.
+GRAPH = DOCS / "images" / "lenet_step.svg"
 
 # The file of a picture is named after the function that draws it.
 PICTURES: dict[str, Callable[[], Drawing]] = {
@@ -51,3 +54,4 @@ def svg(sheet: Drawing) -> str:
 if __name__ == "__main__":
     for name, draw in PICTURES.items():
         (FOLDER / name).write_text(svg(draw()), encoding="utf-8")
+    compiler.lenet_step().draw(GRAPH)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import files, module1, module2, module4
+from drawings import compiler, files, module1, module2, module4
 from drawings.sheets import Plot
 from interface.svg import Drawing
-from pictures import FOLDER, PICTURES, svg
+from pictures import FOLDER, GRAPH, PICTURES, svg
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -27,6 +27,14 @@ def test_a_picture_is_what_the_code_draws(name: str) -> None:
     drawn = svg(PICTURES[name]())
     assert (FOLDER / name).read_text(encoding="utf-8") == drawn, "run `python docs/pictures.py`"
     assert len(drawn) < 60_000
+
+
+def test_the_graph_on_the_compiler_s_page_is_that_of_its_step(tmp_path: Path) -> None:
+    """Compare what is written in it: the curves of the letters differ between releases of Matplotlib."""
+    compiler.lenet_step().draw(tmp_path / "now.svg")
+    now, kept = (re.findall("<!-- (.*?) -->", path.read_text("utf-8")) for path in (tmp_path / "now.svg", GRAPH))
+    assert len(kept) > 100
+    assert kept == now, "run `python docs/pictures.py`"
 
 
 def test_no_picture_is_left_of_code_that_is_gone() -> None:
