@@ -64,7 +64,7 @@ def test_the_plot_puts_its_corners_on_the_frame() -> None:
     plot = Plot((-1.0, 3.0), (0.0, 10.0))
     assert plot.at(-1.0, 0.0) == (60, 250)
     assert plot.at(3.0, 10.0) == (540, 25)
-    plot.curve([(-1.0, 0.0), (3.0, 10.0)], "red", "name", (0.0, 5.0))
+    plot.named_curve([(-1.0, 0.0), (3.0, 10.0)], "red", "name", (0.0, 5.0))
     assert re.search('<line x1="60" y1="250" x2="540" y2="25" stroke="red"', str(plot))
 
 

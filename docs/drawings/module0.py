@@ -19,8 +19,8 @@ def sigmoid() -> Drawing:
     plot = Plot((-6.0, 6.0), (0.0, 1.0))
     plot.ticks(range(-6, 7, 2), (0.0, 0.25, 0.5, 0.75, 1.0))
     xs = np.linspace(-6.0, 6.0, 97).tolist()
-    plot.curve([(x, operators.sigmoid(x)) for x in xs], BLUE, "sigmoid(x)", (1.5, 0.7))
-    plot.curve([(x, operators.sigmoid_back(x, 1.0)) for x in xs], ORANGE, "sigmoid_back(x, 1)", (2.4, 0.17))
+    plot.named_curve([(x, operators.sigmoid(x)) for x in xs], BLUE, "sigmoid(x)", (1.5, 0.7))
+    plot.named_curve([(x, operators.sigmoid_back(x, 1.0)) for x in xs], ORANGE, "sigmoid_back(x, 1)", (2.4, 0.17))
     for x in range(-6, 7):
         slope = minitorch.central_difference(operators.sigmoid, float(x))
         plot.circle(*plot.at(x, slope), 4, fill=GREEN)

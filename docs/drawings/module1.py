@@ -35,7 +35,7 @@ def step_sizes() -> Drawing:
     ):
         errors = difference_errors(dtype, powers)
         curve = [(p, math.log10(max(error, 1e-12))) for p, error in zip(powers, errors)]
-        plot.curve(curve, colour, name, place)
+        plot.named_curve(curve, colour, name, place)
     plot.text(300, 288, "size of the step; upwards: relative error of the slope", size=12, colour=GREY)
     return plot
 

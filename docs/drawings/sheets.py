@@ -39,7 +39,7 @@ class Plot(Drawing):
             self.line(*self.at(self.across[0], y), *self.at(self.across[1], y), thickness=0.4)
             self.text(52, self.at(0, y)[1], write(y), size=11, anchor="end", colour=GREY)
 
-    def curve(
+    def named_curve(
         self, points: Sequence[tuple[float, float]], colour: str, name: str, name_at: tuple[float, float]
     ) -> None:
         """Join points by lines, and write the curve's name at a place of the axes."""
