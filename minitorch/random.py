@@ -8,6 +8,12 @@ number $i$ of a stream without making the ones before it, and they all make the 
 MiniTorch uses the seed as the key, and (position, stream) as the counter. Every call that draws takes a stream
 of its own, so the state of a generator is two integers: its seed and the number of its next stream.
 
+The default generator is one in each thread: threads that train at the same time neither wait for each other nor move
+each other's numbers. The main thread's begins with a seed from the operating system. A thread that has not been seeded
+goes on from the main thread's seed with streams that no other thread uses, so after ``manual_seed`` it draws the same
+numbers again if the threads draw for the first time in the same order. Where that order is open, as in a pool, seed
+inside of the thread, or give it a :class:`Generator` of its own.
+
 >>> manual_seed(7)
 >>> first = default_generator.uniform((2, 3))
 >>> manual_seed(7)
@@ -17,6 +23,7 @@ True
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import threading
@@ -37,6 +44,9 @@ MULTIPLIER_0, MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
 WEYL_0, WEYL_1 = 0x9E3779B9, 0xBB67AE85
 ROUNDS = 10
 WORD = 0xFFFFFFFF
+
+# Of the 2^64 streams of a seed, each thread has so many for itself.
+STREAMS_OF_A_THREAD = 1 << 36
 
 
 def philox(
@@ -184,14 +194,40 @@ class Generator:
         return f"Generator(seed={self.seed}, stream={self.stream})"
 
 
-default_generator = Generator(int.from_bytes(os.urandom(8), "little"))
+class _GeneratorOfEachThread(threading.local, Generator):
+    """The default generator: what a thread draws, seeds or goes back to is its own; no other thread notices."""
+
+    _main_seed = int.from_bytes(os.urandom(8), "little")
+    _threads = itertools.count(1)
+
+    def __init__(self) -> None:  # Python calls it again in every thread that looks at the generator
+        self._lock = threading.Lock()
+        first = 0 if _in_main_thread() else next(self._threads) * STREAMS_OF_A_THREAD
+        self.state = self._main_seed, first
+
+    def manual_seed(self, seed: int) -> None:
+        Generator.manual_seed(self, seed)
+        if _in_main_thread():
+            kind = type(self)  # what is set here is set in all threads
+            kind._main_seed, kind._threads = self.seed, itertools.count(1)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+default_generator: Generator = _GeneratorOfEachThread()
 
 
 def manual_seed(seed: int) -> None:
-    """Fix every later draw of the default generator: initialisation, point sets, shuffles, dropout."""
+    """Fix every later draw of this thread's default generator: initialisation, point sets, shuffles, dropout.
+
+    Called in the main thread, it also fixes what threads draw that draw for the first time afterwards. Those that have
+    drawn before go on as they were.
+    """
     default_generator.manual_seed(seed)
 
 
 def initial_seed() -> int:
-    """The seed that the default generator runs on."""
+    """The seed that this thread's default generator runs on."""
     return default_generator.seed

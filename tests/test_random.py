@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +15,14 @@ from scipy import stats
 
 import minitorch
 from minitorch.errors import ArgumentError, DTypeError
-from minitorch.random import Generator, default_generator, initial_seed, manual_seed, philox
+from minitorch.random import (
+    STREAMS_OF_A_THREAD,
+    Generator,
+    default_generator,
+    initial_seed,
+    manual_seed,
+    philox,
+)
 
 # From the file kat_vectors of Random123, the library of Philox's authors: counter, key, and the four words.
 KNOWN_ANSWERS = [
@@ -170,6 +180,94 @@ def test_manual_seed_fixes_the_default_generator():
     minitorch.manual_seed(13)
     assert initial_seed() == 13
     np.testing.assert_array_equal(first, default_generator.uniform(4))
+
+
+# --- the default generator of each thread ---
+
+
+def in_thread(work):
+    """Run a function in a new thread; give its result."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(60)
+
+
+def test_a_thread_draws_and_seeds_for_itself():
+    manual_seed(3)
+    expected = default_generator.uniform(2)
+
+    def seed_and_draw():
+        manual_seed(4)
+        default_generator.normal(5)
+        return initial_seed(), default_generator.state
+
+    manual_seed(3)
+    assert in_thread(seed_and_draw) == (4, (4, 2))
+    assert default_generator.state == (3, 0)
+    np.testing.assert_array_equal(default_generator.uniform(2), expected)
+
+
+def test_a_seeded_thread_draws_as_the_main_thread_does():
+    def seed_and_draw():
+        manual_seed(3)
+        return default_generator.uniform(4)
+
+    np.testing.assert_array_equal(in_thread(seed_and_draw), seed_and_draw())
+
+
+def test_threads_that_are_not_seeded_go_on_from_the_main_thread_s_seed():
+    def draw():
+        return initial_seed(), default_generator.stream, default_generator.uniform(3).tolist()
+
+    rounds = []
+    for _ in range(2):
+        manual_seed(5)
+        rounds.append([in_thread(draw) for _ in range(3)])
+    assert rounds[0] == rounds[1]
+    assert [(seed, stream) for seed, stream, _ in rounds[0]] == [(5, k * STREAMS_OF_A_THREAD) for k in (1, 2, 3)]
+    drawn = [tuple(values) for *_, values in rounds[0]] + [tuple(default_generator.uniform(3).tolist())]
+    assert len(set(drawn)) == 4
+
+
+def test_a_seed_of_another_thread_is_no_seed_for_new_threads():
+    manual_seed(5)
+    in_thread(lambda: manual_seed(6))
+    assert in_thread(initial_seed) == 5
+
+
+def test_a_thread_that_has_drawn_goes_on_when_the_main_thread_is_seeded_anew():
+    with ThreadPoolExecutor(1) as pool:
+        manual_seed(5)
+        first = pool.submit(lambda: default_generator.uniform(1)).result(60)
+        manual_seed(5)
+        assert pool.submit(lambda: default_generator.state).result(60) == (5, STREAMS_OF_A_THREAD + 1)
+        assert pool.submit(lambda: default_generator.uniform(1)).result(60) != first
+
+
+def test_the_generator_begins_anywhere_with_a_seed_from_the_operating_system():
+    """Also where another thread than the main one imports the library, as a server's may."""
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(1)
+random = pool.submit(__import__, "minitorch.random", None, None, ["random"]).result()
+there, here = pool.submit(lambda: random.default_generator.state).result(), random.default_generator.state
+print(here[0], here[1], there[0], there[1])
+"""
+    printed = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)]
+    (here, stream, there, other_stream), (another, *_) = (map(int, line.split()) for line in printed)
+    assert here == there != another
+    assert (stream, other_stream) == (0, STREAMS_OF_A_THREAD)
+
+
+def test_threads_neither_wait_for_nor_move_each_other():
+    """Eight threads draw at once, each what it draws alone."""
+
+    def draw(seed):
+        manual_seed(seed)
+        return [default_generator.uniform(20).tolist() for _ in range(50)]
+
+    alone = [in_thread(lambda seed=seed: draw(seed)) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(draw, range(8), timeout=60)) == alone
 
 
 # --- mistakes ---

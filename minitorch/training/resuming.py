@@ -17,7 +17,7 @@ __all__ = ["RandomState", "load_training", "training_state"]
 
 
 class RandomState:
-    """The states that random numbers come from: the default generator's, and those of the data.
+    """The states that random numbers come from: the default generator's in this thread, and those of the data.
 
     Args:
         data: what is gone through. Where it has ``state_dict`` and ``load_state_dict``, as a ``DataLoader`` has, or a

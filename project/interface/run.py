@@ -124,14 +124,11 @@ def _go(shared: _Shared[T]) -> None:
         time.sleep(PAUSE)
 
 
-_turn = threading.RLock()
-
-
 class Randomness:
-    """Random numbers of one's own inside a ``with`` block, whoever else draws.
+    """Random numbers of one's own inside a ``with`` block.
 
-    The library draws from one generator for the whole process. A block borrows it with the state that the block before
-    has left, and puts back the state that it found; blocks in several threads take turns.
+    A block borrows the default generator of its thread with the state that the block before has left, in whichever
+    thread that was, and puts back the state that it found.
 
     Args:
         seed: of the numbers.
@@ -148,14 +145,12 @@ class Randomness:
         self._found: list[tuple[int, int]] = []
 
     def __enter__(self) -> None:
-        _turn.acquire()
         self._found.append(default_generator.state)
         default_generator.state = self._state
 
     def __exit__(self, *_: object) -> None:
         self._state = default_generator.state
         default_generator.state = self._found.pop()
-        _turn.release()
 
 
 def seeded(make: Callable[[], Generator[T, None, None]], seed: int) -> Generator[T, None, None]:

@@ -91,6 +91,11 @@ def button(page: AppTest, label: str):
     return found
 
 
+def number(page: AppTest, label: str):
+    (found,) = [element for element in page.number_input if element.label == label]
+    return found
+
+
 def test_points_trains_stops_and_goes_on(page) -> None:
     test = page("points")
     test.selectbox[1].select("Tensors, plain Python").run()
@@ -110,11 +115,21 @@ def test_points_trains_stops_and_goes_on(page) -> None:
 
 
 def test_two_visitors_share_nothing(page) -> None:
-    first, second = page("points"), page("points")
-    button(first, "Train").click().run()
-    assert "run of points" in first.session_state
-    assert "run of points" not in second.session_state
-    first.session_state["run of points"].stop(60)
+    """What each sees of his training is what he would see alone, though both go on at once."""
+    from interface.points import PointSettings, train
+
+    first, second, third = page("points"), page("points"), page("points")
+    for seed, test in enumerate((first, second), start=1):
+        number(test, "Seed").set_value(seed)
+        number(test, "Epochs").set_value(40).run()
+        button(test, "Train").click().run()
+    runs = [test.session_state["run of points"] for test in (first, second)]
+    for seed, run in enumerate(runs, start=1):
+        run.wait(60)
+        *_, alone = train(PointSettings("Xor", 80, 10, 0.5, 40, seed))
+        assert run.latest.losses == alone.losses
+    assert runs[0].latest.losses != runs[1].latest.losses
+    assert "run of points" not in third.session_state
 
 
 # --- modules 2 and 3 -----------------------------------------------------------------------------------------
@@ -203,11 +218,6 @@ def test_convolution_says_when_the_kernel_is_larger_than_the_image(page) -> None
     test.number_input[0].set_value(12).run()
     assert not test.exception
     assert len(test.error) == 1
-
-
-def number(page: AppTest, label: str):
-    (found,) = [element for element in page.number_input if element.label == label]
-    return found
 
 
 def test_mnist_trains_and_is_looked_into(page) -> None:

@@ -111,6 +111,23 @@ def test_two_trainings_share_no_random_numbers() -> None:
     assert len(set(alone)) == 20
 
 
+def test_a_training_does_not_wait_for_a_step_of_another() -> None:
+    go_on = threading.Event()
+
+    def slow():
+        go_on.wait(60)
+        yield 0
+
+    first, second = Run(seeded(slow, 1)), Run(seeded(lambda: draws([]), 2))
+    for run in (first, second):
+        run.start()
+    second.wait(20)
+    assert (first.count, second.count) == (0, 20)
+    go_on.set()
+    first.wait(20)
+    assert first.finished
+
+
 def test_the_library_s_own_draws_are_left_as_they_were() -> None:
     minitorch.manual_seed(7)
     expected = minitorch.default_generator.uniform(2).tolist()

@@ -5,6 +5,7 @@ The threads of BLAS and of a program are others; ``test_blas_setting.py`` and ``
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import pytest
 
 import minitorch
 from minitorch import FastBackend
-from minitorch.layers import Linear
+from minitorch.layers import Dropout, Linear, Sequential
 from minitorch.module import Parameter
 from minitorch.tensor import Tensor
 
@@ -155,3 +156,79 @@ def test_training_and_evaluation_share_a_model() -> None:
     assert (np.diff(seen) >= 0).all(), "an evaluation read an older weight than the one before it"
     assert seen[-1] == CALLS
     assert np.abs(np.diff(possible, axis=0)).max((1, 2)).min() > 1e-3, "the weight did not move"
+
+
+def dropping() -> Callable[[Tensor], Tensor]:
+    """Make a step that trains behind a dropout."""
+    layer = Linear(3, 4, dtype="float64", backend=FastBackend)
+    model = Sequential(layer, Dropout(0.5), Linear(4, 1, dtype="float64", backend=FastBackend))
+    return training_step(model, minitorch.SGD(model.parameters(), lr=0.05))
+
+
+@pytest.mark.parametrize("wrap", [lambda step: step, minitorch.compile], ids=["eager", "compiled"])
+def test_two_threads_train_with_random_numbers_of_their_own(wrap: Callable[[Any], Any]) -> None:
+    x = batch(9)
+
+    def train(seed: int) -> list[float]:
+        minitorch.manual_seed(seed)
+        step = wrap(dropping())
+        return [step(x).item() for _ in range(10)]
+
+    alone = [at_once(lambda seed=seed: train(seed))[0] for seed in (1, 2)]
+    assert at_once(lambda: train(1), lambda: train(2)) == alone
+    assert alone[0] != alone[1]
+
+
+def test_one_program_draws_from_the_generator_of_the_thread_that_calls_it() -> None:
+    run = minitorch.compile(lambda x: minitorch.dropout(x, 0.5))
+    x = minitorch.ones((64,), backend=FastBackend)
+    run(x)
+
+    def masks(seed: int) -> list[list[float]]:
+        minitorch.manual_seed(seed)
+        return [run(x).tolist() for _ in range(CALLS)]
+
+    expected = [at_once(lambda seed=seed: masks(seed))[0] for seed in (1, 2)]
+    assert at_once(lambda: masks(1), lambda: masks(2)) == expected
+    assert len(run.traces) == 1
+
+
+def test_a_step_is_traced_while_another_thread_draws() -> None:
+    """What others draw, from MiniTorch's, NumPy's and Python's generators, is not held against the step."""
+    over = threading.Event()
+
+    def draw() -> int:
+        count = 0
+        while not over.is_set():
+            minitorch.rand((2,))
+            np.random.random()  # noqa: NPY002
+            random.random()
+            count += 1
+        return count
+
+    def trace() -> None:
+        try:
+            for _ in range(10):
+                minitorch.compile(dropping())(batch(10))
+        finally:
+            over.set()
+
+    count, _ = at_once(draw, trace)
+    assert count > 10
+
+
+def test_what_a_step_draws_is_refused_while_another_thread_draws() -> None:
+    over = threading.Event()
+
+    def draw() -> None:
+        while not over.is_set():
+            minitorch.rand((2,))
+
+    def trace() -> None:
+        try:
+            with pytest.raises(minitorch.CompileError, match="random numbers drawn inside a compiled step"):
+                minitorch.compile(lambda x: x + minitorch.rand(x.shape, backend=FastBackend))(batch(10))
+        finally:
+            over.set()
+
+    at_once(draw, trace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -116,6 +117,21 @@ def test_four_epochs_are_two_and_two_more(tmp_path, data, adam, every):
     assert again.everything() == whole
     assert again.lines[0] == "Resumed after epoch 2 and step 8."
     assert len(whole["rows"]) == 4
+
+
+def test_a_training_goes_on_in_another_thread(tmp_path):
+    """Each thread draws from a generator of its own: the checkpoint has the state of the one that trains."""
+
+    def in_thread(work):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(work).result(60)
+
+    whole = Run(tmp_path / "whole", Shuffled, False, "epoch").fit(4).everything()
+    in_thread(lambda: Run(tmp_path / "parts", Shuffled, False, "epoch").fit(2))
+    again = in_thread(
+        lambda: Run(tmp_path / "parts", Shuffled, False, "epoch", seed=1).fit(4, resume=True).everything()
+    )
+    assert again == whole
 
 
 def test_compiled_trainings_too(tmp_path):
