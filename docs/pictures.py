@@ -12,7 +12,7 @@ sys.path.append(str(DOCS.parent / "project"))  # the drawings use the app's, in 
 from drawings import compiler, files, module0, module1, module2, module3, module4  # noqa: E402
 from interface.svg import Drawing  # noqa: E402
 
-__all__ = ["FOLDER", "GRAPH", "PICTURES", "svg"]
+__all__ = ["FOLDER", "GRAPH", "PICTURES"]
 
 FOLDER = DOCS / "images" / "guides"
 
@@ -46,12 +46,7 @@ PICTURES: dict[str, Callable[[], Drawing]] = {
 }
 
 
-def svg(sheet: Drawing) -> str:
-    """Give a drawing as the text of a file, on white: a page may be dark."""
-    return str(sheet).replace("<svg ", '<svg style="background:#ffffff" ', 1) + "\n"
-
-
 if __name__ == "__main__":
     for name, draw in PICTURES.items():
-        (FOLDER / name).write_text(svg(draw()), encoding="utf-8")
+        draw().save(FOLDER / name)
     compiler.lenet_step().draw(GRAPH)

@@ -12,19 +12,19 @@ import pytest
 from drawings import compiler, files, module1, module2, module4
 from drawings.sheets import Plot
 from interface.svg import Drawing
-from pictures import FOLDER, GRAPH, PICTURES, svg
+from pictures import FOLDER, GRAPH, PICTURES
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 def words(draw: Callable[[], Drawing]) -> list[str]:
     """Give what is written in a picture, in the order in which it was drawn."""
-    return [element.text or "" for element in ET.fromstring(svg(draw())).iter() if element.tag.endswith("text")]
+    return [element.text or "" for element in ET.fromstring(draw().on_paper()).iter() if element.tag.endswith("text")]
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_what_the_code_draws(name: str) -> None:
-    drawn = svg(PICTURES[name]())
+    drawn = PICTURES[name]().on_paper()
     assert (FOLDER / name).read_text(encoding="utf-8") == drawn, "run `python docs/pictures.py`"
     assert len(drawn) < 60_000
 
@@ -55,7 +55,7 @@ def test_every_guide_has_a_picture_and_a_block_that_runs(page: Path) -> None:
 
 
 def test_a_picture_has_a_white_ground() -> None:
-    root = ET.fromstring(svg(Drawing(30, 20)))
+    root = ET.fromstring(Drawing(30, 20).on_paper())
     assert root.attrib["style"] == "background:#ffffff"
     assert root.attrib["viewBox"] == "0 0 30 20"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from minitorch import ArgumentError, Scalar, topological_sort
 from minitorch.compiler.draw import place
 from minitorch.compiler.graph import Graph, Node
 
+from .lanes import Lanes
 from .svg import BLUE, GREEN, GREY, ORANGE, Drawing
 
 __all__ = ["Share", "Visit", "draw_graph", "title", "walk"]
@@ -41,8 +43,10 @@ RULES = {
     "EQ": r"f(a, b) = 1 \text{ where } a = b \qquad f'_a = f'_b = 0",
 }
 
-# A node's box, and from one to the next.
-WIDTH, HEIGHT, RIGHT, DOWN = 104, 46, 160, 66
+# A node's box, from one to the next, around all of them, and between two arrows from one box to another.
+WIDTH, HEIGHT, RIGHT, DOWN, MARGIN, BESIDE = 104, 46, 160, 66, 10, 12
+
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -145,37 +149,69 @@ def draw_graph(result: Scalar, visit: Visit | None = None, done: Iterable[int] =
     scalars = _inputs_first(result)
     if len(scalars) > 120:
         raise ArgumentError(f"the graph has {len(scalars)} nodes, too many to draw. Shorten the expression.")
+    at = _places(scalars)
+    ways = _ways(scalars, at)
+    # Some arrows pass above the highest box, or below the lowest.
+    heights = [y + side for _, y in at.values() for side in (-HEIGHT / 2, HEIGHT / 2)]
+    heights += [y for _, _, way in ways for _, y in way]
+    down = MARGIN - min(heights)
+    sheet = Drawing(max(x for x, _ in at.values()) + WIDTH / 2 + MARGIN, max(heights) + down + MARGIN)
+    shares = {share.input.unique_id for share in visit.shares} if visit else set()
+    for parent, scalar, way in ways:
+        current = visit is not None and visit.node is scalar and parent.unique_id in shares
+        points = [(x, y + down) for x, y in way]
+        sheet.curve(points, colour=ORANGE if current else GREY, thickness=2.4 if current else 1.2)
+    visited = set(done)
+    for scalar in scalars:
+        x, y = at[scalar.unique_id]
+        _draw_node(sheet, scalar, x, y + down, visit, visited)
+    return sheet
+
+
+def _places(scalars: Sequence[Scalar]) -> dict[int, Point]:
+    """Find the middle of each node's box, by unique_id, in columns from the variables to the result."""
     graph, nodes = Graph(), dict[int, Node]()
     number = np.dtype(float)
     for scalar in scalars:
         inputs = [nodes[parent.unique_id].ref() for parent in scalar.parents]
         nodes[scalar.unique_id] = graph.add("map" if inputs else "input", inputs, (), (1,), number)
-    graph.outputs = [nodes[result.unique_id].ref()]
     # The library's layout goes from the top to the bottom, in inches; here it goes from left to right.
     spots = place(graph)
     columns = sorted({y for _, y in spots.values()})
-    rows = {x for x, _ in spots.values()}
-    unit = min((b - a for a, b in zip(sorted(rows), sorted(rows)[1:]) if b - a > 1e-6), default=1.0)
-    at = {
+    rows = sorted({x for x, _ in spots.values()})
+    unit = max(1.0, min((b - a for a, b in pairwise(rows) if b - a > 1e-6), default=1.0))
+    return {
         key: (
-            10 + RIGHT * columns.index(spots[node.number][1]) + WIDTH / 2,
-            10 + DOWN * min(1.0, unit) * (spots[node.number][0] - min(rows)) / unit + HEIGHT / 2,
+            MARGIN + RIGHT * columns.index(spots[node.number][1]) + WIDTH / 2,
+            DOWN * (spots[node.number][0] - rows[0]) / unit,
         )
         for key, node in nodes.items()
     }
-    sheet = Drawing(20 + RIGHT * (len(columns) - 1) + WIDTH, max(y for _, y in at.values()) + HEIGHT / 2 + 10)
-    visited = set(done)
-    shares = {share.input.unique_id for share in visit.shares} if visit else set()
+
+
+def _ways(scalars: Sequence[Scalar], at: Mapping[int, Point]) -> list[tuple[Scalar, Scalar, list[Point]]]:
+    """Lead an arrow from each input to each use of it, past the boxes of the columns between.
+
+    An arrow bends between two columns only, and is level where it passes one, so it meets no box.
+    """
+    columns = sorted({x for x, _ in at.values()})
+    lanes = {c: Lanes((y - HEIGHT / 2, y + HEIGHT / 2) for x, y in at.values() if x == c) for c in columns}
+    ways = []
     for scalar in scalars:
         x, y = at[scalar.unique_id]
-        for parent in scalar.parents:
-            from_x, from_y = at[parent.unique_id]
-            current = visit is not None and visit.node is scalar and parent.unique_id in shares
-            ends = (from_x + WIDTH / 2, from_y, x - WIDTH / 2 - 1, y)
-            sheet.arrow(*ends, colour=ORANGE if current else GREY, thickness=2.4 if current else 1.2)
-    for scalar in scalars:
-        _draw_node(sheet, scalar, *at[scalar.unique_id], visit, visited)
-    return sheet
+        parents = list(scalar.parents)
+        for i, parent in enumerate(parents):
+            uses = [j for j, other in enumerate(parents) if other.unique_id == parent.unique_id]
+            aside = BESIDE * (uses.index(i) - (len(uses) - 1) / 2)  # the two arrows of x * x
+            from_x, height = at[parent.unique_id]
+            way = [(from_x + WIDTH / 2, height + aside)]
+            between = [column for column in columns if from_x < column < x]
+            for ahead, column in zip(range(len(between), 0, -1), between):
+                height = lanes[column].take(height + (y - height) / (ahead + 1))
+                way += [(column - WIDTH / 2, height), (column + WIDTH / 2, height)]
+            way.append((x - WIDTH / 2 - 1, y + aside))
+            ways.append((parent, scalar, way))
+    return ways
 
 
 def _draw_node(sheet: Drawing, scalar: Scalar, x: float, y: float, visit: Visit | None, visited: set[int]) -> None:
@@ -184,7 +220,6 @@ def _draw_node(sheet: Drawing, scalar: Scalar, x: float, y: float, visit: Visit 
     colour = ORANGE if current else GREEN if scalar.unique_id in visited else BLUE
     if scalar.is_constant():
         colour = GREY
-    sheet.box(x - WIDTH / 2, y - HEIGHT / 2, WIDTH, HEIGHT, fill="#ffffff", radius=6)  # arrows pass behind
     sheet.box(x - WIDTH / 2, y - HEIGHT / 2, WIDTH, HEIGHT, fill=colour, opacity=0.22, edge=colour, radius=6)
     label = f"{scalar.name} = {scalar.data:.4g}" if scalar.is_leaf() else title(scalar)
     sheet.text(x, y - 10, label, bold=True)

@@ -17,7 +17,7 @@ from minitorch.io import load_state_dict, state_dict
 from minitorch.losses import nll_loss
 
 from .run import Randomness, seeded
-from .svg import BLUE, GREEN, ORANGE, RED, Drawing, grey, signed
+from .svg import BLUE, GREEN, ORANGE, RED, STRONG, Drawing, grey, signed
 
 __all__ = [
     "DigitProgress",
@@ -365,7 +365,7 @@ def draw_confusion(confusion: npt.NDArray[np.int64]) -> Drawing:
             most = max(1, int(confusion[label].sum()) if right else wrong)
             x, y = 38 + answer * cell, 38 + label * cell
             colour = GREEN if right else ORANGE
-            sheet.box(x, y, cell - 2, cell - 2, fill=colour, opacity=0.06 + 0.7 * count / most)
+            sheet.box(x, y, cell - 2, cell - 2, fill=colour, opacity=0.06 + (STRONG - 0.06) * count / most)
             if count:
                 sheet.text(x + cell / 2 - 1, y + cell / 2 - 1, str(count), size=12)
     return sheet

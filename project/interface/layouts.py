@@ -11,7 +11,7 @@ import numpy as np
 import minitorch
 from minitorch.tensor_data import TensorData, shape_broadcast
 
-from .svg import BLUE, GREEN, GREY, ORANGE, Drawing
+from .svg import BLUE, GREEN, GREY, ORANGE, STRONG, Drawing
 
 __all__ = ["Broadcast", "broadcast", "draw_layout", "fresh", "position_formula", "read_index", "read_shape"]
 
@@ -144,7 +144,7 @@ def draw_layout(data: TensorData, chosen: Sequence[int] | None = None) -> Drawin
         readers[cell] += 1
         here = chosen is not None and tuple(chosen) == index
         colour = ORANGE if here else BLUE
-        sheet.box(x, y, CELL - 2, CELL - 2, fill=colour, opacity=0.75 if here else 0.2, edge=colour)
+        sheet.box(x, y, CELL - 2, CELL - 2, fill=colour, opacity=STRONG if here else 0.2, edge=colour)
         sheet.text(x + CELL / 2 - 1, y + CELL / 2 - 1, f"{storage[cell]:g}")
         if here:
             arrow_from = x + CELL / 2 - 1, y + CELL - 2
@@ -154,7 +154,9 @@ def draw_layout(data: TensorData, chosen: Sequence[int] | None = None) -> Drawin
     for cell, value in enumerate(storage):
         x = 10 + cell * CELL
         colour = ORANGE if cell == position else GREY if not readers[cell] else GREEN if readers[cell] > 1 else BLUE
-        sheet.box(x, storage_y, CELL - 2, CELL - 2, fill=colour, opacity=0.75 if cell == position else 0.2, edge=colour)
+        sheet.box(
+            x, storage_y, CELL - 2, CELL - 2, fill=colour, opacity=STRONG if cell == position else 0.2, edge=colour
+        )
         sheet.text(x + CELL / 2 - 1, storage_y + CELL / 2 - 1, f"{value:g}")
         sheet.text(x + CELL / 2 - 1, storage_y + CELL + 10, str(cell), size=10)
     if arrow_from is not None and position is not None:

@@ -15,7 +15,7 @@ from minitorch.data import load_glove, load_sst2
 from minitorch.io import load_state_dict, state_dict
 
 from .run import Randomness, seeded
-from .svg import BLUE, GREY, ORANGE, Drawing
+from .svg import BLUE, GREY, ORANGE, STRONG, Drawing
 
 __all__ = [
     "Judge",
@@ -288,6 +288,6 @@ def draw_words(opinion: Opinion) -> Drawing:
     sheet = Drawing(760, y + 36)
     for word, width, (x, y), amount in zip(opinion.words, widths, spots, moved, strict=True):
         colour = GREY if word in opinion.unknown else ORANGE if amount > 0 else BLUE
-        sheet.box(x, y, width, 28, fill=colour, opacity=0.08 + 0.7 * abs(amount) / most)
+        sheet.box(x, y, width, 28, fill=colour, opacity=0.08 + (STRONG - 0.08) * abs(amount) / most)
         sheet.text(x + width / 2, y + 14, word, size=15)
     return sheet

@@ -12,18 +12,36 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
+from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BLUE", "GREEN", "GREY", "INK", "ORANGE", "RED", "Drawing", "grey", "png", "signed"]
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "INK",
+    "LIGHT_INK",
+    "ORANGE",
+    "PAPER",
+    "RED",
+    "STRONG",
+    "Drawing",
+    "grey",
+    "png",
+    "signed",
+]
 
-# Readable by people who see red and green alike, on light and on dark pages.
+# Told apart by people who see red and green alike, on light and on dark pages.
 BLUE, ORANGE, GREEN, RED, GREY = "#4c8bd0", "#e69138", "#4fa37c", "#cc5a5a", "#9aa0a6"
-INK = "#31333f"
+# What text has on a light page and on a dark one, and how strongly at most it may be laid over a colour.
+INK, LIGHT_INK, STRONG = "#31333f", "#fafafa", 0.6
+PAPER = "#ffffff"
 
 # The ends of the scale of signed numbers, and its middle.
 NEGATIVE, POSITIVE = np.array([76.0, 139.0, 208.0]), np.array([230.0, 145.0, 56.0])
@@ -74,10 +92,21 @@ class Drawing:
         """Draw a line with a head at its end."""
         self.line(x, y, to_x, to_y, colour, thickness)
         length = max(1e-9, float(np.hypot(to_x - x, to_y - y)))
-        along, across = (to_x - x) / length, (to_y - y) / length
-        left = f"{to_x - 7 * along + 3.5 * across:g},{to_y - 7 * across - 3.5 * along:g}"
-        right = f"{to_x - 7 * along - 3.5 * across:g},{to_y - 7 * across + 3.5 * along:g}"
-        self._parts.append(f'<polygon points="{to_x:g},{to_y:g} {left} {right}" fill="{colour}"/>')
+        self._head(to_x, to_y, (to_x - x) / length, (to_y - y) / length, colour)
+
+    def curve(self, points: Sequence[tuple[float, float]], colour: str = GREY, thickness: float = 1.2) -> None:
+        """Draw an arrow from left to right that goes through points, and is level at each."""
+        way = "M{:g},{:g}".format(*points[0])
+        for (x, y), (to_x, to_y) in pairwise(points):
+            middle = (x + to_x) / 2
+            way += f" C{middle:g},{y:g} {middle:g},{to_y:g} {to_x:g},{to_y:g}"
+        self._parts.append(f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="{thickness:g}"/>')
+        self._head(*points[-1], 1.0, 0.0, colour)
+
+    def _head(self, x: float, y: float, along: float, across: float, colour: str) -> None:
+        left = f"{x - 7 * along + 3.5 * across:g},{y - 7 * across - 3.5 * along:g}"
+        right = f"{x - 7 * along - 3.5 * across:g},{y - 7 * across + 3.5 * along:g}"
+        self._parts.append(f'<polygon points="{x:g},{y:g} {left} {right}" fill="{colour}"/>')
 
     def text(
         self,
@@ -86,10 +115,10 @@ class Drawing:
         words: str,
         size: float = 13.0,
         anchor: str = "middle",
-        colour: str = INK,
+        colour: str = "currentColor",
         bold: bool = False,
     ) -> None:
-        """Write a line whose middle is at height ``y``; ``anchor`` is start, middle or end."""
+        """Write a line whose middle is at height ``y``, in the page's colour; ``anchor`` is start, middle or end."""
         weight = ' font-weight="600"' if bold else ""
         self._parts.append(
             f'<text x="{x:g}" y="{y + 0.36 * size:g}" font-size="{size:g}" text-anchor="{anchor}" fill="{colour}"'
@@ -105,16 +134,25 @@ class Drawing:
         )
 
     def __str__(self) -> str:
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" '
-            f'width="{self.width:g}" height="{self.height:g}" font-family="sans-serif">'
-            f"{''.join(self._parts)}</svg>"
-        )
+        """Write the drawing for a page, light or dark as its reader has it."""
+        light, dark = (f":root{{color:{ink}}}" for ink in (INK, LIGHT_INK))
+        return self._svg("", f"<style>{light}@media(prefers-color-scheme:dark){{{dark}}}</style>")
+
+    def on_paper(self) -> str:
+        """Write the drawing on a white sheet, which can be read wherever it is shown."""
+        return self._svg(f' color="{INK}" style="background:{PAPER}"', "") + "\n"
 
     def save(self, path: str | Path) -> None:
-        """Write the drawing to an SVG file."""
+        """Write the drawing to an SVG file, on a white sheet."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(str(self), encoding="utf-8")
+        Path(path).write_text(self.on_paper(), encoding="utf-8")
+
+    def _svg(self, attributes: str, style: str) -> str:
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" '
+            f'width="{self.width:g}" height="{self.height:g}" font-family="sans-serif"{attributes}>'
+            f"{style}{''.join(self._parts)}</svg>"
+        )
 
 
 def png(pixels: npt.NDArray[Any]) -> bytes:

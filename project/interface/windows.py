@@ -12,7 +12,7 @@ import minitorch
 from minitorch import ArgumentError
 from minitorch.convolution import avg_pool2d, conv2d, max_pool2d
 
-from .svg import GREY, ORANGE, Drawing, grey, signed
+from .svg import GREY, INK, LIGHT_INK, ORANGE, Drawing, grey, signed
 
 __all__ = ["IMAGES", "KERNELS", "Slide", "convolve", "draw_slide", "pool"]
 
@@ -187,5 +187,5 @@ def _cells(sheet: Drawing, left: float, top: float, numbers: npt.NDArray[Any], p
             left + x * CELL, top + y * CELL, CELL - 1, CELL - 1, fill=f"#{red:02x}{green:02x}{blue:02x}", radius=1
         )
         words = f"{numbers[y, x]:.2f}".rstrip("0").rstrip(".")
-        colour = "#ffffff" if dark else "#31333f"
+        colour = LIGHT_INK if dark else INK
         sheet.text(left + (x + 0.5) * CELL, top + (y + 0.5) * CELL, words, size=11, colour=colour)

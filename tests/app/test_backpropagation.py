@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
+from itertools import combinations
 
 import pytest
 from interface.backpropagation import draw_graph, title, walk
 from interface.expressions import parse
+from interface.lanes import GAP
 
 import minitorch
 
@@ -48,6 +51,79 @@ def test_every_node_and_every_use_is_drawn() -> None:
     assert [n for n in names if n.startswith("d =")] == ["d = 6", "d = 1", "d = 1"]
     arrows = [node for node in drawn.iter() if node.tag.endswith("polygon")]
     assert len(arrows) == 4  # x twice into the product, the product and 4 into the sum
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"-?[\d.]+(?:e-?\d+)?", text)]
+
+
+def spots(way: str) -> list[tuple[float, float]]:
+    """Give points of an arrow's line, closely one behind the other."""
+    x, y, *rest = numbers(way)
+    found = [(x, y)]
+    for x1, y1, x2, y2, x3, y3 in zip(*[iter(rest)] * 6, strict=True):
+        for i in range(1, 51):
+            t = i / 50
+            weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
+            xs, ys = (x, x1, x2, x3), (y, y1, y2, y3)
+            found.append((sum(w * a for w, a in zip(weights, xs)), sum(w * a for w, a in zip(weights, ys))))
+        x, y = x3, y3
+    return found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(x * y + x).relu() * log(y)",
+        "x * x * x * x * x",
+        "((x + 1) * (x + 2) + x) * x + y * 3",
+        "exp(x) / (exp(x) + exp(y) + exp(x * y)) + x",
+        "2 * (x + 2 * (x + 2 * (x + 2 * y)))",
+    ],
+)
+def test_no_arrow_is_hidden_by_a_box_or_by_another_arrow(text: str) -> None:
+    result, _, _ = visits_of(text, x=0.5, y=1.5)
+    drawn = ET.fromstring(str(draw_graph(result)))
+    sheet = numbers(drawn.attrib["viewBox"])
+    boxes = [
+        tuple(float(node.attrib[key]) for key in ("x", "y", "width", "height"))
+        for node in drawn.iter()
+        if node.tag.endswith("rect")
+    ]
+    arrows = [spots(node.attrib["d"]) for node in drawn.iter() if node.tag.endswith("path")]
+    assert len(arrows) == len([node for node in drawn.iter() if node.tag.endswith("polygon")])
+    for left, top, width, height in boxes:
+        assert 0 <= left < left + width <= sheet[2]
+        assert 0 <= top < top + height <= sheet[3]
+    for arrow in arrows:
+        for x, y in arrow:
+            assert 0 <= y <= sheet[3]
+            assert not any(a < x < a + width and b < y < b + height for a, b, width, height in boxes)
+    for one, other in combinations(arrows, 2):
+        assert one != other
+    # Each begins at the right of a box and ends at the left of another, but for the head.
+    for arrow in arrows:
+        assert any(arrow[0][0] == a + width and b <= arrow[0][1] <= b + h for a, b, width, h in boxes)
+        assert any(arrow[-1][0] == a - 1 and b <= arrow[-1][1] <= b + h for a, b, _, h in boxes)
+
+
+def test_an_arrow_that_skips_columns_passes_above_or_below_their_boxes() -> None:
+    """In relu(exp(log(x))) * x the second use of x stands three columns behind it, in the same row as all of them."""
+    result, _, _ = visits_of("relu(exp(log(x))) * x", x=2.0)
+    drawn = ET.fromstring(str(draw_graph(result)))
+    boxes = [node for node in drawn.iter() if node.tag.endswith("rect")]
+    assert len({node.attrib["y"] for node in boxes}) == 1
+    upper = float(boxes[0].attrib["y"])
+    lower = upper + float(boxes[0].attrib["height"])
+    (around,) = [
+        points
+        for points in (spots(node.attrib["d"]) for node in drawn.iter() if node.tag.endswith("path"))
+        if points[-1][0] - points[0][0] > 300
+    ]
+    passed = [y for x, y in around if any(float(b.attrib["x"]) < x < float(b.attrib["x"]) + 104 for b in boxes[1:4])]
+    assert len(passed) > 100
+    heights = {round(y, 6) for y in passed}
+    assert heights in ({upper - GAP}, {lower + GAP})
 
 
 def test_titles() -> None:
