@@ -26,7 +26,7 @@ quoted = '$(subst ','\'',$(1))'
 flag = --$(call lower,$(1))$(if $(filter-out yes,$($(1))), $(call quoted,$($(1))))
 FLAGS = $(foreach v,$(filter-out ARGS PYTHON SIMULATOR VENV,$(given)),$(call flag,$(v)))
 
-.PHONY: help app mnist sentiment exercises notebook test test-project test-app test-browser test-parity test-compiler test-exercises test-cuda lint docs bench doctor clean
+.PHONY: help app screenshots mnist sentiment exercises notebook test test-project test-app test-browser test-parity test-compiler test-exercises test-cuda lint docs bench doctor clean
 
 help:
 	@echo 'make app          look inside: the Streamlit app in the browser'
@@ -44,6 +44,7 @@ help:
 	@echo 'make test-cuda    run the CUDA kernels on a simulated GPU, and compile them'
 	@echo 'make lint         check style and types'
 	@echo 'make docs         build the site with the guides and the reference in build/site'
+	@echo 'make screenshots  take the pictures of the app in README and the guides anew'
 	@echo 'make bench        measure speed beside PyTorch'
 	@echo 'make doctor       say what this machine has and what it lacks'
 	@echo 'make clean        remove $(VENV)'
@@ -95,6 +96,10 @@ lint: $(VENV)/.has-dev
 docs: $(VENV)/.has-docs
 	$(RUN) -m doctest docs/builder/hooks.py docs/builder/docstrings.py
 	$(RUN) -m mkdocs build --strict
+
+screenshots: $(VENV)/.has-browser
+	SCREENSHOTS=build/screenshots $(RUN) -m pytest tests/browser
+	$(RUN) docs/screenshots.py build/screenshots
 
 bench: $(VENV)/.has-parity
 	$(RUN) benchmarks/run.py $(ARGS)

@@ -31,7 +31,11 @@ title = st.segmented_control("The graph after", list(passes), default="trace") o
 st.caption(EXPLANATIONS.get(title, ""))
 drawn, listed, program, times = st.tabs(["Drawn", "Listed", "The program", "Time of each kernel"])
 with drawn:
-    st.image(picture(passes[title]), width="content")
+    key = f"picture: {name}, {title}"
+    if key not in st.session_state:
+        with st.spinner("Drawing", show_time=True):
+            st.session_state[key] = picture(passes[title])
+    st.image(st.session_state[key], width="content")
 with listed:
     st.code(str(passes[title]), language=None)
 with program:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 from interface.windows import IMAGES, KERNELS, convolve, draw_slide, pool
@@ -24,7 +26,7 @@ try:
         st.latex(r"y_{i} = \max_k \, x_{s i + k} \qquad \text{or} \qquad y_{i} = \frac{1}{K} \sum_k x_{s i + k}")
         how = controls[2].selectbox("Take the", ["max", "average"])
         size = int(controls[3].number_input("Window", 1, 12, 2))
-        slide = pool(image, size, how)
+        make = partial(pool, image, size, how, st.slider("Stride s", 1, 4, min(size, 4)))
     else:
         name = controls[2].selectbox("Kernel", [*KERNELS, "ones of a size"])
         if name in KERNELS:
@@ -35,12 +37,14 @@ try:
         if kind == "the course's convolution":
             st.latex(r"y_{i} = \sum_k x_{i + k} \, w_k \qquad \text{reverse: } \quad y_i = \sum_k x_{i - k} \, w_k")
             reverse = st.toggle("reverse", help="The window ends at its place instead of beginning there")
-            slide = convolve(image, kernel, reverse=reverse)
+            make = partial(convolve, image, kernel, reverse=reverse)
         else:
             st.latex(r"y_{i} = \sum_k x_{s i + k - p} \, w_k \qquad n' = \lfloor (n + 2p - K) / s \rfloor + 1")
             left, right = st.columns(2)
             stride, padding = left.slider("Stride s", 1, 4, 1), right.slider("Padding p", 0, 3, 0)
-            slide = convolve(image, kernel, stride, padding, course=False)
+            make = partial(convolve, image, kernel, stride, padding, course=False)
+    with st.spinner("Compiling and sliding", show_time=True):
+        slide = make()
 except minitorch.MiniTorchError as error:
     st.error(str(error))
     end_page()

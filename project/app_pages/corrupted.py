@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from interface.corruption import doubt, examples, lean, search, turn, twins
+from interface.corruption import doubt, examples, lean, search_file, turn
 from interface.digits import DigitSettings, draw_images, draw_probabilities, train
 from interface.run import Run
 from widgets.data import get_digits
@@ -36,13 +36,15 @@ st.markdown(
     "is least at the angle by which the file was turned; turns of less than three degrees move hardly a pixel."
 )
 left, right = st.columns([3, 2])
-originals = twins(digits)
+key = f"angles of {which}"
 with left:
-    if originals is None:
+    if key not in st.session_state:
+        with st.spinner("Turning digits by every angle", show_time=True):
+            st.session_state[key] = search_file(digits, part)
+    if st.session_state[key] is None:
         st.caption("MNIST's own digits are not here, so there is nothing to compare with.")
     else:
-        pairs = [np.array_split(images, len(names) - 1)[part][:40] for images in (digits.images, originals)]
-        st.line_chart(search(*pairs), x="degrees", y="difference", height=260, color="#4c8bd0")
+        st.line_chart(st.session_state[key], x="degrees", y="difference", height=260, color="#4c8bd0")
 with right:
     st.dataframe({"file": names, "degrees, clockwise": angles}, hide_index=True)
 
@@ -77,7 +79,8 @@ with left:
     image = turn(digits.test_images[index : index + 1], more)[0]
     show(draw_images([image], [f"a {digits.test_labels[index]}"], size=160))
 with right:
-    answer = doubt(run.latest.reader, image)
+    with st.spinner("Asking a hundred times", show_time=True):
+        answer = doubt(run.latest.reader, image)
     show(draw_probabilities(answer.mean, spread=answer.spread))
     st.caption("Bars: the mean of 100 answers. Red: their standard deviation to both sides.")
 columns = st.columns(3)

@@ -116,7 +116,9 @@ with mistakes:
     else:
         state = st.session_state
         if state.get("reported reader") is not reader:
-            state["reported reader"], state["report"] = reader, report(reader, digits.test_images, digits.test_labels)
+            with st.spinner("Reading the test digits", show_time=True):
+                state["report"] = report(reader, digits.test_images, digits.test_labels)
+            state["reported reader"] = reader
         result = state["report"]
         st.metric(f"Of {len(digits.test_images):,} test digits, read correctly", f"{result.accuracy:.2%}")
         left, right = st.columns([1, 1])

@@ -22,11 +22,13 @@ st.latex(r"w \leftarrow w - \eta \, \frac{\partial L}{\partial w} \qquad L = -\f
 with st.sidebar:
     data_name = st.selectbox("Points", list(minitorch.datasets), index=3)
     count = st.slider("Number of points", 10, 200, 80, 10)
-    hidden = st.slider("Hidden units", 1, 30, 10)
-    rate = st.slider("Learning rate", 0.01, 3.0, 0.5, 0.01)
-    epochs = st.number_input("Epochs", 1, 2000, 300, 50)
-    seed = st.number_input("Seed", 0, 9999, 1)
     made_of = st.selectbox("Network of", list(KINDS), help="The same seed gives the same losses with all three")
+    hidden = st.slider(
+        "Hidden units", 1, KINDS[made_of].most_hidden, 10, help="Plain Python would be too slow for many"
+    )
+    rate = st.slider("Learning rate", 0.01, 3.0, 0.5, 0.01)
+    epochs = st.number_input("Epochs", 1, 5000, 300, 50)
+    seed = st.number_input("Seed", 0, 9999, 1)
 settings = PointSettings(data_name, count, hidden, rate, int(epochs), int(seed), made_of)
 points = make_points(settings)
 

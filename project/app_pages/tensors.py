@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from interface.layouts import broadcast, draw_layout, fresh, position_formula, read_index, read_shape
+from interface.layouts import VIEWS, broadcast, draw_layout, fresh, position_formula, read_index, read_shape
 from widgets.pictures import show
 
 import minitorch
@@ -18,18 +18,9 @@ st.markdown("`permute`, `view` and broadcasting change the rule and leave the st
 left, right = st.columns(2)
 try:
     data = fresh(read_shape(left.text_input("Shape", "2, 3")))
-    kind = right.selectbox("Look at", ["the tensor itself", "permute", "view", "expand", "narrow", "every second"])
-    if kind == "permute":
-        default = ", ".join(map(str, reversed(range(data.dims))))
-        data = data.permute(*read_index(left.text_input("Order of the dimensions", default)))
-    elif kind == "view":
-        shape = read_shape(left.text_input("New shape", str(data.size)))
-        data = minitorch.Tensor(data, backend=minitorch.SimpleBackend).view(*shape)._tensor
-    elif kind == "expand":
-        data = data.expand(read_shape(left.text_input("Broadcast to", ", ".join(map(str, (2, *data.shape))))))
-    elif kind in ("narrow", "every second"):
-        dim = int(left.number_input("Dimension", 0, data.dims - 1, data.dims - 1))
-        data = data.narrow(dim, min(1, data.shape[dim] - 1), data.shape[dim]) if kind == "narrow" else data.step(dim, 2)
+    view = VIEWS[right.selectbox("Look at", VIEWS)]
+    if view.asks:
+        data = view.of(data, read_index(left.text_input(view.asks, ", ".join(map(str, view.usual(data))))))
     index = read_index(right.text_input("Index", ", ".join(["0"] * (data.dims - 1) + [str(data.shape[-1] - 1)])))
     drawing = draw_layout(data, index)
     formula = position_formula(data, index)

@@ -13,7 +13,7 @@ from minitorch.data.rotation import rotate
 
 from .digits import Digits, Images, Reader, spread_over
 
-__all__ = ["Doubt", "doubt", "examples", "lean", "search", "turn", "twins"]
+__all__ = ["Doubt", "doubt", "examples", "lean", "search", "search_file", "turn", "twins"]
 
 FARTHEST = 60  # degrees that are searched to either side
 
@@ -85,6 +85,24 @@ def search(published: Images, upright: Images) -> dict[str, list[float]]:
     target = np.asarray(published, np.int64)
     difference = [float(np.abs(turn(upright, angle) - target).mean()) for angle in degrees]
     return {"degrees": degrees, "difference": difference}
+
+
+def search_file(digits: Digits, part: int, each: int = 40) -> dict[str, list[float]] | None:
+    """Search for the angle by which a file of corrupted MNIST was turned.
+
+    Args:
+        digits: corrupted ones, as many of each file.
+        part: the number of the training file.
+        each: how many of its digits to turn.
+
+    Returns:
+        What :func:`search` finds; None where MNIST's own digits are not here.
+    """
+    upright = twins(digits)
+    if upright is None:
+        return None
+    published, originals = (np.array_split(i, len(ANGLES["train"]))[part][:each] for i in (digits.images, upright))
+    return search(published, originals)
 
 
 def turn(images: Images, clockwise: float) -> Images:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,79 @@ from minitorch.tensor_data import TensorData, shape_broadcast
 
 from .svg import BLUE, GREEN, GREY, ORANGE, STRONG, Drawing
 
-__all__ = ["Broadcast", "broadcast", "draw_layout", "fresh", "position_formula", "read_index", "read_shape"]
+__all__ = [
+    "VIEWS",
+    "Broadcast",
+    "View",
+    "broadcast",
+    "draw_layout",
+    "fresh",
+    "position_formula",
+    "read_index",
+    "read_shape",
+]
 
 CELL = 38
 MOST_ELEMENTS = 48
 SLICE_GAP = 22
+
+
+@dataclass(frozen=True)
+class View:
+    """A way to look at a tensor without moving a number.
+
+    Attributes:
+        asks: what its numbers are; empty where it has none.
+        usual: gives numbers that serve for a tensor.
+        of: gives the view of a tensor for some numbers.
+    """
+
+    asks: str
+    usual: Callable[[TensorData], Sequence[int]]
+    of: Callable[[TensorData, Sequence[int]], TensorData]
+
+
+def _reshaped(data: TensorData, shape: Sequence[int]) -> TensorData:
+    return minitorch.Tensor(data, backend=minitorch.SimpleBackend).view(*_small(shape))._tensor
+
+
+def _expanded(data: TensorData, shape: Sequence[int]) -> TensorData:
+    target = _small(shape)
+    if shape_broadcast(data.shape, target) != target:
+        raise minitorch.ArgumentError(
+            f"expected a shape that {data.shape} can be broadcast to, got {target}: only sizes of 1 may grow, and new "
+            "dimensions come first."
+        )
+    return data.expand(target)
+
+
+def _without_the_first(data: TensorData, numbers: Sequence[int]) -> TensorData:
+    dim = _dimension(data, numbers)
+    return data.narrow(dim, min(1, data.shape[dim] - 1), data.shape[dim])
+
+
+def _dimension(data: TensorData, numbers: Sequence[int]) -> int:
+    if len(numbers) != 1 or not 0 <= numbers[0] < data.dims:
+        raise minitorch.ArgumentError(f"expected one dimension from 0 to {data.dims - 1}, got {numbers}.")
+    return numbers[0]
+
+
+VIEWS: dict[str, View] = {
+    "the tensor itself": View("", lambda data: (), lambda data, numbers: data),
+    "permute": View(
+        "Order of the dimensions",
+        lambda data: tuple(reversed(range(data.dims))),
+        lambda data, numbers: data.permute(*numbers),
+    ),
+    "view": View("New shape", lambda data: (data.size,), _reshaped),
+    "expand": View("Broadcast to", lambda data: (2, *data.shape), _expanded),
+    "narrow": View("Leave out the first of dimension", lambda data: (data.dims - 1,), _without_the_first),
+    "every second": View(
+        "Take every second of dimension",
+        lambda data: (data.dims - 1,),
+        lambda data, numbers: data.step(_dimension(data, numbers), 2),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +114,16 @@ def read_shape(text: str, most: int = MOST_ELEMENTS) -> tuple[int, ...]:
         sizes = tuple(int(word) for word in text.strip("()[] ").replace(",", " ").replace("x", " ").split())
     except ValueError:
         raise minitorch.ArgumentError(f"expected a shape such as 2, 3; got {text!r}.") from None
+    return _small(sizes, most)
+
+
+def _small(sizes: Sequence[int], most: int = MOST_ELEMENTS) -> tuple[int, ...]:
+    """Refuse a shape that could not be drawn."""
     if not 1 <= len(sizes) <= 4 or min(sizes) < 1 or math.prod(sizes) > most:
         raise minitorch.ArgumentError(
-            f"expected one to four sizes from 1, with {most} elements at most; got {text!r}. Try 2, 3."
+            f"expected one to four sizes from 1, with {most} elements at most; got {tuple(sizes)}. Try 2, 3."
         )
-    return sizes
+    return tuple(sizes)
 
 
 def read_index(text: str) -> tuple[int, ...]:

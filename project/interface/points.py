@@ -31,17 +31,21 @@ class Kind:
         make: makes a trainer for a number of hidden units.
         side: the plane is asked about so many points a side.
         every: so many epochs apart; to answer for a plane takes the slow kinds longer than an epoch.
+        most_hidden: with more hidden units, nobody would wait for an epoch.
     """
 
     make: Callable[[int], PointTrain]
     side: int
     every: int
+    most_hidden: int
 
 
 KINDS: dict[str, Kind] = {
-    "Tensors, compiled kernels": Kind(lambda hidden: run_fast_tensor.FastTrain(hidden), side=40, every=1),
-    "Tensors, plain Python": Kind(lambda hidden: run_tensor.TensorTrain(hidden), side=16, every=5),
-    "Scalars": Kind(lambda hidden: run_scalar.ScalarTrain(hidden), side=16, every=5),
+    "Tensors, compiled kernels": Kind(
+        lambda hidden: run_fast_tensor.FastTrain(hidden), side=40, every=1, most_hidden=200
+    ),
+    "Tensors, plain Python": Kind(lambda hidden: run_tensor.TensorTrain(hidden), side=16, every=5, most_hidden=30),
+    "Scalars": Kind(lambda hidden: run_scalar.ScalarTrain(hidden), side=16, every=5, most_hidden=30),
 }
 
 

@@ -23,7 +23,7 @@ __all__ = ["EXPLANATIONS", "STEPS", "Demo", "make", "picture", "profile_table"]
 
 # What each pass does, by its name.
 EXPLANATIONS = {
-    "trace": "The step ran once on tensors without numbers; each operation of forward, backward and update is a line.",
+    "trace": "The step ran once on tensors without numbers: forward, backward and update, a line each.",
     "simplify": "Constants are computed, equal operations become one, and what no result depends on is dropped.",
     "fuse": "Operations that one kernel does better together become one.",
     "lay out": "Operands that a kernel cannot walk are copied, and products are computed as they are read.",

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from interface.corruption import doubt, examples, lean, search, turn, twins
+from interface.corruption import doubt, examples, lean, search, search_file, turn, twins
 from interface.digits import (
     Digits,
     DigitSettings,
@@ -142,9 +142,11 @@ def test_the_angle_of_every_file_is_found() -> None:
     upright = twins(rotated)
     assert upright is not None
     parts = (np.array_split(images, 6) for images in (rotated.images, upright))
-    for (_, angle), published, original in zip(lean(), *parts):
+    for part, ((_, angle), published, original) in enumerate(zip(lean(), *parts)):
         np.testing.assert_array_equal(turn(original, angle), published)
-        columns = search(published, original)
+        columns = search_file(rotated, part)
+        assert columns is not None
+        assert columns == search(published, original)
         best = columns["degrees"][int(np.argmin(columns["difference"]))]
         # Turns of a few degrees move hardly a pixel, so they look alike.
         assert abs(best - angle) <= (1.0 if abs(angle) > 10 else 5.0)
@@ -152,7 +154,9 @@ def test_the_angle_of_every_file_is_found() -> None:
 
 def test_other_digits_than_those_that_were_turned_are_no_twins() -> None:
     rotated = load(corrupted=True, train_size=60)
-    assert twins(replace(rotated, stand_in=not rotated.stand_in)) is None
+    others = replace(rotated, stand_in=not rotated.stand_in)
+    assert twins(others) is None
+    assert search_file(others, 0) is None
 
 
 def test_turning_goes_clockwise() -> None:

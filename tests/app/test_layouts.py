@@ -4,9 +4,9 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from interface.layouts import broadcast, draw_layout, fresh, position_formula, read_index, read_shape
+from interface.layouts import VIEWS, broadcast, draw_layout, fresh, position_formula, read_index, read_shape
 
 import minitorch
 
@@ -41,6 +41,53 @@ def test_a_narrowed_tensor_begins_further_on_in_the_same_storage() -> None:
     assert position_formula(view, (1, 1)) == "1 + 1 \\cdot 3 + 1 \\cdot 1 = 5"
     numbers = [int(word) for word in words(draw_layout(view, (1, 1))) if word.isdigit()]
     assert numbers == [1, 2, 4, 5, *np.repeat(np.arange(6), 2).tolist()]
+
+
+def seen(data) -> list[float]:
+    return [float(data.get(index)) for index in data.indices()]
+
+
+@given(shape=shapes, data=st.data())
+def test_views_see_what_numpy_s_see(shape, data) -> None:
+    array = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
+    assume(array.size <= 24)  # expanded, it is twice as large
+    order = data.draw(st.permutations(range(len(shape))))
+    dim = data.draw(st.integers(0, len(shape) - 1))
+    inside = (slice(None),) * dim
+    expected = {
+        "the tensor itself": ((), array),
+        "permute": (order, array.transpose(order)),
+        "view": ((array.size,), array.reshape(-1)),
+        "expand": ((2, *shape), np.broadcast_to(array, (2, *shape))),
+        "narrow": ((dim,), array[(*inside, slice(1, None))] if shape[dim] > 1 else array),
+        "every second": ((dim,), array[(*inside, slice(None, None, 2))]),
+    }
+    assert list(expected) == list(VIEWS)
+    for name, (numbers, wanted) in expected.items():
+        view = VIEWS[name].of(fresh(shape), numbers)
+        assert (view.shape, seen(view)) == (wanted.shape, wanted.ravel().tolist())
+        whole = fresh(shape)
+        usual = VIEWS[name].of(whole, VIEWS[name].usual(whole))
+        assert np.shares_memory(usual._storage, whole._storage)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "words"),
+    [
+        ("permute", (0, 0), "each dimension"),
+        ("view", (4,), "6"),
+        ("view", (-6,), "sizes from 1"),
+        ("expand", (2, 2), "do not broadcast"),
+        ("expand", (5, 7), "broadcast"),
+        ("expand", (3,), "only sizes of 1 may grow"),
+        ("expand", (1000, 2, 3), "48 elements at most"),
+        ("narrow", (2,), "one dimension from 0 to 1"),
+        ("every second", (), "one dimension from 0 to 1"),
+    ],
+)
+def test_numbers_that_make_no_view_are_refused(name: str, numbers: tuple[int, ...], words: str) -> None:
+    with pytest.raises(minitorch.MiniTorchError, match=words):
+        VIEWS[name].of(fresh((2, 3)), numbers)
 
 
 def test_cells_that_are_read_often_or_never_are_told_apart() -> None:

@@ -114,6 +114,20 @@ def test_points_trains_stops_and_goes_on(page) -> None:
     run.stop()
 
 
+def test_points_takes_as_many_hidden_units_as_one_can_wait_for(page) -> None:
+    test = page("points")
+    assert test.slider[1].max == 200
+    test.slider[1].set_value(150).run()
+    number(test, "Epochs").set_value(2).run()
+    button(test, "Train").click().run()
+    run = test.session_state["run of points"]
+    run.wait(60)
+    assert (run.finished, run.error, run.count) == (True, None, 2)
+    test.selectbox[1].select("Scalars").run()
+    assert not test.exception
+    assert (test.slider[1].max, test.slider[1].value) == (30, 10)
+
+
 def test_two_visitors_share_nothing(page) -> None:
     """What each sees of his training is what he would see alone, though both go on at once."""
     from interface.points import PointSettings, train
@@ -203,6 +217,15 @@ def test_convolution_slides_and_pools(page) -> None:
         assert not test.error
         test.slider[-1].set_value(test.slider[-1].max).run()
         assert not test.exception
+
+
+def test_pooling_windows_overlap_where_the_stride_is_smaller(page) -> None:
+    test = page("convolution")
+    test.selectbox[1].select("pooling").run()
+    stride, place = test.slider
+    assert (stride.label, stride.value, place.max) == ("Stride s", 2, 4 * 4 - 1)
+    stride.set_value(1).run()
+    assert test.slider[1].max == 7 * 7 - 1
 
 
 def test_convolution_says_when_the_kernel_is_larger_than_the_image(page) -> None:

@@ -1,14 +1,17 @@
-"""The app as a visitor sees it: every page, a training, and a digit that is drawn."""
+"""The app as a visitor sees it: every page, trainings, a digit that is drawn, and a sentence that is judged."""
 
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,10 +37,17 @@ def settle(page: Page) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Keep a picture of the page, where ``SCREENSHOTS`` names a folder."""
+    """Keep a picture of the whole page, where ``SCREENSHOTS`` names a folder."""
     if folder := os.environ.get("SCREENSHOTS"):
+        before = page.viewport_size
+        assert before is not None
+        page.mouse.move(before["width"] - 1, 1)  # away from what shows more while somebody points at it
+        parts = [page.get_by_test_id(name) for name in ("stMain", "stSidebarContent")]
+        height = max(part.evaluate("part => part.scrollHeight") for part in parts)
+        page.set_viewport_size({"width": before["width"], "height": max(before["height"], height)})
         page.wait_for_timeout(1500)
         page.screenshot(path=Path(folder, f"{name}.png"))
+        page.set_viewport_size(before)
 
 
 def name_of(title: str) -> str:
@@ -62,7 +72,11 @@ def test_a_training_goes_on_while_the_page_is_watched(page: Page) -> None:
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_text("stopped: step").wait_for()
     settle(page)
-    picture(page, "points_trained")
+    if os.environ.get("SCREENSHOTS"):  # a picture of a training that has come to its end
+        page.get_by_role("button", name="Go on", exact=True).click()
+        page.get_by_text("finished: step").wait_for(timeout=300_000)
+        settle(page)
+        picture(page, "points_trained")
 
 
 def test_backpropagation_is_walked_through(page: Page) -> None:
@@ -102,6 +116,57 @@ def test_a_digit_is_drawn_and_read(page: Page) -> None:
         page.get_by_role("tab", name=tab).click()
         settle(page)
         picture(page, name_of(f"mnist {tab}"))
+
+
+def test_a_sentence_is_judged(page: Page) -> None:
+    go_to(page, "Sentiment")
+    if page.get_by_test_id("stAlert").count():  # no reviews on this machine: the page tells where they belong
+        words = page.get_by_test_id("stAlert").inner_text()
+        assert "This page needs SST-2 and word vectors." in words
+        assert "Put" in words
+        return
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text("finished: step 30 of 30").wait_for()
+    settle(page)
+    sentence = page.get_by_label("Sentence", exact=True)
+    answers = {}
+    for words in ("a gorgeous, witty, moving film", "a dull, stupid, lifeless mess"):
+        sentence.fill(words)
+        sentence.press("Enter")
+        page.get_by_role("img").first.wait_for()
+        settle(page)
+        praise = page.get_by_test_id("stMetric").filter(has_text="Praise").get_by_test_id("stMetricValue")
+        answers[words] = float(praise.inner_text().removesuffix("%"))
+    praised, blamed = answers.values()
+    assert praised > 50 > blamed
+    sentence.fill("a gorgeous, witty film with a boring end")
+    sentence.press("Enter")
+    settle(page)
+    assert page.get_by_test_id("stDataFrame").count() == 3
+    picture(page, "sentiment_judged")
+
+
+@pytest.mark.parametrize(("system", "options"), [("dark", ""), ("light", "?embed=true&embed_options=dark_theme")])
+def test_drawings_can_be_read_on_a_dark_page(browser: Browser, address: str, system: str, options: str) -> None:
+    """Dark by the system's choice, or by that of the page alone."""
+    light, dark = (drawn_on(browser, address, *choice) for choice in (("light", ""), (system, options)))
+    assert (light.max(), light.min() < 90) == (255, True)  # ink on white
+    assert np.median(light) == 255
+    assert np.median(dark) < 60
+    assert dark.max() > 200
+
+
+def drawn_on(browser: Browser, address: str, system: str, options: str) -> np.ndarray:
+    """Open the page of scalars, and give the brightness of the pixels of its drawing."""
+    visitor = browser.new_page(color_scheme=system)  # type: ignore[arg-type]
+    visitor.set_default_timeout(60_000)
+    visitor.goto(f"{address}scalars{options}")
+    drawing = visitor.get_by_test_id("stImage").get_by_role("img")
+    drawing.wait_for()
+    settle(visitor)
+    pixels = np.asarray(Image.open(io.BytesIO(drawing.screenshot())).convert("L"))
+    visitor.close()
+    return pixels
 
 
 def draw_strokes(page: Page, canvas: Locator, strokes: list[list[list[float]]]) -> None:
