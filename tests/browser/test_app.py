@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 300_000  # milliseconds that a training may take on a busy machine
 
 
 def titles() -> list[str]:
@@ -74,7 +75,7 @@ def test_a_training_goes_on_while_the_page_is_watched(page: Page) -> None:
     settle(page)
     if os.environ.get("SCREENSHOTS"):  # a picture of a training that has come to its end
         page.get_by_role("button", name="Go on", exact=True).click()
-        page.get_by_text("finished: step").wait_for(timeout=300_000)
+        page.get_by_text("finished: step").wait_for(timeout=PATIENCE)
         settle(page)
         picture(page, "points_trained")
 
@@ -93,7 +94,7 @@ STROKES = json.loads((ROOT / "tests" / "app" / "strokes.json").read_text())
 def test_a_digit_is_drawn_and_read(page: Page) -> None:
     go_to(page, "MNIST")
     page.get_by_role("button", name="Train", exact=True).click()
-    page.get_by_text("finished: step").wait_for()
+    page.get_by_text("finished: step").wait_for(timeout=PATIENCE)
     settle(page)
     picture(page, "mnist_trained")
     page.get_by_role("tab", name="Draw a digit").click()
@@ -126,7 +127,7 @@ def test_a_sentence_is_judged(page: Page) -> None:
         assert "Put" in words
         return
     page.get_by_role("button", name="Train", exact=True).click()
-    page.get_by_text("finished: step 30 of 30").wait_for()
+    page.get_by_text("finished: step 30 of 30").wait_for(timeout=PATIENCE)
     settle(page)
     sentence = page.get_by_label("Sentence", exact=True)
     answers = {}
