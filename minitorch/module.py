@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -332,7 +333,7 @@ class Module:
         try:
             return self.forward(*args, **kwargs)
         except MISTAKES as error:
-            _locate(error, self)
+            _locate(error)
             raise
 
     def __repr__(self) -> str:
@@ -445,18 +446,35 @@ def _summary(parameter: Parameter) -> str:
     return f"Parameter({parameter.value!r})" if shape is None else f"Parameter(shape={tuple(shape)})"
 
 
-def _locate(error: MiniTorchError, module: Module) -> None:
+def _locate(error: MiniTorchError) -> None:
     """Write into a message which layer it comes from: ``Network.features.3 (Linear): ...``.
 
-    The exception passes the modules from the inside to the outside: the first is the layer, and each further one puts
-    its name for the one before in front of the path.
+    Each module that the exception passes calls this, from the inside to the outside, and puts a longer path in the
+    place of the one before.
     """
-    found = error.__dict__
-    if "layer" not in found:
-        found.update(layer=type(module).__name__, message=str(error), path="", passed=module)
-    elif found["passed"] is not module:
-        inner, found["passed"] = found["passed"], module
-        names = [key for key, child in module._modules.items() if child is inner]
-        found["path"] = f"{'.' + names[0] if names else ' > ' + type(inner).__name__}{found['path']}"
-        message = found["message"].removeprefix(f"{found['layer']}: ")
-        error.args = (f"{type(module).__name__}{found['path']} ({found['layer']}): {message}",)
+    modules = _modules_called(error)
+    if place := _place(modules):
+        message = str(error).removeprefix(_place(modules[1:])).removeprefix(f"{type(modules[-1]).__name__}: ")
+        error.args = (f"{place}{message}",)
+
+
+def _modules_called(error: MiniTorchError) -> list[Module]:
+    """List the modules whose calls an exception has passed so far, from the outside to the inside."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [frame.f_locals["self"] for frame in frames if frame.f_code is Module.__call__.__code__]
+
+
+def _place(modules: Sequence[Module]) -> str:
+    """Say where in the first of nested modules the last one is; nothing where they are the same one.
+
+    A layer that is found under several names has the first of them. One that is no part of the module that runs it, as
+    in an ordinary list, has none.
+    """
+    path = ""
+    for outer, inner in itertools.pairwise(modules):
+        names = [name for name, module in outer.named_modules() if module is inner]
+        path = _join(path, names[0]) if names else f"{path} > {type(inner).__name__}"
+    if not path:
+        return ""
+    dot = "" if path.startswith(" ") else "."
+    return f"{type(modules[0]).__name__}{dot}{path} ({type(modules[-1]).__name__}): "

@@ -396,6 +396,87 @@ def test_a_module_in_a_list_has_no_name():
     assert str(caught.value) == "Outer.body > Careful (Careful): this, not that"
 
 
+class Walk(Module):
+    """Runs the module that a path of attributes leads to, without calling those on the way."""
+
+    def __init__(self, path, **modules):
+        super().__init__()
+        self.path = path
+        for name, module in modules.items():
+            setattr(self, name, module)
+
+    def forward(self, x):
+        module = self
+        for name in self.path.split("."):
+            module = getattr(module, name)
+        return module(x)
+
+
+class Strict(Module):
+    def forward(self, x):
+        raise ShapeError("Strict: this, not that")
+
+
+def mistake_of(module):
+    with pytest.raises(ShapeError) as caught:
+        module(1.0)
+    return caught.value
+
+
+def message_of(module):
+    return str(mistake_of(module))
+
+
+def test_a_layer_of_a_module_list_has_its_path():
+    layers = minitorch.layers.ModuleList([Leaf(), Leaf(), Strict()])
+    assert message_of(Walk("layers.2", layers=layers)) == "Walk.layers.2 (Strict): this, not that"
+
+
+def test_a_layer_that_is_called_past_the_module_around_it_has_its_path():
+    network = Walk("block.inner.second", block=Walk("inner", inner=Pair(Leaf(), Strict())))
+    assert message_of(network) == "Walk.block.inner.second (Strict): this, not that"
+    outer = Walk("network", network=network)
+    assert message_of(outer) == "Walk.network.block.inner.second (Strict): this, not that"
+
+
+def test_a_shared_layer_has_the_name_by_which_it_was_called():
+    shared = Strict()
+    blocks = {"one": Walk("fc", fc=shared), "two": Walk("fc", fc=shared)}
+    assert message_of(Walk("two", **blocks)) == "Walk.two.fc (Strict): this, not that"
+    # Past the block nothing tells which of the names was used: the first one stands.
+    assert message_of(Walk("two.fc", **blocks)) == "Walk.one.fc (Strict): this, not that"
+
+
+def test_a_located_exception_holds_its_message_and_nothing_else():
+    error = mistake_of(Walk("layer", layer=Strict()))
+    assert (error.args, vars(error)) == (("Walk.layer (Strict): this, not that",), {})
+
+
+class Classifier(Module):
+    """Runs a list of layers, the second of which takes four features."""
+
+    def __init__(self):
+        super().__init__()
+        linear = minitorch.layers.Linear(4, 2, backend=minitorch.FastBackend)
+        self.layers = minitorch.layers.ModuleList([minitorch.layers.ReLU(), linear])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def test_a_compiled_step_reports_the_path_when_it_is_traced_and_traced_again():
+    model = Classifier()
+    for good_first in (False, True):
+        step = minitorch.compile(lambda x: model(x))
+        if good_first:
+            assert step(minitorch.ones((3, 4), backend=minitorch.FastBackend)).shape == (3, 2)
+        for rows in (3, 5):
+            with pytest.raises(ShapeError, match=r"^Classifier\.layers\.1 \(Linear\): .*got shape \(\d, 7\)"):
+                step(minitorch.ones((rows, 7), backend=minitorch.FastBackend))
+
+
 def test_other_exceptions_stay_as_they_are():
     tree = Careful(ZeroDivisionError("by zero"))
     outer = Module()
