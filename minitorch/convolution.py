@@ -149,11 +149,12 @@ def _convolve(
             f"{name}: expected a number of groups that divides the {out_channels} output channels, got {groups!r}. "
             "Write groups=1 to let every output see every input channel."
         )
-    if x.shape[1] != weight.shape[1] * groups:
+    channels = weight.shape[1] * groups
+    if x.shape[1] != channels:
         raise ShapeError(
-            f"{name}: expected an input of {weight.shape[1] * groups} channels for a weight of shape {weight.shape} in "
-            f"{groups} group{'s' * (groups != 1)}, got {x.shape[1]} in {input.shape}. "
-            + _likely_fix(x, weight.shape[1] * groups)
+            f"{name}: expected an input of {channels} channel{'s' * (channels != 1)} for a weight of shape "
+            f"{weight.shape} in {groups} group{'s' * (groups != 1)}, got {x.shape[1]} in {input.shape}. "
+            + _likely_fix(input, dims, channels)
         )
     if bias is not None and bias.shape != (out_channels,):
         raise ShapeError(
@@ -175,12 +176,21 @@ def _convolve(
     return _as_given(out, input)
 
 
-def _likely_fix(x: Tensor, channels: int) -> str:
-    """Say what to do about another number of channels in dimension 1."""
-    if x.shape[-1] == channels:
-        order = (0, x.dims - 1, *range(1, x.dims - 1))
+def _likely_fix(input: Tensor, dims: int, channels: int) -> str:
+    """Say what to do about another number of channels."""
+    at = input.dims - dims - 1
+    if input.shape[-1] == channels:
+        order = (*range(at), input.dims - 1, *range(at, input.dims - 1))
         return f"The channels seem to come last: bring them forward with permute{order}."
-    return f"Make the layer with in_channels={x.shape[1]}, or check the order of the dimensions."
+    layer = f"make the layer with in_channels={input.shape[at]}"
+    if at == 1:
+        return f"M{layer[1:]}, or check the order of the dimensions."
+    if channels == 1:
+        return "The dimension of the channel seems to be missing: insert it with unsqueeze(1)."
+    return (
+        f"With {input.dims} dimensions it is one example, and its first dimension the channels: of a batch, insert the "
+        f"channels with unsqueeze(1); otherwise {layer}."
+    )
 
 
 def _windows(name: str, size: int, taps: int, stride: int, padding: tuple[int, int], dilation: int) -> Geometry:

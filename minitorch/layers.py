@@ -190,6 +190,8 @@ class Flatten(Module):
             IndexingError: the input lacks one of the dimensions.
             ShapeError: the last dimension comes before the first.
         """
+        if not isinstance(input, Tensor):
+            raise not_a_tensor("Flatten", input)
         dims = input.dims
         for d in (self.start_dim, self.end_dim):
             if not -dims <= d < dims:

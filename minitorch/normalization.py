@@ -296,8 +296,8 @@ def layer_norm(
     shape = _as_shape(normalized_shape)
     if input.shape[max(0, input.dims - len(shape)) :] != shape:
         raise ShapeError(
-            f"layer_norm normalises over last dimensions of {shape}, got shape {input.shape}. Make the layer with "
-            f"normalized_shape={input.shape[-1] if input.dims else 1}, or reorder the dimensions with permute."
+            f"layer_norm normalises over last dimensions of {shape}, got shape {input.shape}. "
+            + _likely_fix(input, len(shape))
         )
     dims = range(input.dims - len(shape), input.dims)
     _, centred, variance = _moments(input, dims)
@@ -305,6 +305,15 @@ def layer_norm(
     if weight is not None:
         out = out * weight
     return out if bias is None else out + bias
+
+
+def _likely_fix(input: Tensor, count: int) -> str:
+    """Say what to do about other sizes in the last dimensions."""
+    if input.dims < count:
+        return f"Insert the missing dimensions with view: there are fewer than {count}."
+    sizes = input.shape[input.dims - count :]
+    fitting = sizes[0] if count == 1 else sizes
+    return f"Make the layer with normalized_shape={fitting}, or reorder the dimensions with permute."
 
 
 def _as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
