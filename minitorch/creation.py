@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -109,6 +112,33 @@ def _numbers(ls: Any) -> npt.NDArray[Any]:
     return array
 
 
+class _Allowance(local):
+    """How many numbers this thread may still make: without end, but where a file says what to make."""
+
+    left: float = math.inf
+
+
+_allowance = _Allowance()
+
+
+@contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """Make this many numbers and no more inside a ``with`` block: filled and drawn tensors count.
+
+    Raises:
+        ArgumentError: more were asked for; nothing was made then.
+
+    >>> with at_most(100):
+    ...     zeros((50,)).shape
+    (50,)
+    """
+    before, _allowance.left = _allowance.left, numbers
+    try:
+        yield
+    finally:
+        _allowance.left = before
+
+
 def _checked(shape: UserShape) -> tuple[int, ...]:
     given = shape
     shape = tuple(shape) if isinstance(shape, Iterable) else (shape,)
@@ -116,6 +146,12 @@ def _checked(shape: UserShape) -> tuple[int, ...]:
         raise ShapeError(f"a shape has whole sizes, got {given!r}. Write (2, 3), for example.")
     if any(n < 0 for n in shape):
         raise ShapeError(f"a shape has sizes of 0 or more, got {shape}. Only view() takes -1, and works that size out.")
+    _allowance.left -= math.prod(int(n) for n in shape)
+    if _allowance.left < 0:
+        raise ArgumentError(
+            f"expected no more numbers to be made than the file holds for them, got the shape {shape}. Make the model "
+            "by hand, with arguments that you know, and fill it with load_state_dict."
+        )
     return shape
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..creation import at_most
 from ..errors import ArgumentError, DataError, DTypeError
 from ..module import Module
 from ..state import Arrays, as_array
@@ -26,6 +27,9 @@ M = TypeVar("M", bound=Module)
 
 # The entries of our metadata: what is no array, and how to make the model anew.
 STATE, ARCHITECTURE = "state", "architecture"
+
+# How many numbers a model may make beside those in its file: masks, tables and first values, say.
+SPARE = 1 << 22
 
 # What stands in JSON for a value that JSON lacks.
 ARRAY, TUPLE, ITEMS = "$array", "$tuple", "$items"
@@ -175,7 +179,8 @@ def load_model(path: str | os.PathLike[str], build: Callable[..., M], **more: An
         The model, in training mode.
 
     Raises:
-        DataError: the file cannot be read, does not say how its model was made, or holds another model.
+        DataError: the file cannot be read, does not say how its model was made, holds another model, or names
+            arguments that make none or one far larger than the file.
         ShapeError: the model has other parameters; the message lists all that do not fit.
 
     >>> import tempfile
@@ -207,7 +212,15 @@ def load_model(path: str | os.PathLike[str], build: Callable[..., M], **more: An
         state = state.get("model") if isinstance(state, dict) else None
     if not isinstance(state, dict):
         raise DataError(f'{path} holds no parameters: expected a dictionary with the entry "model". Save it again.')
-    model = build(**arguments)
+    try:
+        with at_most(2 * sum(array.size for array in arrays.values()) + SPARE):
+            model = build(**arguments)
+    except (ArgumentError, MemoryError, OverflowError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} holds a {name} made with {arguments}, and with these {build.__name__} makes none "
+            f"({type(error).__name__}: {error}). Copy the file again, or build the model yourself and fill it with "
+            "model.load_state_dict(minitorch.load(path))."
+        ) from error
     model.load_state_dict(state)
     return model
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,29 @@ def test_an_architecture_that_lies_is_refused(tmp_path, architecture):
     save_arrays(tmp_path / "x", {}, {"architecture": {"class": "Net", "arguments": {}}, "state": [1]})
     with pytest.raises(DataError, match='holds no parameters: expected a dictionary with the entry "model"'):
         load_model(tmp_path / "x", Net)
+
+
+@pytest.mark.parametrize("arguments", [{"hidden": n} for n in (10**9, 10**30, -1, "x", 2.5)], ids=str)
+def test_arguments_that_make_no_model_of_the_files_size_are_told_before_memory_is_taken(tmp_path, arguments):
+    save_arrays(tmp_path / "x", state_dict(Net()), {"architecture": {"class": "Net", "arguments": arguments}})
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"/x holds a Net made with .*'hidden'.* and with these Net makes none \("):
+        load_model(tmp_path / "x", Net)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10**7
+
+
+def test_a_file_that_asks_for_layers_without_end_is_told(tmp_path):
+    class Deep(Module):
+        def __init__(self, depth):
+            super().__init__()
+            self.layers = minitorch.layers.ModuleList([Linear(1000, 1000, dtype="float32") for _ in range(depth)])
+
+    save_arrays(tmp_path / "x", {}, {"architecture": {"class": "Deep", "arguments": {"depth": 10**9}}})
+    with pytest.raises(DataError, match="no more numbers to be made than the file holds"):
+        load_model(tmp_path / "x", Deep)
+    assert minitorch.zeros((3000, 2000)).shape == (3000, 2000)  # outside there is no end of them
 
 
 def test_nothing_in_a_file_names_code(tmp_path):
