@@ -23,6 +23,7 @@ from .autodiff import enable_grad, no_grad
 from .cells import is_set, read, tracing, write
 from .errors import ArgumentError, ShapeError
 from .module import Parameter
+from .saved import mapping, number, sequence, whole
 from .scalar import Scalar
 from .tensor import Tensor
 from .tensor_data import TensorData
@@ -240,30 +241,56 @@ class Optimizer:
 
         Raises:
             ShapeError: the groups have other numbers of parameters, or an average another shape than its parameter.
-            ArgumentError: a setting is out of range.
+            ArgumentError: a setting is out of range or of another kind, or it is the state of another optimiser.
+            DataError: something else stands in the place of a list, a dictionary or a number.
         """
+        mapping("the state of an optimiser", state_dict, "state", "param_groups")
+        saved = [mapping("a group", g, "params") for g in sequence("param_groups", state_dict["param_groups"])]
+        theirs = [len(sequence("the params of a group", group["params"])) for group in saved]
         ours = [len(group["params"]) for group in self.param_groups]
-        theirs = [len(group["params"]) for group in state_dict["param_groups"]]
         if ours != theirs:
             raise ShapeError(
                 f"expected groups of {ours} parameters, got {theirs}. Build the optimiser with the same groups."
             )
-        groups = []
-        for group, loaded in zip(self.param_groups, state_dict["param_groups"], strict=True):
-            settings = {name: tuple(x) if isinstance(x, list) else x for name, x in loaded.items()}  # as JSON has them
-            groups.append({**group, **settings, "params": group["params"]})
-            _check_ranges(groups[-1])
-        parameters = self.parameters
-        # A state without a count comes from PyTorch's SGD, which stores one from the first step on.
-        state = {
-            int(i): {"step": 1, **{name: _restored(name, x, parameters[int(i)]) for name, x in entries.items()}}
-            for i, entries in state_dict["state"].items()
-        }
+        groups = [self._settings_of(group, loaded) for group, loaded in zip(self.param_groups, saved, strict=True)]
+        entries = mapping("the state of the parameters", state_dict["state"])
+        places = {str(i): place for place, i in enumerate(i for group in saved for i in group["params"])}
+        if unknown := [i for i in entries if str(i) not in places]:
+            raise ArgumentError(
+                f"expected states of the parameters {', '.join(places)}, got one of {unknown[0]!r}. Build the "
+                "optimiser with the groups that it was saved with."
+            )
+        state = {places[str(i)]: self._restored(places[str(i)], saved) for i, saved in entries.items()}
         for group, loaded in zip(self.param_groups, groups, strict=True):
             group.update(loaded)
-        self.state = {
-            i: {name: x for name, x in entries.items() if x is not None} for i, entries in sorted(state.items())
-        }
+        self.state = dict(sorted(state.items()))
+
+    def _settings_of(self, group: Group, saved: Mapping[str, Any]) -> Group:
+        """Check the settings that were saved of a group, and join them with our own."""
+        settings = {name: tuple(x) if isinstance(x, list) else x for name, x in saved.items()}  # as JSON has them
+        for name, own in group.items():
+            if name != "params" and name in settings and _kind(own) != _kind(settings[name]):
+                raise ArgumentError(
+                    f"expected {name} to be like {own!r}, got {settings[name]!r}. Load what state_dict() of an "
+                    "optimiser of the same kind gave."
+                )
+        joined = {**group, **settings, "params": group["params"]}
+        _check_ranges(joined)
+        return joined
+
+    def _restored(self, place: int, saved: Any) -> State:
+        """Make the state of a parameter of what was saved of it."""
+        saved = mapping(f"the state of parameter {place}", saved)
+        known, needed = (self._averages(dict.fromkeys(self.defaults, choice)) for choice in (True, False))
+        if not {"step", *known} >= set(saved) >= set(needed):
+            raise ArgumentError(
+                f"expected the state of {type(self).__name__}, which keeps {', '.join(('step', *known))}, got "
+                f"{', '.join(map(str, saved)) or 'nothing'}. Load it into the kind of optimiser that it was saved from."
+            )
+        like = self.parameters[place].value
+        averages = {name: _average(name, saved[name], like) for name in known if saved.get(name) is not None}
+        # A state without a count comes from PyTorch's SGD, which stores one from the first step on.
+        return {"step": whole("step", saved.get("step", 1)), **averages}
 
 
 class SGD(Optimizer):
@@ -609,8 +636,8 @@ def _positive_part(x: Any) -> Any:
 
 def _check_ranges(group: Group) -> None:
     for name, (low, high, hint) in RANGES.items():
-        for number in np.atleast_1d(group.get(name, low)):
-            if not (isinstance(number, (int, float, np.number)) and low <= number <= high):
+        for n in np.atleast_1d(group.get(name, low)):
+            if not (isinstance(n, (int, float, np.number)) and low <= n <= high and n < math.inf):
                 bound = "of 0 or more" if high == math.inf else f"from 0 to {'1' if high == 1.0 else 'below 1'}"
                 raise ArgumentError(f"expected {name} {bound}, got {group[name]!r}. {hint}")
     if "betas" in group and np.shape(group["betas"]) != (2,):
@@ -621,19 +648,21 @@ def _copied(value: Any) -> Any:
     return value._new(TensorData.from_array(np.array(value.to_numpy()))) if isinstance(value, Tensor) else value
 
 
-def _restored(name: str, value: Any, parameter: Parameter) -> Any:
-    """Make an entry of a state of what was loaded: a count, nothing, or an average like ``parameter``."""
-    like = parameter.value
-    if value is None:
-        return None
-    if name == "step":
-        return int(value)
+def _kind(setting: Any) -> Any:
+    """Tell numbers, truth values, and tuples of as many numbers apart."""
+    if isinstance(setting, tuple):
+        return tuple(_kind(x) for x in setting)
+    return float if isinstance(setting, (int, float, np.number)) and not isinstance(setting, bool) else type(setting)
+
+
+def _average(name: str, value: Any, like: Any) -> Any:
+    """Make an average of what was saved, like the value of its parameter."""
     if not isinstance(like, Tensor):
-        return float(value)
-    array = np.asarray(value.to_numpy() if isinstance(value, Tensor) else value).astype(like.dtype, order="C")
-    if array.shape != like.shape:
+        return float(number(name, value))
+    array = np.asarray(value.to_numpy() if isinstance(value, Tensor) else value)
+    if array.shape != like.shape or array.dtype.kind not in "biuf":
         raise ShapeError(
-            f"expected {name} of shape {like.shape} as its parameter, got {array.shape}. Build the model and the "
-            "optimiser with the arguments that they were saved with."
+            f"expected {name} of shape {like.shape} as its parameter, got {array.shape} of {array.dtype}. Build the "
+            "model and the optimiser with the arguments that they were saved with."
         )
-    return like._new(TensorData.from_array(array))
+    return like._new(TensorData.from_array(array.astype(like.dtype, order="C")))

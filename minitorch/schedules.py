@@ -34,6 +34,7 @@ from typing import Any, ClassVar, SupportsFloat
 from .cells import tracing, write
 from .errors import ArgumentError
 from .optim import Optimizer
+from .saved import number, sequence, whole
 
 __all__ = [
     "ChainedScheduler",
@@ -137,22 +138,26 @@ class LRScheduler:
 
         The learning rate of now is the optimiser's: load its state as well.
 
+        Nothing is changed unless everything fits.
+
         Raises:
             ArgumentError: a name is missing, or it belongs to another number of groups.
+            DataError: something else stands in the place of a number.
         """
         if missing := [name for name in self.kept if name not in state_dict]:
             raise ArgumentError(
                 f"expected the state of a {type(self).__name__} with {', '.join(self.kept)}, got one without "
                 f"{', '.join(missing)}. Load it into the kind of schedule that it was saved from."
             )
-        rates = state_dict.get("base_lrs")
+        loaded = {name: _like(name, getattr(self, name), state_dict[name]) for name in self.kept}
+        rates = loaded.get("base_lrs")
         if rates is not None and len(rates) != len(self.optimizer.param_groups):
             raise ArgumentError(
                 f"expected the state of a schedule of {len(self.optimizer.param_groups)} groups, got one of "
                 f"{len(rates)}. Build the optimiser with the same groups."
             )
-        for name in self.kept:
-            setattr(self, name, _copied(state_dict[name]))
+        for name, value in loaded.items():
+            setattr(self, name, value)
 
 
 # --- functions of the step -----------------------------------------------------------------------------------
@@ -729,6 +734,15 @@ def _total_steps(total_steps: int | None, epochs: int | None, steps_per_epoch: i
             "Write epochs=10, steps_per_epoch=len(loader)."
         )
     return _whole("epochs", epochs) * _whole("steps_per_epoch", steps_per_epoch)
+
+
+def _like(name: str, own: Any, value: Any) -> Any:
+    """Check that a value that was saved is of the kind of our own, and copy it."""
+    if isinstance(own, list):
+        return [number(name, element) for element in sequence(name, value)]
+    if isinstance(own, int):
+        return whole(name, value)
+    return number(name, value) if isinstance(own, float) else _copied(value)
 
 
 def _copied(value: Any) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Named = Iterable[tuple[str, Parameter | Buffer]]
 
-__all__ = ["Arrays", "arrays_of", "as_array", "fill"]
+__all__ = ["Arrays", "arrays_of", "as_array", "fill", "fitting"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -30,10 +30,36 @@ def arrays_of(named: Named) -> Arrays:
 def fill(owner: str, named: Named, state: Mapping[str, Any]) -> None:
     """Replace values by the arrays of their names, converted to the dtypes that they have; all of them, or none.
 
+    Whether a value is trained stays what it is.
+
     Args:
         owner: whose values these are, for a message.
         named: the values by name; each holds a tensor.
         state: arrays or tensors by name.
+
+    Raises:
+        ShapeError: a name is missing or unexpected, or a shape differs; the message lists all of them.
+        DTypeError: there are no names, or a value is neither an array nor a tensor.
+    """
+    own = dict(named)
+    arrays = fitting(owner, own.items(), state)
+    for name, held in own.items():
+        before = held.value
+        array = np.array(arrays[name], dtype=before.dtype, order="C")
+        held.update(before._new(TensorData.from_array(array)))
+        held.value.requires_grad_(before.requires_grad())
+
+
+def fitting(owner: str, named: Named, state: Mapping[str, Any]) -> Arrays:
+    """Check that there is an array for every value, in its shape, and no other; change nothing.
+
+    Args:
+        owner: whose values these are, for a message.
+        named: the values by name; each holds a tensor.
+        state: arrays or tensors by name.
+
+    Returns:
+        The arrays by name.
 
     Raises:
         ShapeError: a name is missing or unexpected, or a shape differs; the message lists all of them.
@@ -58,9 +84,7 @@ def fill(owner: str, named: Named, state: Mapping[str, Any]) -> None:
             + "\n  ".join(problems)
             + "\nBuild the model with the arguments that it was saved with."
         )
-    for name, held in own.items():
-        array = np.array(arrays[name], dtype=held.value.dtype, order="C")
-        held.update(held.value._new(TensorData.from_array(array)))
+    return arrays
 
 
 def as_array(name: str, value: Any) -> npt.NDArray[Any]:

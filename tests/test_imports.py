@@ -19,7 +19,7 @@ PACKAGE = ROOT / "minitorch"
 # From the bottom to the top. A module imports from its own layer and the layers below it. A name stands for the
 # module or for everything in the package.
 LAYERS = [
-    ["errors", "version", "paths", "files", "dtypes", "cells"],
+    ["errors", "version", "paths", "files", "saved", "dtypes", "cells"],
     ["operators", "random", "finite_differences", "tensor_data", "kernels", "cuda_data"],
     ["autodiff"],
     ["finite_differences", "scalar_functions", "scalar"],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import minitorch
 from minitorch import SGD, Adadelta, Adam, AdamW, Module, Optimizer, Parameter, RMSprop, Scalar
 from minitorch.cells import tracing
-from minitorch.errors import ArgumentError, ShapeError
+from minitorch.errors import ArgumentError, DataError, ShapeError
 from minitorch.fast_ops import FastBackend
 from minitorch.io import load_arrays, save_arrays
 
@@ -469,7 +469,23 @@ def test_a_state_that_does_not_fit_changes_nothing():
     wrong_shape = {**good, "state": {0: {"step": 1, "momentum_buffer": np.zeros(5)}}}
     wrong_rate = {**good, "param_groups": [{**good["param_groups"][0], "lr": -1.0}]}
     wrong_count = {**good, "param_groups": [{**good["param_groups"][0], "lr": 0.5, "params": [0]}]}
-    for state, error in ((wrong_shape, ShapeError), (wrong_rate, ArgumentError), (wrong_count, ShapeError)):
+    wrong_kind = {**good, "param_groups": [{**good["param_groups"][0], "nesterov": "no"}]}
+    wrong_steps = [
+        {**good, "state": {0: {**good["state"][0], "step": step}}} for step in (math.inf, -1, 0.5, "1", None)
+    ]
+    wrong_names = [{**good, "state": {name: good["state"][0]}} for name in (99, -1, "01", "bias")]
+    of_adam = {**good, "state": {0: {"step": 1, "exp_avg": np.zeros(2), "exp_avg_sq": np.zeros(2)}}}
+    for state, error in (
+        (wrong_shape, ShapeError),
+        (wrong_rate, ArgumentError),
+        (wrong_count, ShapeError),
+        (wrong_kind, ArgumentError),
+        *((state, DataError) for state in wrong_steps),
+        *((state, ArgumentError) for state in wrong_names),
+        (of_adam, ArgumentError),
+        ({"state": {}}, DataError),
+        (3, DataError),
+    ):
         with pytest.raises(error):
             optimiser.load_state_dict(state)
     after = optimiser.state_dict()

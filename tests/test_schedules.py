@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import minitorch
 from minitorch import Parameter, schedules
-from minitorch.errors import ArgumentError, CompileError
+from minitorch.errors import ArgumentError, CompileError, DataError
 from minitorch.layers import Linear
 from minitorch.schedules import (
     ChainedScheduler,
@@ -228,6 +228,19 @@ def test_a_state_is_a_copy():
     state = schedule.state_dict()
     state["base_lrs"][0] = 9.0
     assert schedule.base_lrs == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("last_epoch", math.inf), ("last_epoch", "3"), ("last_epoch", -2), ("base_lrs", ["x"]), ("base_lrs", 0.5)],
+    ids=str,
+)
+def test_a_state_that_holds_no_numbers_changes_nothing(name, value):
+    schedule = StepLR(sgd(), 3)
+    before = schedule.state_dict()
+    with pytest.raises(DataError, match=f"expected {name} as a"):
+        schedule.load_state_dict({"last_epoch": 7, "base_lrs": [0.25], name: value})
+    assert schedule.state_dict() == before
 
 
 def test_every_schedule_is_listed():

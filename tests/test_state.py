@@ -29,6 +29,13 @@ def test_the_methods_and_the_functions_read_and_fill_alike():
     assert all(p.value.requires_grad() for p in other.parameters())
 
 
+def test_what_is_frozen_stays_frozen():
+    model = network()
+    model[0].weight.value.requires_grad_(False)
+    model.load_state_dict(network().state_dict())
+    assert [p.value.requires_grad() for p in model.parameters()] == [False, True, True, True, True, True]
+
+
 def test_a_state_is_a_copy_and_so_is_what_was_filled():
     model, other = network(), network()
     state = model.state_dict()

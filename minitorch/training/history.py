@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import ArgumentError, MissingDependencyError
 from ..files import write_atomically
+from ..saved import mapping, number, sequence
 from .tensorboard import write_events
 
 __all__ = ["History"]
@@ -86,10 +87,19 @@ class History:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become what was copied."""
-        self.rows = [dict(row) for row in state["rows"]]
-        self.losses = state["losses"].tolist()
-        self.compile_seconds = float(state["compile_seconds"])
+        """Become what was copied.
+
+        Raises:
+            DataError: something else stands in the place of a number.
+        """
+        mapping("the history", state, "rows", "losses", "compile_seconds")
+        rows = [
+            {str(name): number(f"{name} of an epoch", value) for name, value in mapping("an epoch's row", row).items()}
+            for row in sequence("the rows of the history", state["rows"])
+        ]
+        losses = [float(number("the loss of a step", loss)) for loss in np.atleast_1d(state["losses"]).tolist()]
+        seconds = float(number("compile_seconds", state["compile_seconds"]))
+        self.rows, self.losses, self.compile_seconds = rows, losses, seconds
 
     # --- files -----------------------------------------------------------------------------------------------
 

@@ -241,7 +241,7 @@ class _Loop:
         row = {"epoch": training.epoch + 1, "step": training.step, **self.means.read()}
         seconds = time.perf_counter() - started - (self._compile_seconds() - compiled)
         if self.validation is not None:
-            self.trained = self.random.get()
+            self.trained = self.random.state_dict()
             means = measure(
                 training.model, self.validation, self.evaluation, self.metrics, between=self._interrupt_here
             ).read()
@@ -261,8 +261,8 @@ class _Loop:
         skip = 0
         if self.partial is not None:
             skip = self.partial["batches"]
-            self.random.set(self.partial["begun"])
-        self.begun = self.random.get()
+            self.random.load_state_dict(self.partial["begun"])
+        self.begun = self.random.state_dict()
         for number, (x, y) in enumerate(self.train, start=1):
             if number == 1:
                 self.means = Means(default_metrics(y) if self.metrics is None else self.metrics)
@@ -281,6 +281,12 @@ class _Loop:
         """Stand where the stopped epoch stood, now that its batches have been drawn again."""
         assert self.partial is not None
         assert self.means is not None
+        ours, theirs = self.means.state_dict()["sums"], self.partial["means"]["sums"]
+        if set(ours) != set(theirs):
+            raise ArgumentError(
+                f"the checkpoint stands in the midst of an epoch that measures {', '.join(theirs)}, got one that "
+                f"measures {', '.join(ours)}. Resume with the metrics that the training began with."
+            )
         default_generator.state = self.partial["now"]
         self.means.load_state_dict(self.partial["means"])
         self.training.batch = self.partial["batches"]
@@ -333,7 +339,7 @@ class _Loop:
     def _save(self, path: Path) -> None:
         """Write everything that the next steps depend on."""
         state = training_state(self.training, self.callbacks, self.best)
-        now = self.trained or self.random.get()
+        now = self.trained or self.random.state_dict()
         partial = None
         if self.means is not None:
             partial = {"batches": self.training.batch, "means": self.means, "begun": self.begun, "now": now["default"]}

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
+from ..saved import mapping, number, whole
+from ..state import fitting
 
 if TYPE_CHECKING:
+    from ..module import Module
     from .loop import Training
 
 __all__ = ["Best", "EarlyStopping"]
@@ -66,8 +69,13 @@ class Best:
         return {"value": self.value, "epoch": self.epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a best value that was copied."""
-        self.value, self.epoch = state["value"], state["epoch"]
+        """Go on from a best value that was copied.
+
+        Raises:
+            DataError: something else stands in the place of a number.
+        """
+        mapping("best", state, "value", "epoch")
+        self.value, self.epoch = number("the best value", state["value"]), whole("the best epoch", state["epoch"])
 
 
 class EarlyStopping:
@@ -101,13 +109,14 @@ class EarlyStopping:
         self._settings = monitor, mode, min_delta
         self.best = Best(monitor or "loss", mode, min_delta)
         self.waited = 0
+        self._model: Module | None = None
         self._parameters: dict[str, Any] = {}
 
     def start(self, training: Training) -> None:
         """Forget an earlier training."""
         monitor, mode, min_delta = self._settings
         self.best = Best(monitor or training.monitor, mode, min_delta)
-        self.waited, self._parameters = 0, {}
+        self.waited, self._model, self._parameters = 0, training.model, {}
 
     def __call__(self, training: Training) -> None:
         """Look at the epoch that has ended."""
@@ -134,6 +143,18 @@ class EarlyStopping:
         return {"best": self.best.state_dict(), "waited": self.waited, "parameters": dict(self._parameters)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that was copied."""
+        """Go on from a state that was copied.
+
+        Raises:
+            DataError: something else stands in the place of a number.
+            ShapeError: the best parameters are those of another model.
+        """
+        mapping("the state of EarlyStopping", state, "best", "waited", "parameters")
+        waited, parameters = (
+            whole("the epochs waited", state["waited"]),
+            dict(mapping("parameters", state["parameters"])),
+        )
+        if parameters and self._model is not None:
+            fitting(type(self._model).__name__, self._model.named_state(), parameters)
         self.best.load_state_dict(state["best"])
-        self.waited, self._parameters = state["waited"], dict(state["parameters"])
+        self.waited, self._parameters = waited, parameters

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 import minitorch
-from minitorch import SGD, Adam, ArgumentError, DataError, FastBackend, ShapeError
+from minitorch import SGD, Adam, ArgumentError, DataError, DTypeError, FastBackend, ShapeError
 from minitorch.io import state_dict
 from minitorch.layers import Linear
 from minitorch.losses import cross_entropy
-from minitorch.training import EarlyStopping, fit
+from minitorch.training import EarlyStopping, History, fit
 
 from .fitting import Shuffled, ShuffledByEpoch, ShuffledByItsOwn, batches_of, blobs, network, same
 
@@ -271,28 +275,150 @@ def test_another_file_is_told(tmp_path):
         Run(tmp_path).fit(2, resume=True)
 
 
+ELSEWHERE = {"batches": 2, "means": {"sums": {"loss": 1.0, "accuracy": 2.0}, "examples": 32}}
+ELSEWHERE |= {"begun": {"default": (0, 0), "data": [None, None]}, "now": (0, 0)}
+
+# What is put where in a checkpoint: a path of keys, and what stands at its end then.
 BROKEN = [
-    {"epoch": "one"},
-    {"optimizer": 3},
-    {"optimizer": {}},
-    {"schedule": {}},
-    {"callbacks": None},
-    {"callbacks": [{}]},
-    {"best": []},
-    {"history": {"rows": 3}},
-    {"random": {"default": None, "data": []}},
-    {"random": {}},
-    {"partial": {}},
-    {"partial": 3},
+    (["epoch"], "one"),
+    (["epoch"], math.inf),
+    (["epoch"], -1),
+    (["epoch"], 10**400),
+    (["step"], 0.5),
+    (["step"], None),
+    (["stop"], "no"),
+    (["model"], None),
+    (["optimizer"], 3),
+    (["optimizer"], {}),
+    (["optimizer", "state"], [1]),
+    (["optimizer", "state", 0], 3),
+    (["optimizer", "state", 0, "step"], math.nan),
+    (["optimizer", "param_groups"], 3),
+    (["optimizer", "param_groups", 0], 3),
+    (["optimizer", "param_groups", 0, "params"], 4),
+    (["schedule"], {}),
+    (["schedule"], 3),
+    (["callbacks"], None),
+    (["callbacks"], [{}]),
+    (["callbacks", 0, "waited"], "long"),
+    (["callbacks", 0, "parameters"], 3),
+    (["callbacks", 0, "best"], None),
+    (["best"], []),
+    (["best", "value"], "good"),
+    (["best", "epoch"], math.inf),
+    (["history"], {"rows": 3}),
+    (["history", "rows"], [3]),
+    (["history", "rows", 0, "loss"], "small"),
+    (["history", "losses"], {"a": 1}),
+    (["history", "compile_seconds"], None),
+    (["random"], {}),
+    (["random", "default"], None),
+    (["random", "default"], (1, -1)),
+    (["random", "default"], (1, 2, 3)),
+    (["random", "data"], []),
+    (["partial"], {}),
+    (["partial"], 3),
+    (["partial"], ELSEWHERE | {"batches": math.inf}),
+    (["partial"], ELSEWHERE | {"batches": 0}),
+    (["partial"], ELSEWHERE | {"means": {"sums": {"loss": "x"}, "examples": 32}}),
+    (["partial"], ELSEWHERE | {"means": {"sums": {"loss": 1.0}, "examples": 0}}),
+    (["partial"], ELSEWHERE | {"means": None}),
+    (["partial"], ELSEWHERE | {"begun": 3}),
+    (["partial"], ELSEWHERE | {"begun": {"default": (0, "x"), "data": [None, None]}}),
+    (["partial"], ELSEWHERE | {"now": 3}),
 ]
 
 
-@pytest.mark.parametrize("change", BROKEN, ids=str)
-def test_a_broken_checkpoint_is_told(tmp_path, change):
-    Run(tmp_path).fit(1)
-    minitorch.save(minitorch.load(tmp_path / "last.safetensors") | change, tmp_path / "last.safetensors")
-    with pytest.raises(DataError, match=r"is a broken checkpoint \((Key|Type|Value|Attribute)Error"):
+def spoil(folder, path, value):
+    """Put a value into the checkpoint of a folder."""
+    state = minitorch.load(folder / "last.safetensors")
+    inner = state
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    minitorch.save(state, folder / "last.safetensors")
+
+
+@pytest.fixture(scope="module")
+def after_an_epoch(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    Run(folder).fit(1)
+    return folder / "last.safetensors"
+
+
+def refused(folder, checkpoint, path, value, error):
+    """Resume from a checkpoint with something else in it: the message, and whether everything is as it was."""
+    shutil.copy(checkpoint, folder)
+    spoil(folder, path, value)
+    run = Run(folder, seed=4)
+    run.history = History()
+    run.optimizer.zero_grad()
+    before = run.everything()
+    with pytest.raises(error) as caught:
+        run.fit(2, resume=True)
+    run.history = History()
+    assert run.everything() == before
+    assert "last.safetensors " in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("path", "value"), BROKEN, ids=lambda x: "/".join(map(str, x)) if type(x) is list else "")
+def test_a_broken_checkpoint_is_told_and_nothing_changes(tmp_path, after_an_epoch, path, value):
+    message = refused(tmp_path, after_an_epoch, path, value, (DataError, DTypeError))
+    assert re.search(r"(cannot be resumed from: expected|is a broken checkpoint \((Key|Type)Error: )", message)
+
+
+UNFIT = [
+    (["optimizer", "state", 99], {"step": 1, "momentum_buffer": np.zeros(3)}, ArgumentError, "got one of 99"),
+    (["optimizer", "state", -1], {"step": 1, "momentum_buffer": np.zeros(3)}, ArgumentError, "got one of -1"),
+    (
+        ["optimizer", "state", 0],
+        {"step": 1, "exp_avg": np.zeros((8, 2))},
+        ArgumentError,
+        "the state of SGD, which keeps",
+    ),
+    (["optimizer", "state", 0, "momentum_buffer"], np.zeros(3), ShapeError, r"shape \(8, 2\) .* got \(3,\)"),
+    (["optimizer", "param_groups", 0, "lr"], -1.0, ArgumentError, "expected lr of 0 or more, got -1.0"),
+    (["optimizer", "param_groups", 0, "lr"], math.inf, ArgumentError, "expected lr of 0 or more, got inf"),
+    (["optimizer", "param_groups", 0, "lr"], [0.1, 0.2], ArgumentError, "expected lr to be like 0.1, got"),
+    (
+        ["optimizer", "param_groups", 0, "nesterov"],
+        "yes",
+        ArgumentError,
+        "expected nesterov to be like True, got 'yes'",
+    ),
+    (["optimizer", "param_groups"], [], ShapeError, r"expected groups of \[4\] parameters, got \[\]"),
+    (["model", "0.bias"], np.zeros(9), ShapeError, r"misshapen: 0\.bias is \(9,\)"),
+    (["callbacks", 0, "parameters"], {"0.bias": np.zeros(8)}, ShapeError, r"missing: 0\.weight"),
+    (["random", "data"], [(1, 2), None], ArgumentError, "of data with a random state, got a Shuffled without one"),
+    (["schedule"], None, ArgumentError, "a training without a schedule .* got one with a schedule"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "error", "text"), UNFIT, ids=lambda x: "/".join(map(str, x)) if type(x) is list else ""
+)
+def test_a_checkpoint_of_something_else_is_told_and_nothing_changes(tmp_path, after_an_epoch, path, value, error, text):
+    assert re.search(text, refused(tmp_path, after_an_epoch, path, value, error))
+
+
+def test_other_metrics_in_the_midst_of_an_epoch_are_told(tmp_path, after_an_epoch):
+    shutil.copy(after_an_epoch, tmp_path)
+    elsewhere = ELSEWHERE | {"means": {"sums": {"loss": 1.0, "error": 2.0}, "examples": 32}}
+    spoil(tmp_path, ["partial"], elsewhere)
+    with pytest.raises(ArgumentError, match="that measures loss, error, got one that measures loss, accuracy"):
         Run(tmp_path).fit(2, resume=True)
+
+
+def test_frozen_parameters_stay_frozen(tmp_path):
+    """A training that goes on trains what it trained before, and nothing else."""
+    histories = []
+    for resume in (False, True):
+        run = Run(tmp_path)
+        run.model[0].weight.value.requires_grad_(False)
+        run.fit(2 if resume else 1, resume=resume)
+        histories.append(state_dict(run.model)["0.weight"].tobytes())
+    assert histories[0] == histories[1]
 
 
 def test_data_with_fewer_batches_than_were_done_are_told(tmp_path):
