@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,12 +74,7 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read the model {path}: {error.strerror}. Train one first, or give its path.") from None
-    if _is_pickle(content):
-        raise DataError(
-            f"{path} is a pickle, which can run code when it is read. Convert it where it was made, in PyTorch:\n"
-            "  from safetensors.torch import save_file\n"
-            '  save_file(torch.load("model.pt", weights_only=True), "model.safetensors")'
-        )
+    _refuse_pickles_and_zips(path, content)
     try:
         arrays = {name: np.require(array, requirements="W") for name, array in from_bytes(content).items()}
         metadata = _metadata(content)
@@ -105,8 +101,28 @@ def _metadata(content: bytes) -> dict[str, Any]:
     return metadata
 
 
-def _is_pickle(content: bytes) -> bool:
-    """Tell a pickle, alone or in the zip archive that PyTorch makes, by how it begins."""
+# How pickles of all protocols begin: with their protocol, or with a dictionary, a list, or a name of code and its memo.
+PICKLE = re.compile(rb"\x80|\([dl]p0\n|[]}]q\x00|c[\w.]+\n\w+\n(p0\n|q\x00)")
+
+
+def _refuse_pickles_and_zips(path: Path, content: bytes) -> None:
+    """Tell a pickle, alone or in the zip archive that PyTorch makes, and other archives, by what is in them."""
     # A safetensors file begins with the length of its header, which can read like a pickle: 640 is the bytes 80 02.
     # The header itself is JSON and tells the two apart.
-    return content[8:9] != b"{" and (content[:1] == b"\x80" or content[:2] == b"PK")
+    if content[8:9] == b"{":
+        return
+    is_zip = content.startswith(b"PK")
+    # An archive has the names of its files in plain, also one that is cut short.
+    if PICKLE.match(content) or (is_zip and b"/data.pkl" in content):
+        ending = ".converted.safetensors" if path.suffix == ".safetensors" else ".safetensors"
+        raise DataError(
+            f"{path} is a pickle, which can run code when it is read. Convert it where it was made, in PyTorch:\n"
+            "  from safetensors.torch import save_file\n"
+            f"  save_file(torch.load({str(path)!r}, weights_only=True), {str(path.with_suffix(ending))!r})\n"
+            "If it holds a whole model, and not its parameters by name, save model.state_dict() there first."
+        )
+    if is_zip:
+        raise DataError(
+            f"{path} is a zip archive without a model of PyTorch in it, expected a safetensors file. Where it is "
+            f"NumPy's (.npz), write minitorch.save(dict(numpy.load({str(path)!r})), new_path)."
+        )

@@ -9,6 +9,7 @@ import pickle
 import sys
 import tempfile
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -149,22 +150,45 @@ class Bomb:
         return pytest.fail, ("the file was run",)
 
 
-@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
-def test_a_pickle_is_told_by_its_content_and_not_run(tmp_path, protocol, name):
-    (tmp_path / name).write_bytes(pickle.dumps(Bomb(), protocol))
-    with pytest.raises(DataError, match=r"is a pickle, which can run code.*\n.*save_file"):
-        load_arrays(tmp_path / name)
+PICKLED = {"bomb": Bomb(), "parameters": OrderedDict(weight=[0.5]), "dictionary": {"epoch": 3}, "list": [1, 2]}
 
 
-def test_a_file_of_torch_save_is_told_too(tmp_path):
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("value", PICKLED)
+def test_a_pickle_is_told_by_its_content_and_not_run(tmp_path, protocol, value):
+    for name, converted in (("model.pt", "model.safetensors"), ("x.safetensors", "x.converted.safetensors")):
+        (tmp_path / name).write_bytes(pickle.dumps(PICKLED[value], protocol))
+        with pytest.raises(DataError, match="is a pickle, which can run code") as caught:
+            load_arrays(tmp_path / name)
+        line = f"  save_file(torch.load({str(tmp_path / name)!r}, weights_only=True), {str(tmp_path / converted)!r})"
+        assert str(caught.value).splitlines()[1:3] == ["  from safetensors.torch import save_file", line]
+        assert "save model.state_dict() there first" in str(caught.value)
+
+
+def test_a_file_of_torch_save_is_told_too_also_when_it_is_cut_short(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.safetensors", "w") as archive:
         archive.writestr("model/data.pkl", pickle.dumps(Bomb()))
-    with pytest.raises(DataError, match="is a pickle"):
-        load_arrays(tmp_path / "model.safetensors")
+        archive.writestr("model/data/0", bytes(1000))
+    content = (tmp_path / "model.safetensors").read_bytes()
+    for length in (len(content), 500, 60):
+        (tmp_path / "model.safetensors").write_bytes(content[:length])
+        with pytest.raises(DataError, match="is a pickle"):
+            load_arrays(tmp_path / "model.safetensors")
 
 
-@pytest.mark.parametrize("content", [b"", b"a text", b"\x93NUMPY\x01\x00v\x00", b"\xff" * 100])
+def test_arrays_of_numpy_are_told_from_a_model_of_pytorch(tmp_path):
+    np.savez(tmp_path / "digits.npz", images=np.ones((2, 3)), labels=np.arange(2))
+    with pytest.raises(
+        DataError, match=r"digits\.npz is a zip archive without .*NumPy's \(\.npz\), write minitorch\.save\("
+    ):
+        load_arrays(tmp_path / "digits.npz")
+    save_arrays(tmp_path / "x", dict(np.load(tmp_path / "digits.npz")))  # what the message says
+    np.testing.assert_array_equal(load_arrays(tmp_path / "x")[0]["labels"], [0, 1])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a text", b"class\nfirst\n", b"(hello).", b"\x93NUMPY\x01\x00v\x00", b"\xff" * 100]
+)
 def test_another_file_is_told(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(DataError, match=r"not a whole safetensors file.*train the model again"):
