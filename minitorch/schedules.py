@@ -83,6 +83,9 @@ class LRScheduler:
     # What a state holds. Settings are not among it: whoever goes on makes the schedule anew, with or without others.
     kept: ClassVar[Sequence[str]] = ("last_epoch", "base_lrs")
 
+    # Whether step takes a number that was measured; training.fit passes the monitored one then.
+    takes_measure: ClassVar[bool] = False
+
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.optimizer = _checked_optimizer(self, optimizer)
         for group in optimizer.param_groups:
@@ -595,6 +598,7 @@ class ReduceLROnPlateau(LRScheduler):
     """
 
     kept = ("last_epoch", "best", "num_bad_epochs", "cooldown_counter")
+    takes_measure = True
 
     def __init__(
         self,

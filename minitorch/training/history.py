@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import ArgumentError, MissingDependencyError
 from ..files import write_atomically
-from ..saved import mapping, number, sequence
+from ..saved import mapping, number, sequence, whole
 from .tensorboard import write_events
 
 __all__ = ["History"]
@@ -94,7 +94,7 @@ class History:
         """
         mapping("the history", state, "rows", "losses", "compile_seconds")
         rows = [
-            {str(name): number(f"{name} of an epoch", value) for name, value in mapping("an epoch's row", row).items()}
+            {str(name): _checked(name, value) for name, value in mapping("an epoch's row", row).items()}
             for row in sequence("the rows of the history", state["rows"])
         ]
         losses = [float(number("the loss of a step", loss)) for loss in np.atleast_1d(state["losses"]).tolist()]
@@ -189,6 +189,11 @@ class History:
         axes.set(xlabel="training step", ylabel="training loss", title=title)
         axes.legend(frameon=False)
         _save(figure, path)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Check a number of an epoch that was saved."""
+    return (whole if name in ("epoch", "step") else number)(f"{name} of an epoch", value)
 
 
 def _figure(width: float) -> Any:

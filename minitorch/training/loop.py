@@ -6,7 +6,6 @@ of the random numbers, the history. A training that goes on from there has the s
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
@@ -52,6 +51,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     monitor: str | None = None,
+    history: History | None = None,
     log: Callable[[str], None] | None = print,
     progress: bool = True,
 ) -> History:
@@ -70,7 +70,7 @@ def fit(
         optimizer: moves the model's parameters.
         epochs: how often the training data are gone through, in all: a training that is resumed goes on up to here.
         schedule: what changes the learning rate, with ``step()`` and state dicts as in :mod:`minitorch.schedules`. One
-            whose ``step`` takes a number is given the monitored one.
+            whose attribute ``takes_measure`` is True is given the monitored number: ``step(number)``.
         schedule_every: ``"epoch"`` or ``"step"``: when the schedule goes on.
         clip_norm: the largest norm that the gradients of all parameters together may have: longer ones are scaled down
             to it before the update, see :func:`minitorch.clipping.clip_grad_norm_`.
@@ -87,6 +87,9 @@ def fit(
             there is no such file. Everything else is given as before.
         monitor: the number that says which epoch is best; ``"validation_loss"``, or ``"loss"`` where there is no
             validation, when left out.
+        history: is filled as the training goes, and returned; a new one when left out. Pass a ``History()`` of your own
+            to have the numbers also where ``fit`` raises, after ctrl-C for instance. A callback that calls its
+            ``write_csv``, ``plot`` or ``write_tensorboard`` keeps such a file up to date after each epoch.
         log: takes a line after each epoch; None for silence.
         progress: draw a line at the bottom of the terminal, where there is one.
 
@@ -97,7 +100,8 @@ def fit(
         ArgumentError: an argument makes no sense, such as data that can be gone through once.
         DataError: there are no batches, inputs and targets differ in number, or the checkpoint is broken.
         ShapeError: the checkpoint is of another model; the message lists everything that does not fit.
-        NaNError: the loss is no longer a finite number.
+        NaNError: the loss is no longer a finite number. The model, its running averages and the optimiser are what they
+            were before that step.
         KeyboardInterrupt: somebody pressed ctrl-C.
 
     >>> import minitorch
@@ -121,7 +125,7 @@ def fit(
         if log is not None:
             log(line)
 
-    training = Training(model, optimizer, schedule, epochs, monitor, say)
+    training = Training(model, optimizer, schedule, epochs, monitor, History() if history is None else history, say)
     loop = _Loop(
         training,
         train,
@@ -161,11 +165,11 @@ class Training:
         schedule: Any,
         epochs: int,
         monitor: str,
+        history: History,
         say: Callable[[str], None],
     ) -> None:
         self.model, self.optimizer, self.schedule = model, optimizer, schedule
-        self.epochs, self.monitor = epochs, monitor
-        self.history = History()
+        self.epochs, self.monitor, self.history = epochs, monitor, history
         self.epoch = self.step = self.batch = 0
         self.stop = False
         self._say = say
@@ -210,8 +214,15 @@ class _Loop:
     def run(self, resume: bool) -> None:
         """Train until the epochs are over or somebody stops."""
         training = self.training
+        go_on = resume and self.folder is not None and (self.folder / LAST).exists()
+        if training.history.losses and not go_on:
+            raise ArgumentError(
+                f"expected an empty history to begin with, got one of {len(training.history.losses)} steps. Pass a new "
+                "History(), or resume=True where there is a checkpoint."
+            )
         self._hook("start")
-        if resume and self.folder is not None and (self.folder / LAST).exists():
+        if go_on:
+            assert self.folder is not None
             self.partial = load_training(self.folder / LAST, training, self.callbacks, self.best, self.random)
             training.say(f"Resumed after epoch {training.epoch} and step {training.step}.")
         with self.interrupts:
@@ -316,7 +327,7 @@ class _Loop:
         training.epoch += 1
         improved = self.best.take(row)
         if training.schedule is not None and not self.schedule_each_step:
-            training.schedule.step(*([row[training.monitor]] if _wants_number(training.schedule) else []))
+            training.schedule.step(*([row[training.monitor]] if _takes_measure(training.schedule) else []))
         training.say(epoch_line(row, training.epochs, self.clock.left(training.epoch)))
         for callback in self.callbacks:
             callback(training)
@@ -351,10 +362,9 @@ class _Loop:
         raise KeyboardInterrupt
 
 
-def _wants_number(schedule: Any) -> bool:
-    """Tell whether a schedule's step takes a number, as that of one which waits for a plateau does."""
-    parameters = inspect.signature(schedule.step).parameters.values()
-    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+def _takes_measure(schedule: Any) -> bool:
+    """Tell whether a schedule goes by a number that is measured, as one which waits for a plateau does."""
+    return getattr(schedule, "takes_measure", False)
 
 
 def _check(
@@ -378,7 +388,7 @@ def _check(
         raise ArgumentError(f"expected at least one epoch, got {epochs}. Write epochs=10.")
     if schedule_every not in ("epoch", "step"):
         raise ArgumentError(f"expected schedule_every as 'epoch' or 'step', got {schedule_every!r}. Write one of them.")
-    if schedule_every == "step" and schedule is not None and _wants_number(schedule):
+    if schedule_every == "step" and _takes_measure(schedule):
         raise ArgumentError(
             f"{type(schedule).__name__} goes by a number that is measured once an epoch, got schedule_every='step'. "
             "Leave that out."

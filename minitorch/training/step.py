@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,10 @@ class TrainingStep:
             optimizer.step()
             return value, output
 
-        self._model, self._parameters = model, list(model.parameters())
+        self._model, self._optimizer = model, optimizer
+        self._parameters = list(model.parameters())
+        # What holds the values that a step replaces, beside the optimiser's state.
+        self._held = [vars(held) for held in (*self._parameters, *model.buffers())]
         self._step = compile_step(step) if compile else step
 
     @property
@@ -65,13 +69,23 @@ class TrainingStep:
             The loss, and the model's output.
 
         Raises:
-            NaNError: the loss is not a finite number. The model has the parameters from before the step again, and the
-                message names the layer.
+            NaNError: the loss is not a finite number. The model has the parameters and the running averages from before
+                the step again, the optimiser its averages, and the message names the layer.
         """
-        before = [parameter.value for parameter in self._parameters]
+        state = self._optimizer.state
+        before = [(held, dict(held)) for held in (*self._held, *state.values())]
+        known = set(state)
         value, output = self._step(x, y)
         loss = value.item()
-        require_finite(loss, self._model, x, step=number, before=before)
+        if not math.isfinite(loss):
+            parameters = [values["_value"] for _, values in before[: len(self._parameters)]]
+            try:
+                require_finite(loss, self._model, x, step=number, before=parameters)
+            finally:  # behind the search, which runs the model
+                for held, values in before:
+                    held.update(values)
+                for i in state.keys() - known:
+                    del state[i]
         return loss, output
 
 

@@ -12,9 +12,9 @@ import pytest
 import minitorch
 from minitorch import SGD, Adam, ArgumentError, DataError, FastBackend, NaNError
 from minitorch.io import load_model, state_dict
-from minitorch.layers import Linear
+from minitorch.layers import BatchNorm1d, Linear, Sequential
 from minitorch.losses import cross_entropy, mse_loss
-from minitorch.training import EarlyStopping, Training, evaluate, fit
+from minitorch.training import EarlyStopping, History, Training, evaluate, fit
 
 from .fitting import Shuffled, batches_of, blobs, network, same, tensors
 
@@ -167,6 +167,8 @@ class Halving:
 class Plateau(Halving):
     """One that goes by a measured number."""
 
+    takes_measure = True
+
     def __init__(self, optimizer):
         super().__init__(optimizer)
         self.seen = []
@@ -196,6 +198,28 @@ def test_a_schedule_that_waits_for_a_plateau_is_given_the_monitored_number(model
         model, data, data, loss=cross_entropy, optimizer=optimizer, epochs=2, schedule=schedule, monitor=monitor
     )
     assert schedule.seen == history[monitor or "validation_loss"]
+
+
+def test_a_schedule_whose_step_takes_a_number_that_is_no_measure_is_not_given_one(model):
+    class Counting(Halving):
+        def step(self, epoch=None, *rest):
+            assert (epoch, rest) == (None, ())
+            super().step()
+
+    data = batches_of(*blobs(30), 10)
+    for kind in (Counting, lambda optimizer: minitorch.schedules.StepLR(optimizer, 1, gamma=0.5)):
+        optimizer = SGD(model.parameters(), 1.0)
+        schedule = kind(optimizer)
+        eagerly(model, data, loss=cross_entropy, optimizer=optimizer, epochs=2, schedule=schedule)
+        assert optimizer.lr == 0.25
+
+
+def test_the_librarys_plateau_is_given_the_monitored_number(model):
+    data = batches_of(*blobs(30), 10)
+    optimizer = SGD(model.parameters(), 0.1)
+    schedule = minitorch.schedules.ReduceLROnPlateau(optimizer)
+    history = eagerly(model, data, loss=cross_entropy, optimizer=optimizer, epochs=2, schedule=schedule)
+    assert schedule.best == min(history["loss"])
 
 
 def test_callbacks_see_the_training_and_can_end_it(model):
@@ -439,6 +463,60 @@ def test_a_nan_is_told_with_step_and_layer_and_the_parameters_are_those_from_bef
     for name in ("0.weight", "3.weight"):
         before[-1][name] *= 1e200
     assert same(now, before[-1])
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_after_a_nan_everything_is_as_if_its_batch_had_never_come(compile):
+    """Averages of the optimiser and of the batches too, and at the first step as at any other."""
+    x, y = blobs(30)
+    x[25] = np.inf
+    *good, bad = batches_of(x, y, 10)
+    for before in ([], good):
+        states = []
+        for data in ([*before, bad], before):
+            minitorch.manual_seed(0)
+            layers = Linear(2, 4, backend=FastBackend), BatchNorm1d(4, backend=FastBackend)
+            model = Sequential(*layers, Linear(4, 3, backend=FastBackend))
+            optimizer = Adam(model.parameters(), 0.1)
+            train = functools.partial(
+                fit, model, data, loss=cross_entropy, optimizer=optimizer, epochs=1, compile=compile, log=None
+            )
+            if data is not before:
+                with pytest.raises(NaNError):
+                    train()
+            elif data:
+                train()
+            averages = optimizer.state_dict()["state"].values()
+            arrays = [{k: v if k == "step" else v.to_numpy().tobytes() for k, v in a.items()} for a in averages]
+            states.append(({name: array.tobytes() for name, array in state_dict(model).items()}, arrays))
+        assert states[0] == states[1]
+        assert bool(states[0][1]) == bool(before)
+
+
+def test_the_callers_history_has_the_steps_before_a_nan(model):
+    x, y = blobs(30)
+    x[25] = np.inf
+    history = History()
+    optimizer = SGD(model.parameters(), 0.1)
+    with pytest.raises(NaNError):
+        eagerly(model, batches_of(x, y, 10), loss=cross_entropy, optimizer=optimizer, epochs=1, history=history)
+    assert len(history.losses) == 2
+    with pytest.raises(ArgumentError, match=r"an empty history to begin with, got one of 2 steps. Pass a new History"):
+        eagerly(model, batches_of(x, y, 10), loss=cross_entropy, optimizer=optimizer, epochs=1, history=history)
+
+
+def test_a_callback_keeps_a_log_of_the_history_up_to_date(model, tmp_path):
+    sizes = []
+
+    def write(training):
+        training.history.write_csv(tmp_path / "log.csv")
+        log = training.history.write_tensorboard(tmp_path)
+        sizes.append((len((tmp_path / "log.csv").read_text().splitlines()), log.stat().st_size))
+
+    optimizer = SGD(model.parameters(), 0.1)
+    eagerly(model, batches_of(*blobs(30), 10), loss=cross_entropy, optimizer=optimizer, epochs=3, callbacks=[write])
+    assert [lines for lines, _ in sizes] == [2, 3, 4]
+    assert sizes[0][1] < sizes[1][1] < sizes[2][1]
 
 
 def test_images_and_labels_of_different_length_are_told(model):

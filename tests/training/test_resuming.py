@@ -14,8 +14,9 @@ import pytest
 
 import minitorch
 from minitorch import SGD, Adam, ArgumentError, DataError, DTypeError, FastBackend, ShapeError
+from minitorch.data import Compose, DataLoader, ImageDataset, RandomCrop, RandomHorizontalFlip, ToDtype
 from minitorch.io import state_dict
-from minitorch.layers import Linear
+from minitorch.layers import Dropout, Flatten, Linear, Sequential
 from minitorch.losses import cross_entropy
 from minitorch.training import EarlyStopping, History, fit
 
@@ -71,7 +72,7 @@ class Run:
 
         data.__class__ = Pressed
 
-    def fit(self, epochs, resume=False):
+    def fit(self, epochs, resume=False, **options):
         self.lines = []
         self.history = fit(
             self.model,
@@ -87,6 +88,7 @@ class Run:
             resume=resume,
             compile=self.compile,
             log=self.lines.append,
+            **options,
         )
         return self
 
@@ -254,6 +256,73 @@ def test_without_a_folder_ctrl_c_ends_the_training_after_the_step(tmp_path):
     assert run.lines[-1] == "Interrupted after step 7."
 
 
+def test_the_callers_history_has_the_numbers_of_a_training_that_was_interrupted(tmp_path):
+    history = History()
+    with pytest.raises(KeyboardInterrupt):
+        Run(tmp_path, press=("train", 2, 3)).fit(3, history=history)
+    assert (history["epoch"], len(history.losses)) == ([1], 7)
+    history.write_csv(tmp_path / "log.csv")
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 2
+    again = Run(tmp_path, seed=1).fit(3, resume=True, history=history)
+    assert again.history is history
+    assert again.everything() == Run(tmp_path / "whole").fit(3).everything()
+
+
+# --- a DataLoader --------------------------------------------------------------------------------------------
+
+PIXELS = np.random.default_rng(2).integers(0, 256, (50, 8, 8)).astype(np.uint8)
+
+
+class Press:
+    """Presses ctrl-C after a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def after_step(self, training):
+        if training.step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def __call__(self, training):
+        pass
+
+
+def train_on_images(folder, seed=0, workers=2, press=0, resume=False):
+    """Train for two epochs of seven batches, which threads prepare and transform by chance."""
+    minitorch.manual_seed(seed)
+    transform = Compose([RandomCrop(8, padding=1), RandomHorizontalFlip(), ToDtype("float64", scale=True)])
+    images = ImageDataset(PIXELS, Y, transform=transform)
+    loader = DataLoader(images, 8, shuffle=True, num_workers=workers, backend=FastBackend)
+    layers = Flatten(), Linear(64, 8, backend=FastBackend), Dropout(0.2), Linear(8, 3, backend=FastBackend)
+    model = Sequential(*layers)
+    history = fit(
+        model,
+        loader,
+        DataLoader(images, 20, backend=FastBackend),
+        loss=cross_entropy,
+        optimizer=Adam(model.parameters(), 0.01),
+        epochs=2,
+        checkpoint=folder,
+        resume=resume,
+        callbacks=[Press(press)],
+        compile=False,
+        log=None,
+    )
+    parameters = {name: array.tobytes() for name, array in state_dict(model).items()}
+    return parameters, history.losses, history["validation_loss"]
+
+
+def test_ctrl_c_in_the_midst_of_an_epoch_of_a_data_loader_with_threads_and_transforms(tmp_path):
+    whole = train_on_images(tmp_path / "whole")
+    assert train_on_images(tmp_path / "alone", workers=0) == whole
+    for place in (3, 7, 10):
+        with pytest.raises(KeyboardInterrupt):
+            train_on_images(tmp_path / str(place), press=place)
+        saved = minitorch.load(tmp_path / str(place) / "last.safetensors")
+        assert (saved["step"], saved["partial"]["batches"]) == (place, (place - 1) % 7 + 1)
+        assert train_on_images(tmp_path / str(place), seed=1, resume=True) == whole
+
+
 # --- what does not fit -------------------------------------------------------------------------------------------
 
 
@@ -309,6 +378,7 @@ BROKEN = [
     (["history"], {"rows": 3}),
     (["history", "rows"], [3]),
     (["history", "rows", 0, "loss"], "small"),
+    (["history", "rows", 0, "epoch"], math.inf),
     (["history", "losses"], {"a": 1}),
     (["history", "compile_seconds"], None),
     (["random"], {}),
