@@ -42,6 +42,10 @@ class ReLU(Module):
         super().__init__()
         self.inplace = inplace
 
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        return "inplace=True" if self.inplace else ""
+
     def forward(self, input: Tensor) -> Tensor:
         """Apply it to every element."""
         return ReLUFunction.apply(input)
@@ -62,6 +66,10 @@ class LeakyReLU(Module):
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
         self.negative_slope, self.inplace = negative_slope, inplace
+
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it to every element."""
@@ -116,6 +124,10 @@ class GELU(Module):
             raise ArgumentError(f"expected approximate as 'none' or 'tanh', got {approximate!r}. Write one of these.")
         self.approximate = approximate
 
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        return f"approximate={self.approximate!r}"
+
     def forward(self, input: Tensor) -> Tensor:
         """Apply it to every element."""
         if self.approximate == "none":
@@ -140,6 +152,10 @@ class Softmax(Module):
         super().__init__()
         self.dim = dim
 
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        return f"dim={self.dim}"
+
     def forward(self, input: Tensor) -> Tensor:
         """Compute it along ``dim``."""
         return softmax(input, self.dim)
@@ -159,6 +175,10 @@ class LogSoftmax(Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.dim = dim
+
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        return f"dim={self.dim}"
 
     def forward(self, input: Tensor) -> Tensor:
         """Compute it along ``dim``."""

@@ -333,6 +333,16 @@ class _Conv(Module):
         bound = 1.0 / math.sqrt(math.prod(shape[1:]))
         self.bias = Parameter(uniform((out_channels,), -bound, bound, dtype, backend)) if bias else None
 
+    def extra_repr(self) -> str:
+        """Name the settings that are not the usual ones, as PyTorch's layer does."""
+        usual = {"padding": (0,) * self.dims, "dilation": (1,) * self.dims, "groups": 1}
+        others = {name: getattr(self, name) for name in usual if getattr(self, name) != usual[name]}
+        if self.bias is None:
+            others["bias"] = False
+        settings = {"kernel_size": self.kernel_size, "stride": self.stride, **others}
+        named = ", ".join(f"{name}={value}" for name, value in settings.items())
+        return f"{self.in_channels}, {self.out_channels}, {named}"
+
     def forward(self, input: Tensor) -> Tensor:
         """Convolve, and add the bias."""
         return _convolve(
@@ -606,6 +616,11 @@ def _counted(g: Geometry, size: int, taps: int, with_padding: bool) -> npt.NDArr
     return np.minimum(first + taps, size + beyond) - np.maximum(first, -beyond)
 
 
+def _short(sizes: Sequence[int]) -> int | tuple[int, ...]:
+    """Give one number for sizes that are all the same."""
+    return sizes[0] if len(set(sizes)) == 1 else tuple(sizes)
+
+
 class _MaxPool(Module):
     """What the maxima over windows of one and two dimensions share."""
 
@@ -632,6 +647,11 @@ class _MaxPool(Module):
         self.padding = _sizes(name, "padding", padding, self.dims, 0)
         self.dilation = _sizes(name, "dilation", dilation, self.dims, 1)
         self.ceil_mode = ceil_mode
+
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        names = ("kernel_size", "stride", "padding", "dilation")
+        return ", ".join(f"{name}={_short(getattr(self, name))}" for name in names) + f", ceil_mode={self.ceil_mode}"
 
     def forward(self, input: Tensor) -> Tensor:
         """Take the maximum of each window."""
@@ -718,6 +738,10 @@ class AvgPool2d(Module):
         self.padding = _sizes("AvgPool2d", "padding", padding, 2, 0)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
+
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        return ", ".join(f"{name}={_short(getattr(self, name))}" for name in ("kernel_size", "stride", "padding"))
 
     def forward(self, input: Tensor) -> Tensor:
         """Average each window."""

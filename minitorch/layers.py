@@ -144,6 +144,10 @@ class Linear(Module):
         bound = 1.0 / math.sqrt(in_features)
         self.bias = Parameter(uniform((out_features,), -bound, bound, dtype, backend)) if bias else None
 
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
     def forward(self, input: Tensor) -> Tensor:
         """Map ``* x in_features`` to ``* x out_features``."""
         return linear(input, self.weight.value, None if self.bias is None else self.bias.value)
@@ -182,6 +186,10 @@ class Flatten(Module):
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
+
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
     def forward(self, input: Tensor) -> Tensor:
         """Join the dimensions.
@@ -233,6 +241,10 @@ class Reshape(Module):
             )
         self.shape = tuple(int(n) for n in sizes)  # type: ignore[arg-type]
 
+    def extra_repr(self) -> str:
+        """Name the sizes."""
+        return ", ".join(map(str, self.shape))
+
     def forward(self, input: Tensor) -> Tensor:
         """Regroup the elements of each example.
 
@@ -282,6 +294,10 @@ class Dropout(Module):
         super().__init__()
         check_rate(p)
         self.p, self.inplace = float(p), inplace
+
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        return f"p={self.p}, inplace={self.inplace}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop while training; give ``x`` itself otherwise."""
@@ -434,6 +450,11 @@ class Embedding(Module):
         layer = cls(rows, features, padding_idx, embeddings.detach())
         layer.weight.value.requires_grad_(not freeze)
         return layer
+
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
     def forward(self, index: Tensor) -> Tensor:
         """Read rows: ``*index.shape x embedding_dim``."""

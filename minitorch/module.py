@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from .cells import read, write
@@ -86,6 +86,33 @@ class Module:
         ``model.modules()``.
         """
         return list(self._modules.values())
+
+    def children(self) -> Iterator[Module]:
+        """Walk the modules directly inside this one, as PyTorch's ``children`` does."""
+        return iter(self.modules())
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call a function with each module inside, from the inside to the outside, and with this one at last.
+
+        Args:
+            fn: what is called, for example to fill weights anew: ``init.xavier_uniform_(module.weight)``.
+
+        Returns:
+            The module itself.
+
+        >>> model = Module()
+        >>> model.inner = Module()
+        >>> model.apply(lambda module: print(list(module.children())))
+        []
+        [Module()]
+        Module(
+          (inner): Module()
+        )
+        """
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """Walk this module and all below it, each once and before those inside it, with dotted names."""
@@ -336,8 +363,18 @@ class Module:
             _locate(error)
             raise
 
+    def extra_repr(self) -> str:
+        """Name the settings that ``print(model)`` shows; a subclass defines it, as in PyTorch.
+
+        It stands for the parameters of the module itself: their shapes follow from the settings.
+
+        Returns:
+            One line, or several; nothing where the parameters say it all.
+        """
+        return ""
+
     def __repr__(self) -> str:
-        """Draw the tree: a line for each parameter, with its shape where it has one, and a block for each module.
+        """Draw the tree: the settings of each module, or else a line for each parameter, and the modules inside it.
 
         >>> network = Module()
         >>> network.layer = Module()
@@ -348,6 +385,11 @@ class Module:
             (bias): Parameter(0.5)
           )
         )
+        >>> network.layer.extra_repr = lambda: "bias=0.5"
+        >>> network
+        Module(
+          (layer): Module(bias=0.5)
+        )
         """
         return self._draw(())
 
@@ -355,7 +397,12 @@ class Module:
         name = type(self).__name__
         if any(module is self for module in above):
             return f"{name}(...)"
-        lines = [f"({key}): {_summary(parameter)}" for key, parameter in self._parameters.items()]
+        extra = self.extra_repr()
+        lines = extra.splitlines()
+        if not extra:
+            lines = [f"({key}): {_summary(parameter)}" for key, parameter in self._parameters.items()]
+        elif len(lines) == 1 and not self._modules:
+            return f"{name}({extra})"
         lines += [f"({key}): {module._draw((*above, self))}" for key, module in self._modules.items()]
         if not lines:
             return f"{name}()"

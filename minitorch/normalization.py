@@ -172,6 +172,12 @@ class _BatchNorm(Module):
         self.running_var = Buffer(ones(shape, backend, dtype=dtype)) if track_running_stats else None
         self.num_batches_tracked = _Count(0) if track_running_stats else None
 
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        learnt = f"affine={self.affine}, bias={self.bias is not None}"
+        averages = f"track_running_stats={self.track_running_stats}"
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, {learnt}, {averages}"
+
     def forward(self, input: Tensor) -> Tensor:
         """Normalise, and while training follow the averages."""
         self._check(input)
@@ -362,6 +368,11 @@ class LayerNorm(Module):
         shape = self.normalized_shape
         self.weight = Parameter(ones(shape, backend, dtype=dtype)) if elementwise_affine else None
         self.bias = Parameter(zeros(shape, backend, dtype=dtype)) if elementwise_affine and bias else None
+
+    def extra_repr(self) -> str:
+        """Name the settings, as PyTorch's layer does."""
+        learnt = f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, eps={self.eps}, {learnt}"
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise ``* x *normalized_shape``."""

@@ -231,6 +231,21 @@ def test_the_tree_is_drawn_with_shapes():
     assert repr(Module()) == "Module()"
 
 
+def test_settings_stand_for_parameters_and_before_modules():
+    class Described(Leaf):
+        lines = "width=10"
+
+        def extra_repr(self):
+            return self.lines
+
+    module = Described()
+    assert repr(module) == "Described(width=10)"
+    module.inner = Described()
+    assert repr(module).splitlines() == ["Described(", "  width=10", "  (inner): Described(width=10)", ")"]
+    module.inner.lines = "width=10,\nheight=3"
+    assert repr(module.inner).splitlines() == ["Described(", "  width=10,", "  height=3", ")"]
+
+
 # --- parameters ---
 
 

@@ -112,6 +112,65 @@ def test_a_state_dict_of_theirs_fits_a_network_of_ours(named):
     assert [name for name, _ in ours[1:].named_parameters()] == list(theirs[1:].state_dict())
 
 
+# --- what they print -----------------------------------------------------------------------------------------
+
+PRINTED = [
+    lambda m: m.Linear(3, 2),
+    lambda m: m.Linear(3, 2, bias=False),
+    lambda m: m.Identity(),
+    lambda m: m.Flatten(),
+    lambda m: m.Flatten(0, 1),
+    lambda m: m.Dropout(),
+    lambda m: m.Dropout(0.25, inplace=True),
+    lambda m: m.Embedding(5, 4),
+    lambda m: m.Embedding(5, 4, padding_idx=-1),
+    lambda m: m.ReLU(),
+    lambda m: m.ReLU(inplace=True),
+    lambda m: m.LeakyReLU(),
+    lambda m: m.LeakyReLU(0.2, True),
+    lambda m: m.GELU(),
+    lambda m: m.GELU("tanh") if m is layers else m.GELU(approximate="tanh"),
+    lambda m: m.Sigmoid(),
+    lambda m: m.Tanh(),
+    lambda m: m.Softmax(dim=1),
+    lambda m: m.LogSoftmax(dim=-1),
+    lambda m: m.Conv1d(2, 4, 3),
+    lambda m: m.Conv1d(2, 4, 3, padding="same", bias=False),
+    lambda m: m.Conv2d(1, 32, 3, 1),
+    lambda m: m.Conv2d(2, 4, (3, 1), stride=2, padding=1, dilation=(2, 1), groups=2),
+    lambda m: m.MaxPool1d(2),
+    lambda m: m.MaxPool2d(2),
+    lambda m: m.MaxPool2d((2, 3), stride=1, padding=1, ceil_mode=True),
+    lambda m: m.AvgPool2d(2),
+    lambda m: m.AvgPool2d(3, (2, 1), 1),
+    lambda m: m.BatchNorm1d(4),
+    lambda m: m.BatchNorm2d(4, eps=1e-3, momentum=None, affine=False, track_running_stats=False),
+    lambda m: m.LayerNorm(4),
+    lambda m: m.LayerNorm([3, 4], elementwise_affine=False),
+    lambda m: m.Sequential(m.Flatten(), m.Sequential(OrderedDict(fc=m.Linear(2, 1), softmax=m.Softmax(dim=1)))),
+    lambda m: m.ModuleList([m.ReLU(), m.Linear(2, 1)]),
+    lambda m: m.Sequential(),
+]
+
+
+@pytest.mark.parametrize("make_layer", PRINTED)
+def test_settings_are_printed(make_layer):
+    assert repr(make_layer(layers)) == repr(make_layer(nn))
+
+
+def test_functions_are_applied_in_the_same_order():
+    def network(m):
+        return m.Sequential(m.Linear(2, 3), m.Sequential(m.ReLU(), m.Linear(3, 1)), m.Tanh())
+
+    seen = []
+    for m in (layers, nn):
+        names = []
+        model = network(m)
+        assert model.apply(lambda module, names=names: names.append(type(module).__name__)) is model
+        seen.append((names, [type(module).__name__ for module in model.children()]))
+    assert seen[0] == seen[1]
+
+
 # --- where they begin ----------------------------------------------------------------------------------------
 
 
