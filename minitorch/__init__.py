@@ -59,10 +59,10 @@ from .operators import prod
 from .optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
 from .pointwise import abs, clamp, clip, pow, sqrt, where
 from .random import Generator, default_generator, initial_seed, manual_seed
-from .reductions import min, std, var
+from .reductions import allclose, min, std, var
 from .scalar import Scalar, ScalarHistory, derivative_check
 from .scalar_functions import ScalarFunction
-from .shaping import broadcast_to, cat, clone, flatten, reshape, squeeze, stack, transpose, unsqueeze
+from .shaping import broadcast_to, cat, clone, flatten, reshape, split, squeeze, stack, transpose, unsqueeze
 from .sorting import argsort, sort, topk
 from .tensor import History, Tensor
 from .tensor_data import (
@@ -86,15 +86,21 @@ from .version import __version__
 # Last, because `tensor` the function stands where the submodule of that name would be found.
 from .creation import (
     arange,
+    eye,
     from_numpy,
     full,
     linspace,
     ones,
+    ones_like,
     rand,
+    rand_like,
+    randint,
     randn,
+    randn_like,
     set_default_backend,
     tensor,
     zeros,
+    zeros_like,
 )
 
 # The course keeps these in tensor_functions; here they are built on top of it.
@@ -263,4 +269,12 @@ __all__ = [
     "full",
     "linspace",
     "randn",
+    "allclose",
+    "eye",
+    "ones_like",
+    "rand_like",
+    "randint",
+    "randn_like",
+    "split",
+    "zeros_like",
 ]

@@ -16,19 +16,26 @@ from .errors import ArgumentError, BackendError, DTypeError, ShapeError
 from .random import default_generator
 from .tensor import Tensor
 from .tensor_data import TensorData, UserShape
+from .tensor_functions import not_a_tensor
 from .tensor_ops import SimpleBackend, TensorBackend
 
 __all__ = [
     "arange",
+    "eye",
     "from_numpy",
     "full",
     "linspace",
     "ones",
+    "ones_like",
     "rand",
+    "rand_like",
+    "randint",
     "randn",
+    "randn_like",
     "set_default_backend",
     "tensor",
     "zeros",
+    "zeros_like",
 ]
 
 _default_backend = SimpleBackend
@@ -209,6 +216,110 @@ def randn(
     """
     draws = default_generator.normal(_checked(shape), float_dtype(dtype or default_dtype()))
     return _wrap(draws, backend, requires_grad)
+
+
+def randint(
+    low: int,
+    high: Any,
+    size: UserShape | None = None,
+    backend: TensorBackend | None = None,
+    dtype: npt.DTypeLike = np.int64,
+) -> Tensor:
+    """Draw whole numbers from ``low`` to ``high - 1``, each as likely; :func:`minitorch.manual_seed` fixes the draw.
+
+    Args:
+        low: the least; with two arguments alone, ``randint(high, size)``, the first is the end and the least is 0.
+        high: the end, which is never drawn.
+        size: the shape.
+        backend: what computes.
+        dtype: of the elements.
+
+    Raises:
+        ArgumentError: ``low`` is not below ``high``, or one is not a whole number.
+        ShapeError: the size is no shape.
+
+    >>> draws = randint(1, 7, (100,))
+    >>> 1 <= min(draws) <= max(draws) <= 6, randint(3, (2, 2)).shape
+    (True, (2, 2))
+    """
+    low, high, shape = (0, low, high) if size is None else (low, high, size)
+    if not all(isinstance(n, (int, np.integer)) for n in (low, high)):
+        raise ArgumentError(
+            f"randint expected whole numbers, got {low!r} and {high!r}. Write randint(low, high, size), or "
+            "randint(high, size)."
+        )
+    draws = default_generator.integers(int(low), int(high), _checked(shape))
+    return _wrap(draws.astype(storage_dtype(dtype)), backend, False)
+
+
+def zeros_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Make zeros, in the shape, backend and (unless given) dtype of a tensor.
+
+    Raises:
+        DTypeError: it is no tensor.
+
+    >>> zeros_like(tensor([[1.0, 2.0]])).tolist()
+    [[0.0, 0.0]]
+    """
+    return zeros(_shape_of("zeros_like", input), input.backend, requires_grad, dtype or input.dtype)
+
+
+def ones_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Make ones, in the shape, backend and (unless given) dtype of a tensor.
+
+    Raises:
+        DTypeError: it is no tensor.
+
+    >>> ones_like(tensor([[1.0, 2.0]])).tolist()
+    [[1.0, 1.0]]
+    """
+    return ones(_shape_of("ones_like", input), input.backend, requires_grad, dtype or input.dtype)
+
+
+def rand_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Draw from the uniform distribution on $[0, 1)$, in the shape, backend and (unless given) dtype of a tensor.
+
+    Raises:
+        DTypeError: it is no tensor, or its elements are whole numbers and no dtype is given.
+
+    >>> rand_like(tensor([[1.0, 2.0]])).shape
+    (1, 2)
+    """
+    return rand(_shape_of("rand_like", input), input.backend, requires_grad, dtype or input.dtype)
+
+
+def randn_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Draw from the standard normal distribution, in the shape, backend and (unless given) dtype of a tensor.
+
+    Raises:
+        DTypeError: it is no tensor, or its elements are whole numbers and no dtype is given.
+
+    >>> randn_like(tensor([[1.0, 2.0]])).shape
+    (1, 2)
+    """
+    return randn(_shape_of("randn_like", input), input.backend, requires_grad, dtype or input.dtype)
+
+
+def _shape_of(name: str, input: Any) -> tuple[int, ...]:
+    if not isinstance(input, Tensor):
+        raise not_a_tensor(name, input)
+    return input.shape
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    backend: TensorBackend | None = None,
+    requires_grad: bool = False,
+    dtype: npt.DTypeLike | None = None,
+) -> Tensor:
+    """Make a matrix of ``n x m``, or ``n x n``, with ones on its diagonal and zeros elsewhere.
+
+    >>> eye(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    rows, columns = _checked((n, n if m is None else m))
+    return _wrap(np.eye(rows, columns, dtype=storage_dtype(dtype or default_dtype())), backend, requires_grad)
 
 
 def full(

@@ -16,12 +16,55 @@ from .errors import DTypeError, ShapeError
 from .indexing import integers
 from .pointwise import where
 from .shaping import reshape
-from .tensor_functions import EQ, Add, Index, Mul, Neg, Permute, Sqrt, Sum, Take, as_dims, is_tensor, not_a_tensor
+from .tensor_data import shape_broadcast
+from .tensor_functions import (
+    EQ,
+    Add,
+    Index,
+    Mul,
+    Neg,
+    Permute,
+    Sqrt,
+    Sum,
+    Take,
+    as_dims,
+    explain_mix,
+    is_tensor,
+    not_a_tensor,
+)
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["argmax", "max", "min", "std", "var"]
+__all__ = ["allclose", "argmax", "max", "min", "std", "var"]
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    r"""Tell whether $|x - y| \le \mathrm{atol} + \mathrm{rtol} \, |y|$ for all elements.
+
+    Args:
+        input: $x$.
+        other: $y$, of the same dtype and backend; the shapes broadcast.
+        rtol: the part of $y$ by which they may differ.
+        atol: what is added to it.
+        equal_nan: take NaN for equal to NaN.
+
+    Raises:
+        BroadcastError: the shapes do not fit.
+        DTypeError: one is no tensor, or the element types differ.
+        BackendError: they live on different backends.
+
+    >>> from minitorch.creation import tensor
+    >>> allclose(tensor([1.0, 2.0]), tensor([1.0, 2.0 + 1e-6])), allclose(tensor([1.0]), tensor([1.1]))
+    (True, False)
+    """
+    for x in (input, other):
+        if not is_tensor(x):
+            raise not_a_tensor("allclose", x)
+    if input.backend is not other.backend or input.dtype != other.dtype:
+        explain_mix("allclose", input, other)
+    shape_broadcast(input.shape, other.shape)
+    return bool(np.allclose(input.to_numpy(), other.to_numpy(), rtol, atol, equal_nan))
 
 
 def var(input: Tensor, dim: int | Sequence[int] | None = None, correction: int = 1) -> Tensor:

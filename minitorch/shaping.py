@@ -6,6 +6,7 @@ Dimensions may be counted from the end: -1 is the last.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ __all__ = [
     "clone",
     "flatten",
     "reshape",
+    "split",
     "squeeze",
     "stack",
     "transpose",
@@ -242,6 +244,42 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if shapes.count(shapes[0]) != len(shapes):
         raise ShapeError(f"stack expected tensors of one shape, got {shapes}. Join tensors that differ with cat.")
     return cat([unsqueeze(t, dim) for t in tensors], dim)
+
+
+def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Cut a tensor into pieces along a dimension, without a copy.
+
+    Args:
+        input: any shape.
+        split_size: the size of each piece, where the last may be smaller; or a size for each of them.
+        dim: the dimension.
+
+    Raises:
+        ArgumentError: a size is no whole number from 1, or sizes do not add up to that of the dimension.
+        IndexingError: the dimension does not exist.
+
+    >>> from minitorch.creation import tensor
+    >>> [piece.tolist() for piece in split(tensor([1, 2, 3, 4, 5]), 2)]
+    [[1.0, 2.0], [3.0, 4.0], [5.0]]
+    >>> [piece.tolist() for piece in split(tensor([1, 2, 3, 4, 5]), [4, 1])]
+    [[1.0, 2.0, 3.0, 4.0], [5.0]]
+    """
+    shape = _shape_of("split", input)
+    (dim,) = as_dims(dim, shape)
+    whole, sizes = shape[dim], split_size
+    if isinstance(sizes, int) and sizes > 0:
+        sizes = [min(sizes, whole - start) for start in range(0, max(whole, 1), sizes)]
+    if (
+        not isinstance(sizes, (list, tuple))
+        or not all(isinstance(n, int) and n >= 0 for n in sizes)
+        or sum(sizes) != whole
+    ):
+        raise ArgumentError(
+            f"split expected the size of a piece, from 1, or sizes that add up to the {whole} of dimension {dim} of "
+            f"shape {shape}, got {split_size!r}. Name the sizes of all pieces."
+        )
+    ends = itertools.accumulate(sizes)
+    return tuple(Narrow.apply(input, dim, end - size, end) for size, end in zip(sizes, ends, strict=True))
 
 
 def clone(input: Tensor) -> Tensor:

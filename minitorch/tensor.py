@@ -232,6 +232,14 @@ class Tensor:
         """Give the elements as a NumPy array; it may share the memory, so copy it before writing."""
         return self._tensor.array
 
+    def numpy(self) -> npt.NDArray[Any]:
+        """Do what :meth:`to_numpy` does, under PyTorch's name; a tensor that is recorded gives its elements too."""
+        return self.to_numpy()
+
+    def numel(self) -> int:
+        """Count the elements: :attr:`size`."""
+        return self.size
+
     def tolist(self) -> Any:
         """Give the elements as nested lists."""
         return self.to_numpy().tolist()
@@ -398,11 +406,15 @@ class Tensor:
     def __add__(self, b: TensorLike) -> Tensor:
         return Add.apply(self, self._ensure_tensor(b))
 
+    add = __add__
+
     def __radd__(self, b: TensorLike) -> Tensor:
         return Add.apply(self._ensure_tensor(b), self)
 
     def __sub__(self, b: TensorLike) -> Tensor:
         return Add.apply(self, Neg.apply(self._ensure_tensor(b)))
+
+    sub = __sub__
 
     def __rsub__(self, b: TensorLike) -> Tensor:
         return Add.apply(self._ensure_tensor(b), Neg.apply(self))
@@ -410,11 +422,15 @@ class Tensor:
     def __mul__(self, b: TensorLike) -> Tensor:
         return Mul.apply(self, self._ensure_tensor(b))
 
+    mul = __mul__
+
     def __rmul__(self, b: TensorLike) -> Tensor:
         return Mul.apply(self._ensure_tensor(b), self)
 
     def __truediv__(self, b: TensorLike) -> Tensor:
         return Div.apply(self._real("a quotient"), self._ensure_tensor(b))
+
+    div = __truediv__
 
     def __rtruediv__(self, b: TensorLike) -> Tensor:
         return Div.apply(self._ensure_tensor(b), self._real("a quotient"))
@@ -423,8 +439,12 @@ class Tensor:
         """Multiply matrices ``... x m x k`` and ``... x k x n`` (course module 3)."""
         return MatMul.apply(self, self._ensure_tensor(b))
 
+    matmul = mm = __matmul__
+
     def __neg__(self) -> Tensor:
         return Neg.apply(self)
+
+    neg = __neg__
 
     def __lt__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
         return LT.apply(self, self._ensure_tensor(b))
@@ -448,6 +468,9 @@ class Tensor:
     def __ne__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
         equal = EQ.apply(self, self._ensure_tensor(b))
         return EQ.apply(equal, equal._ensure_tensor(0.0))
+
+    # As methods, under PyTorch's names.
+    lt, gt, le, ge, eq, ne = __lt__, __gt__, __le__, __ge__, __eq__, __ne__
 
     def is_close(self, b: TensorLike) -> Tensor:
         """Compare within 0.01, the course's tolerance: 1.0 or 0.0."""
@@ -599,6 +622,28 @@ class Tensor:
         """Exchange two dimensions; see :func:`minitorch.transpose`."""
         return shaping.transpose(self, dim0, dim1)
 
+    @property
+    def T(self) -> Tensor:
+        """The matrix with rows and columns exchanged. No element moves.
+
+        Raises:
+            ShapeError: there are more than two dimensions.
+        """
+        if self.dims > 2:
+            raise ShapeError(
+                f"expected a matrix to exchange rows and columns of, got shape {self.shape}. Say which two dimensions: "
+                "transpose(-2, -1)."
+            )
+        return Permute.apply(self, tuple(reversed(range(self.dims))))
+
+    def t(self) -> Tensor:
+        """Exchange rows and columns of a matrix, as :attr:`T` does."""
+        return self.T
+
+    def split(self, split_size: int | Sequence[int], dim: int = 0) -> Sequence[Tensor]:
+        """Cut into pieces along ``dim``; see :func:`minitorch.split`."""
+        return shaping.split(self, split_size, dim)
+
     def permute(self, *order: int) -> Tensor:
         """Reorder the dimensions: new dimension ``i`` is old dimension ``order[i]``. No element moves."""
         return Permute.apply(self, order)
@@ -655,3 +700,17 @@ class Tensor:
         """Move this tensor itself to another backend, under the course's name; :meth:`to` gives another tensor."""
         moved = self.to(backend)
         self._tensor, self.backend = moved._tensor, moved.backend
+
+    # PyTorch's names of conversions. Last, because they hide the names of Python's types from what follows.
+
+    def float(self) -> Tensor:
+        """Convert to float32; see :meth:`to`. A tensor of that dtype is given as it is, with its gradients."""
+        return self if self.dtype == FLOATS[0] else self.to(FLOATS[0])
+
+    def double(self) -> Tensor:
+        """Convert to float64; see :meth:`to`. A tensor of that dtype is given as it is, with its gradients."""
+        return self if self.dtype == FLOATS[1] else self.to(FLOATS[1])
+
+    def long(self) -> Tensor:
+        """Convert to int64, as a constant: whole numbers have no gradients."""
+        return self if self.dtype == np.int64 else self.detach().to(np.int64)

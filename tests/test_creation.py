@@ -16,6 +16,7 @@ from minitorch.creation import (
     linspace,
     ones,
     rand,
+    randint,
     randn,
     set_default_backend,
     tensor,
@@ -36,6 +37,20 @@ FILLED = {"zeros": (zeros, 0.0), "ones": (ones, 1.0)}
 def default_backend():
     yield
     set_default_backend(SimpleBackend)
+
+
+def test_whole_numbers_are_drawn_alike_from_their_range():
+    manual_seed(4)
+    draws = randint(-2, 3, (5000,))
+    assert draws.dtype == np.int64
+    values, counts = np.unique(draws.to_numpy(), return_counts=True)
+    assert values.tolist() == [-2, -1, 0, 1, 2]
+    assert 850 < counts.min() <= counts.max() < 1150  # of 1000 each
+    manual_seed(4)
+    assert randint(-2, 3, size=(5000,)).tolist() == draws.tolist()
+    manual_seed(4)
+    assert randint(5, (5000,), dtype="uint8").tolist() == [n + 2 for n in draws.tolist()]
+    assert randint(1, (2, 0), backend=FastBackend).shape == (2, 0)
 
 
 @pytest.mark.task2_0

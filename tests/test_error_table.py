@@ -434,6 +434,20 @@ ROWS = [
     Row("arange", lambda: minitorch.arange(math.inf), ArgumentError, "finite numbers", "end inf", "the sign"),
     Row("linspace", lambda: minitorch.linspace(0, 1, 2.5), ArgumentError, "a whole number", "got 2.5", "Round it"),
     Row("linspace", lambda: minitorch.linspace(0, 1, -1), ArgumentError, "0 or more", "got -1", "Round it"),
+    Row("eye", lambda: minitorch.eye(2, -1), ShapeError, "0 or more", "(2, -1)", "Only view() takes -1"),
+    Row("zeros_like", lambda: minitorch.zeros_like([1]), DTypeError, "expected a tensor", "list", "minitorch.tensor"),
+    Row("ones_like", lambda: minitorch.ones_like(1.0), DTypeError, "expected a tensor", "float", "minitorch.tensor"),
+    Row("rand_like", lambda: minitorch.rand_like(integers(1)), DTypeError, "float32 or float64", "int64", "convert"),
+    Row("randn_like", lambda: minitorch.randn_like("x"), DTypeError, "expected a tensor", "str", "minitorch.tensor"),
+    Row("randint", lambda: minitorch.randint(3, 3, (2,)), ArgumentError, "low below high", "3 and 3", "never drawn"),
+    Row("randint", lambda: minitorch.randint(0, 2.5, (2,)), ArgumentError, "whole numbers", "2.5", "Write randint("),
+    Row("randint", lambda: minitorch.randint(3, -2), ShapeError, "0 or more", "(-2,)", "Only view() takes -1"),
+    Row("split", lambda: minitorch.split(ones(3), 0), ArgumentError, "from 1, or sizes", "got 0", "all pieces"),
+    Row("split", lambda: ones(3).split([1, 1]), ArgumentError, "add up to the 3", "got [1, 1]", "all pieces"),
+    Row("split", lambda: ones(3).split(1.5), ArgumentError, "the size of a piece", "got 1.5", "all pieces"),
+    Row("Tensor.T", lambda: ones(2, 3, 4).T, ShapeError, "a matrix", "(2, 3, 4)", "transpose(-2, -1)"),
+    Row("allclose", lambda: minitorch.allclose(ones(2), 1.0), DTypeError, "a tensor", "float", "minitorch.tensor"),
+    Row("allclose", lambda: minitorch.allclose(ones(2), integers(1, 1)), DTypeError, "one tensor", "int64", "convert"),
     Row("randn", lambda: minitorch.randn((2, -1)), ShapeError, "0 or more", "(2, -1)", "Only view() takes -1"),
     Row("from_numpy", lambda: minitorch.from_numpy([1.0]), DTypeError, "a NumPy array", "got list", "tensor() takes"),
     Row(
@@ -1378,6 +1392,8 @@ ROWS = [
     Row(
         "data.ToDtype", lambda: data_package.ToDtype("int8"), DTypeError, "float32 or float64", "int8", "convert after"
     ),
+    Row("data.ToTensor", lambda: data_package.ToTensor()(np.ones(4)), ShapeError, "batch x", "(4,)", "image[None]"),
+    Row("data.Lambda", lambda: data_package.Lambda(3), ArgumentError, "a function", "got int", "Write lambda images"),
     Row(
         "data.Normalize",
         lambda: data_package.Normalize(0.5, 0.5)(np.zeros((1, 1, 2, 2), np.uint8)),

@@ -26,12 +26,14 @@ from .search import DataNotFoundError
 from .sst2 import SST2, load_sst2
 from .transforms import (
     Compose,
+    Lambda,
     Normalize,
     Pad,
     RandomCrop,
     RandomHorizontalFlip,
     RandomRotation,
     ToDtype,
+    ToTensor,
     Transform,
     pixel_statistics,
 )
@@ -47,6 +49,7 @@ __all__ = [
     "DataSet",
     "Dataset",
     "ImageDataset",
+    "Lambda",
     "Normalize",
     "Pad",
     "RandomCrop",
@@ -56,6 +59,7 @@ __all__ = [
     "Subset",
     "TensorDataset",
     "ToDtype",
+    "ToTensor",
     "Transform",
     "WordVectors",
     "collate",

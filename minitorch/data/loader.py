@@ -51,6 +51,8 @@ class DataLoader:
         dtype: float32 or float64, what floats are converted to; when left out they keep their type. Whole numbers,
             such as labels, always do.
         backend: where the batches live; tensors stay where they are and arrays go to the default when it is left out.
+        pin_memory: taken for PyTorch's sake, without effect: there is no other memory to copy to.
+        persistent_workers: taken for PyTorch's sake, without effect: threads start at once.
 
     Raises:
         ArgumentError: a number is out of range, or both ``seed`` and ``generator`` are given.
@@ -79,6 +81,8 @@ class DataLoader:
         seed: int | None = None,
         dtype: npt.DTypeLike | None = None,
         backend: TensorBackend | None = None,
+        pin_memory: bool = False,
+        persistent_workers: bool = False,
     ) -> None:
         for name, value, least in (
             ("batch_size", batch_size, 1),

@@ -21,12 +21,14 @@ from .rotation import rotate
 
 __all__ = [
     "Compose",
+    "Lambda",
     "Normalize",
     "Pad",
     "RandomCrop",
     "RandomHorizontalFlip",
     "RandomRotation",
     "ToDtype",
+    "ToTensor",
     "Transform",
     "pixel_statistics",
 ]
@@ -107,6 +109,42 @@ class ToDtype(Transform):
         if self.scale and images.dtype.kind in "iu":
             converted /= self.dtype.type(np.iinfo(images.dtype).max)
         return converted
+
+
+class ToTensor(ToDtype):
+    """Bring bytes from 0 to 255 to float32 from 0 to 1; arrays become tensors in the ``DataLoader``.
+
+    Images are ``batch x channel x height x width`` already, where torchvision's reads them as height x width x channel.
+
+    >>> ToTensor()(np.array([[[[0, 255]]]], np.uint8)).tolist()
+    [[[[0.0, 1.0]]]]
+    """
+
+    def __init__(self) -> None:
+        super().__init__("float32", scale=True)
+
+
+class Lambda(Transform):
+    """Any function of a batch.
+
+    Args:
+        lambd: from ``batch x channel x height x width`` to what the batch shall be.
+
+    Raises:
+        ArgumentError: it is no function.
+
+    >>> Lambda(lambda images: images.reshape(len(images), -1))(np.zeros((3, 1, 2, 2))).shape
+    (3, 4)
+    """
+
+    def __init__(self, lambd: Callable[[Images], Images]) -> None:
+        if not callable(lambd):
+            raise ArgumentError(f"expected a function of a batch, got {type(lambd).__name__}. Write lambda images: ...")
+        self.lambd = lambd
+
+    def apply(self, images: Images, generator: Generator) -> Images:
+        """Transform a batch."""
+        return self.lambd(images)
 
 
 class Normalize(Transform):

@@ -290,6 +290,14 @@ def test_types_and_backends():
         DataLoader(arrays, dtype="int64")
 
 
+def test_pytorchs_settings_for_memory_and_workers_change_nothing():
+    arrays = TensorDataset(np.arange(7.0))
+    plain = DataLoader(arrays, 3, shuffle=True, seed=1)
+    more = DataLoader(arrays, 3, shuffle=True, seed=1, num_workers=1, pin_memory=True, persistent_workers=True)
+    for _ in range(2):
+        assert [x.tolist() for (x,) in more] == [x.tolist() for (x,) in plain]
+
+
 def test_tensors_stay_on_their_backend_unless_told_otherwise():
     tensors = TensorDataset(minitorch.tensor(np.arange(6.0).reshape(3, 2), backend=minitorch.FastBackend))
     (x,) = next(iter(DataLoader(tensors, 2)))

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 import minitorch
 from minitorch.data.transforms import (
     Compose,
+    Lambda,
     Normalize,
     Pad,
     RandomCrop,
     RandomHorizontalFlip,
     RandomRotation,
     ToDtype,
+    ToTensor,
     pixel_statistics,
 )
 from minitorch.errors import ArgumentError, DTypeError, ShapeError
@@ -38,6 +40,13 @@ def test_bytes_become_numbers_from_0_to_1(dtype):
     np.testing.assert_array_equal(ToDtype(dtype, scale=True)(scaled), scaled)  # floats are on the scale already
     with pytest.raises(DTypeError, match="float32 or float64"):
         ToDtype("int32")
+
+
+def test_to_tensor_and_functions_in_a_chain():
+    chain = Compose([ToTensor(), Lambda(lambda images: images.reshape(len(images), -1))])
+    got = chain(batch())
+    assert (got.dtype, got.shape) == (np.float32, (6, 3 * 8 * 7))
+    np.testing.assert_array_equal(got, batch().reshape(6, -1).astype(np.float32) / np.float32(255))
 
 
 def test_each_channel_is_normalised():

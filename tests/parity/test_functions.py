@@ -40,6 +40,9 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "squeeze one": lambda x: x.squeeze(-1),
     "squeeze two": lambda x: x.squeeze((1, 2)),
     "unsqueeze": lambda x: x.unsqueeze(-1),
+    "split": lambda x: x.split(3, -1)[1],
+    "split by sizes": lambda x: torch.split(x, [1, 0, 2], 1)[2],
+    "exchanged": lambda x: x.T,
     "flatten": torch.flatten,
     "flatten some": lambda x: x.flatten(1, -1),
     "flatten a number": torch.flatten,
@@ -100,6 +103,69 @@ def test_every_row_is_compared() -> None:
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name not in OPEN], ids=lambda row: row.id)
 def test_every_function(row: Row, backend: str, dtype: str) -> None:
     compare(row.call, THEIRS[row.name], row.operands(), BACKENDS[backend], dtype)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5, 7, 9, [3, 4], [0, 7], [7], [2, 2, 2, 1]], ids=str)
+def test_pieces(size: Any) -> None:
+    x = np.arange(21.0).reshape(3, 7)
+    if size == 0:
+        with pytest.raises(minitorch.ArgumentError):
+            minitorch.split(make(x), size, 1)
+        return
+    ours, theirs = minitorch.split(make(x), size, 1), torch.split(torch.tensor(x), size, 1)
+    assert [piece.tolist() for piece in ours] == [piece.tolist() for piece in theirs]
+    empty = make(np.zeros((0, 2))), torch.zeros(0, 2)
+    assert [piece.shape for piece in empty[0].split(3)] == [tuple(piece.shape) for piece in empty[1].split(3)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_tensors_like_another(dtype: str) -> None:
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    ours, theirs = make(array, BACKENDS["fast"], dtype), torch.tensor(array)
+    for name in ("zeros_like", "ones_like"):
+        made, expected = getattr(minitorch, name)(ours), getattr(torch, name)(theirs)
+        assert (made.tolist(), made.dtype, made.backend) == (expected.tolist(), np.dtype(dtype), BACKENDS["fast"])
+        other = getattr(minitorch, name)(ours, dtype="float32", requires_grad=True)
+        assert (other.dtype, other.requires_grad()) == (np.float32, True)
+    for name in ("rand_like", "randn_like"):
+        as_float = getattr(minitorch, name)(ours, dtype="float32")
+        assert (as_float.shape, as_float.dtype, as_float.backend) == ((2, 3), np.float32, BACKENDS["fast"])
+        plain = getattr(minitorch, name.removesuffix("_like"))
+        minitorch.manual_seed(3)
+        drawn = getattr(minitorch, name)(ours, dtype="float64")
+        minitorch.manual_seed(3)
+        assert drawn.tolist() == plain((2, 3), dtype="float64").tolist()
+
+
+@pytest.mark.parametrize("size", [(3,), (2, 4), (4, 2), (0,), (1, 0)], ids=str)
+def test_ones_on_the_diagonal(size: tuple[int, ...]) -> None:
+    assert minitorch.eye(*size).tolist() == torch.eye(*size).tolist()
+
+
+NUMBERS = st.sampled_from([0.0, 1.0, 1.0 + 1e-6, 1.0 + 1e-4, -1.0, np.inf, -np.inf, np.nan, 1e-9, 1e9])
+
+
+@given(NUMBERS, NUMBERS, st.sampled_from([1e-5, 0.1]), st.sampled_from([0.0, 1e-8]), st.booleans())
+def test_closeness(a: float, b: float, rtol: float, atol: float, equal_nan: bool) -> None:
+    ours = minitorch.allclose(minitorch.tensor([[1.0], [a]]), minitorch.tensor([1.0, b]), rtol, atol, equal_nan)
+    theirs = torch.tensor([[1.0], [a]], dtype=torch.float64), torch.tensor([1.0, b], dtype=torch.float64)
+    assert ours is torch.allclose(*theirs, rtol, atol, equal_nan)
+
+
+def test_conversions_by_name() -> None:
+    x, their_x = minitorch.tensor([-1.5, 2.5]), torch.tensor([-1.5, 2.5], dtype=torch.float64)
+    for name in ("float", "double", "long"):
+        found, expected = getattr(x, name)(), getattr(their_x, name)()
+        assert (found.tolist(), str(found.dtype)) == (expected.tolist(), str(expected.dtype).removeprefix("torch."))
+    recorded = minitorch.tensor([1.0, 2.0], requires_grad=True) * 2.0
+    assert recorded.double() is recorded
+    assert recorded.long().tolist() == [2, 4]
+    assert recorded.numpy().tolist() == [2.0, 4.0]
+    assert (recorded.numel(), their_x.numel()) == (2, 2)
+    with pytest.raises(minitorch.GraphError, match="does not carry gradients"):
+        recorded.float()
+    scores = minitorch.tensor([[1.0, 2.0], [4.0, 3.0]])
+    assert scores.argmax(1).eq(minitorch.tensor([1, 1], dtype="int64")).float().mean().item() == 0.5
 
 
 # --- writing into parts ------------------------------------------------------------------------------------------

@@ -99,6 +99,14 @@ METHODS: dict[str, tuple[Callable[..., Tensor], Callable[..., torch.Tensor]]] = 
     "numbers": (lambda a, b: 2 - (3 / a) + 4 * b - 1, lambda a, b: 2 - (3 / a) + 4 * b - 1),
     "negate": (lambda a, b: -a, lambda a, b: -a),
     "matrix product": (lambda a, b: a @ b.permute(1, 0), lambda a, b: a @ b.T),
+    "by name": (
+        lambda a, b: a.mul(b).sub(2.0).div(a.add(b)).neg().matmul(b.T).mm(a) + a.t().t(),
+        lambda a, b: a.mul(b).sub(2.0).div(a.add(b)).neg().matmul(b.T).mm(a) + a.t().t(),
+    ),
+    "comparisons by name": (
+        lambda a, b: a * b * (a.lt(b) + a.gt(1.2) * 2 + a.le(b) * 4 + a.ge(b) * 8 + a.eq(a) * 16 + a.ne(b) * 32),
+        lambda a, b: a * b * (a.lt(b) + a.gt(1.2) * 2 + a.le(b) * 4 + a.ge(b) * 8 + a.eq(a) * 16 + a.ne(b) * 32),
+    ),
     "log": (lambda a, b: a.log(), lambda a, b: (a + EPS).log()),
     "exp": (lambda a, b: a.exp(), lambda a, b: a.exp()),
     "sigmoid": (lambda a, b: a.sigmoid(), lambda a, b: a.sigmoid()),
