@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import nll_loss
 
 import minitorch
 from tests.cases import BACKENDS, DTYPES, make
@@ -359,3 +361,16 @@ def test_one_hot(backend: str, labels: list[int]) -> None:
         expected = torch.nn.functional.one_hot(theirs, count)
         assert out.dtype == np.int64
         np.testing.assert_array_equal(out.to_numpy(), expected.numpy())
+
+
+def test_the_differences_that_the_guide_lists_beside_values() -> None:
+    value, theirs = minitorch.Parameter(minitorch.tensor([1.0])), torch.ones(1, requires_grad=True)
+    assert (minitorch.SGD([value]).lr, torch.optim.SGD([theirs]).param_groups[0]["lr"]) == (1.0, 0.001)
+    assert (value.value * 2.0).numpy().tolist() == [2.0]
+    with pytest.raises(RuntimeError, match="detach"):
+        (theirs * 2.0).numpy()
+    assert (theirs.double() * 2.0).requires_grad
+    defaults = [inspect.signature(f).parameters["ignore_index"].default for f in (minitorch.losses.nll_loss, nll_loss)]
+    assert defaults == [None, -100]
+    absent = [name for name in ("add_", "mul_", "zero_", "fill_", "copy_", "normal_") if hasattr(value.value, name)]
+    assert absent == []
