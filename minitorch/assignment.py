@@ -71,7 +71,7 @@ def setitem(x: Tensor, key: Any, value: TensorLike) -> None:
         for dim, n in enumerate(part.shape)
     )
     try:
-        part._tensor.assign((*places, ...), value.to_numpy())
+        part._tensor.assign((*places, ...), value._tensor)
     except ValueError:
         raise BroadcastError(
             f"expected a value that broadcasts to the shape of the part, {part.to_numpy()[places].shape}, got one of "

@@ -18,11 +18,12 @@ import numpy.typing as npt
 from .kernels import elements
 from .kernels.cuda.elementwise import fill, map_kernel
 from .kernels.cuda.launch import cuda
-from .kernels.cuda.places import faults
+from .kernels.cuda.memory import device_array, to_device
+from .kernels.cuda.places import faults, write
 from .kernels.cuda.walk import joined
 from .tensor_data import Shape, Storage, Strides, TensorData, UserIndex, UserShape, expanded_strides, strides_from_shape
 
-__all__ = ["CudaData", "flat_full", "map_into"]
+__all__ = ["CudaData", "flat_full", "map_into", "places_of", "repeated"]
 
 
 class CudaData(TensorData):
@@ -34,7 +35,7 @@ class CudaData(TensorData):
     def empty(cls, shape: UserShape, dtype: npt.DTypeLike) -> CudaData:
         """Make contiguous data on the device whose elements are not set yet."""
         shape = tuple(shape)
-        data = cls.of(cuda.device_array(math.prod(shape), dtype), shape, strides_from_shape(shape))
+        data = cls.of(device_array(math.prod(shape), dtype), shape, strides_from_shape(shape))
         data._contiguous = True
         return data
 
@@ -53,7 +54,7 @@ class CudaData(TensorData):
         if storage.size == 1:  # a number between tensors: to hand it to a kernel does not wait for the device
             storage = flat_full(1, storage[0].item(), storage.dtype)
         else:
-            storage = cuda.to_device(storage)
+            storage = to_device(storage)
         return cls.of(storage, data.shape, data.strides)
 
     @property
@@ -82,11 +83,21 @@ class CudaData(TensorData):
         """Copy the elements of data on the device, converted."""
         map_into(elements.identity, self, source)
 
-    def assign(self, key: Any, values: npt.NDArray[Any]) -> None:
-        """Write the elements that a NumPy index names, in a copy in the computer's memory, and copy that back."""
-        elements_here = self.array
-        elements_here[key] = values
-        self.copy_from(self.upload(TensorData.from_array(elements_here)))
+    def assign(self, key: Any, values: TensorData) -> None:
+        """Write the elements that a NumPy index names; of several values for one place the last stays."""
+        if values._version is self._version:  # they may be read where they are written
+            values = values.astype(values.dtype)
+        parts = key if isinstance(key, tuple) else (key,)
+        if all(k is Ellipsis or (isinstance(k, slice) and k == slice(None)) for k in parts):
+            map_into(elements.identity, self, repeated(values, self.shape))
+        else:
+            places = places_of(self.shape, self.strides, key)
+            values = repeated(values, places.shape)
+            # From the back, as of equal places the first is found.
+            to, behind = np.unique(places.reshape(-1)[::-1], return_index=True)
+            sources = to_device(places.size - 1 - behind)
+            walk = joined(values.shape, values.strides)
+            write.for_each(to.size, self._storage, to_device(to), values._storage, sources, *walk)
         self._version[0] += 1
 
     def tuple(self) -> tuple[Storage, Shape, Strides]:
@@ -109,9 +120,37 @@ class CudaData(TensorData):
 
 def flat_full(size: int, value: float, dtype: npt.DTypeLike) -> Any:
     """Make a flat device array of equal elements."""
-    storage = cuda.device_array(size, np.dtype(dtype))
+    storage = device_array(size, dtype)
     fill.for_each(size, storage, value)
     return storage
+
+
+def repeated(data: TensorData, shape: tuple[int, ...]) -> TensorData:
+    """Repeat dimensions of size 1 to reach a shape, as NumPy does for what is written into an array.
+
+    Raises:
+        ValueError: the sizes do not fit.
+    """
+    more = max(data.dims - len(shape), 0)
+    kept = data.shape[more:]
+    fits = all(n in (1, m) for n, m in zip(reversed(kept), reversed(shape)))
+    if not fits or any(n != 1 for n in data.shape[:more]):
+        raise ValueError(f"{data.shape} does not broadcast to {shape}")
+    return data.of(data._storage, shape, expanded_strides(kept, data.strides[more:], shape), data)
+
+
+def places_of(shape: tuple[int, ...], strides: tuple[int, ...], key: Any) -> npt.NDArray[np.int64]:
+    """Find where in the storage the elements lie that a NumPy index names.
+
+    >>> places_of((2, 3), (3, 1), (slice(None), [2, 0])).tolist()
+    [[2, 0], [5, 3]]
+    """
+    places = np.zeros((), np.int64)
+    for d, (n, stride) in enumerate(zip(shape, strides, strict=True)):
+        along = (np.arange(n) * stride).reshape(n, *[1] * (len(shape) - d - 1))
+        # Only what the index names is copied: the other dimensions are repeated by strides of zero.
+        places = places + np.broadcast_to(along, shape)[key]
+    return np.asarray(places)
 
 
 def map_into(function: Callable[[Any], Any], out: TensorData, a: TensorData) -> None:

@@ -30,7 +30,8 @@ from .kernels.cuda.driver import obstacle
 from .kernels.cuda.dropout import dropout_kernel
 from .kernels.cuda.elementwise import zip_kernel
 from .kernels.cuda.fold import fold
-from .kernels.cuda.launch import Kernel, blocks_for, cuda, threads_for
+from .kernels.cuda.launch import Kernel, blocks_for, threads_for
+from .kernels.cuda.memory import device_array, empty_cache
 from .kernels.cuda.product import Tiling, choose, parts_of
 from .kernels.cuda.strided import (
     THREADS_PER_BLOCK,
@@ -57,6 +58,7 @@ __all__ = [
     "_mm_practice",
     "_sum_practice",
     "_tensor_matrix_multiply",
+    "empty_cache",
     "mm_practice",
     "sum_practice",
     "tensor_map",
@@ -205,7 +207,7 @@ class CudaOps(TensorOps):
             places.note.for_each(a.size, first, count, at, seen)
             places.add_noted.for_each(a.size, *arrays, first, count)
         else:
-            order = cuda.device_array(a.size, np.int64)
+            order = device_array(a.size, np.int64)
             sort.argsort_axis(order, at, a.size, 1, False, _maker(np.dtype(np.int64)))
             places.add_runs.for_each(a.size, *arrays, order, seen)
         return a._new(out)
@@ -247,7 +249,7 @@ def _contiguous(flat: Storage, shape: tuple[int, ...]) -> CudaData:
 
 
 def _maker(dtype: np.dtype[Any]) -> Callable[[int], Any]:
-    return lambda size: cuda.device_array(size, dtype)
+    return lambda size: device_array(size, dtype)
 
 
 def _number(value: float, dtype: np.dtype[Any]) -> Any:
@@ -288,7 +290,7 @@ def _product(
     size = math.prod(shape)
     parts = parts_of(size, inner)
     tiling = choose(rows, columns, batch * parts)
-    out = cuda.device_array(parts * size, operands[0].dtype)
+    out = device_array(parts * size, operands[0].dtype)
     blocks = tiling.blocks(rows, columns) * batch * parts
     kernels[tiling](blocks, (tiling.side, tiling.side), out, *operands, rows, columns, inner, parts, size, walk)
     if parts > 1:

@@ -371,15 +371,15 @@ class TensorData:
         self._storage[self.index(key)] = val
         self._version[0] += 1
 
-    def assign(self, key: Any, values: npt.NDArray[Any]) -> None:
+    def assign(self, key: Any, values: TensorData) -> None:
         """Write the elements that a NumPy index names; every view of the storage sees them.
 
         >>> data = TensorData([0, 1, 2, 3], (2, 2))
-        >>> data.assign((slice(None), 1), np.array([7.0, 8.0]))
+        >>> data.assign((slice(None), 1), TensorData([7, 8], (2,)))
         >>> data.array.tolist()
         [[0.0, 7.0], [2.0, 8.0]]
         """
-        self.array[key] = values
+        self.array[key] = values.array
         self._version[0] += 1
 
     def indices(self) -> Iterator[tuple[int, ...]]:

@@ -124,6 +124,7 @@ def signatures(real: Any) -> Iterator[tuple[Kernel, tuple[Any, ...]]]:
     yield sort.collect, (at, at, INT, INT, INT)
     for storage in (a, at):
         yield places.take, (storage, storage, at, at)
+        yield places.write, (storage, at, storage, at, walk, walk)
         yield places.add_runs, (storage, storage, at, at, at)
         yield places.add_noted, (storage, storage, at, at, at)
     yield places.note, (at, at, at, at)

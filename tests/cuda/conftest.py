@@ -1,4 +1,4 @@
-"""Compiling every kernel, beside the tests that simulate them."""
+"""Memory that holds no zeros by chance, and compiling every kernel beside the tests that simulate them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,25 @@ from pathlib import Path
 
 import pytest
 
+from minitorch.kernels.cuda import memory
+from minitorch.kernels.cuda.driver import simulated
+
 ROOT = Path(__file__).parents[2]
 CAPABILITIES = {"sm_75": ("7", "5"), "sm_90": ("9", "0")}
 ELEMENTS = ("float32", "float64")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_memory_holds_garbage() -> Iterator[None]:
+    """Fill every new block of the simulated GPU's memory: as floats it is NaN, as integers -1."""
+    with pytest.MonkeyPatch.context() as patch:
+        if simulated():
+            patch.setattr(memory, "_allocate", lambda size: bytearray(b"\xff" * size))
+        memory.empty_cache()
+        memory.pool.cache_clear()
+        yield
+    memory.pool.cache_clear()
+
 
 Compilations = dict[tuple[str, str], subprocess.Popen[str]]
 

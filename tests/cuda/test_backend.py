@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -87,6 +88,52 @@ def test_parts_are_written_on_the_device(key, layout):
     np.testing.assert_array_equal(x.to_numpy(), expected)
     assert isinstance(x._tensor, CudaData)
     assert x._tensor._storage is storage
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+@pytest.mark.parametrize(
+    ("key", "shape"),
+    [
+        (np.s_[:, 1:], (3, 1)),
+        (np.s_[1], (4,)),
+        (np.s_[::2, None, :2], (1, 1, 2)),
+        (([2, 0, 2, 2],), (4, 4)),  # row 2 is written three times: the last stays
+        (([0, 1, 0], [3, 0, 3]), (3,)),
+        ((slice(1, None), [3, 0]), (2, 2)),
+        (([],), (0, 4)),
+        ((np.array([[True, False, True, True]] * 3),), (9,)),
+    ],
+    ids=str,
+)
+def test_what_is_written_comes_from_the_device(monkeypatch, key, shape, dtype):
+    """As NumPy writes, from views too, and no element of either tensor is read back for it."""
+    values = normal(np.random.default_rng(2), shape)
+    values = (values > 0).astype(dtype) if dtype == "bool" else (9 * values).astype(dtype)
+    expected = np.zeros((3, 4), dtype)
+    x, source = make(expected, GPU, dtype), make(values, GPU, dtype, LAYOUTS["permuted"])
+    with monkeypatch.context() as patch:
+        patch.setattr(CudaData, "array", property(lambda data: pytest.fail("elements were read back")))
+        x[key] = source
+    expected[key] = values
+    np.testing.assert_array_equal(x.to_numpy(), expected)
+
+
+def test_a_part_is_written_into_another_one_of_the_same_tensor():
+    x = make(np.arange(6.0), GPU)
+    x[1:] = x[:-1]
+    assert x.tolist() == [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]
+    x[[0, 1, 2]] = x[3:]
+    assert x.tolist() == [2.0, 3.0, 4.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 1, 4)])
+def test_what_does_not_fit_is_not_written(shape):
+    x = make(np.zeros((3, 4)), GPU)
+    with pytest.raises(minitorch.BroadcastError, match=re.escape(str(shape))):
+        x[:, :] = make(np.ones(shape), GPU)
+    with pytest.raises(minitorch.BroadcastError):
+        x[[0, 1, 2]] = make(np.ones(shape), GPU)
+    assert not x.to_numpy().any()
 
 
 # --- trainings -----------------------------------------------------------------------------------------------

@@ -19,8 +19,9 @@ import numpy as np
 
 from ...errors import IndexingError
 from .launch import cuda, device, kernel
+from .walk import place
 
-__all__ = ["FEW", "Faults", "add_noted", "add_runs", "faults", "note", "take"]
+__all__ = ["FEW", "Faults", "add_noted", "add_runs", "faults", "note", "take", "write"]
 
 # So many elements are noted; more are sorted.
 FEW = 16_384
@@ -36,6 +37,7 @@ def _inside(p, size, seen):
 
 
 inside = device(_inside)
+place_of = device(place)
 
 
 @kernel
@@ -44,6 +46,13 @@ def take(out, a, places, seen):
     for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
         p = places[i]
         out[i] = a[p] if inside(p, a.size, seen) else 0
+
+
+@kernel
+def write(out, to, a, sources, sizes, strides):
+    """Write into each of the places ``to``, which differ, an element of ``a``: of its walk the one that is named."""
+    for i in range(cuda.grid(1), to.size, cuda.gridsize(1)):
+        out[to[i]] = a[place_of(sources[i], sizes, strides)]
 
 
 @kernel
