@@ -121,7 +121,7 @@ $(VENV)/.has-app-tests: extras = app,dev,digits
 $(VENV)/.has-docs: extras = docs
 $(VENV)/.has-browser: extras = app,browser,dev,digits
 $(VENV)/.has-parity: extras = dev,parity
-$(VENV)/.has-cuda: extras = dev,cuda
+$(VENV)/.has-cuda: extras = dev,cuda,exercises
 
 $(VENV)/.has-%: pyproject.toml $(VENV)/.made
 	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[$(extras)]"

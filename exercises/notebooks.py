@@ -3,6 +3,7 @@
     python exercises/notebooks.py                  make the notebook of every exercise, beside its script
     python exercises/notebooks.py 3_training       make one
     python exercises/notebooks.py 3_training --open    make it and open it in JupyterLab
+    python exercises/notebooks.py --colab          make project/colab.ipynb, which is kept in the repository
 
 A script is in the percent format: a line ``# %% [markdown]`` begins a cell of text, ``# %%`` one of code; a name may
 stand behind it. The notebook is made again from the script each time, so what is written into it is lost: rename it.
@@ -15,14 +16,18 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from scripts import EXERCISES, exercise_scripts, small_settings
 
-__all__ = ["differences", "execute", "make", "mistakes", "printed", "without_times"]
+__all__ = ["COLAB", "differences", "execute", "make", "make_colab", "mistakes", "printed", "without_times"]
+
+# Colab opens a file of the repository, so this notebook is kept there; it asks for a GPU.
+COLAB = EXERCISES.parent / "project" / "colab.py"
+ON_A_GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4"}}
 
 # What differs from run to run: a number with a unit of time, or one that was computed from times.
 TIME = re.compile(
@@ -33,19 +38,33 @@ TIME = re.compile(
 # --- making and executing ------------------------------------------------------------------------------------
 
 
-def make(script: Path) -> Path:
-    """Write the notebook of a script beside it.
+def make(script: Path, path: Path | None = None, metadata: Mapping[str, Any] | None = None) -> Path:
+    """Write the notebook of a script: of the same script always the same file.
+
+    Args:
+        script: in the percent format.
+        path: the notebook's file; beside the script when left out.
+        metadata: what the notebook says of itself, beside the language.
 
     Returns:
         The notebook's file.
     """
     import jupytext  # pyright: ignore[reportMissingImports] # in the extra `exercises`
+    import nbformat  # pyright: ignore[reportMissingImports] # comes with it
 
     notebook = jupytext.read(script)
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    path = script.with_suffix(".ipynb")
-    jupytext.write(notebook, path)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata = nbformat.from_dict({"kernelspec": kernel, **(metadata or {})})
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.id = f"cell-{number}"  # they would be drawn at random
+    path = path or script.with_suffix(".ipynb")
+    nbformat.write(notebook, path)
     return path
+
+
+def make_colab(path: Path | None = None) -> Path:
+    """Write the notebook for Colab, beside its script when no path is given."""
+    return make(COLAB, path, ON_A_GPU)
 
 
 def execute(path: Path, small: bool) -> Any:
@@ -169,7 +188,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make the exercises' notebooks from their scripts.")
     parser.add_argument("exercise", nargs="*", help="folders, such as 1_tensors; all when left out")
     parser.add_argument("--open", action="store_true", help="open them in JupyterLab")
+    parser.add_argument("--colab", action="store_true", help="make project/colab.ipynb instead")
     given = parser.parse_args(argv)
+    if given.colab:
+        print(make_colab())
+        return
     notebooks = [make(script) for script in exercise_scripts(given.exercise)]
     for path in notebooks:
         print(path)

@@ -26,11 +26,11 @@ from .cuda_data import CudaData, flat_full, map_into
 from .errors import BackendError, IndexingError
 from .kernels import elements
 from .kernels.cuda import conv, extremes, matmul, places, softmax, sort, strided
-from .kernels.cuda.driver import obstacle
+from .kernels.cuda.driver import obstacle, simulated
 from .kernels.cuda.dropout import dropout_kernel
 from .kernels.cuda.elementwise import zip_kernel
 from .kernels.cuda.fold import fold
-from .kernels.cuda.launch import Kernel, blocks_for, threads_for
+from .kernels.cuda.launch import Kernel, blocks_for, cuda, threads_for
 from .kernels.cuda.memory import device_array, empty_cache
 from .kernels.cuda.product import Tiling, choose, parts_of
 from .kernels.cuda.strided import (
@@ -58,6 +58,7 @@ __all__ = [
     "_mm_practice",
     "_sum_practice",
     "_tensor_matrix_multiply",
+    "device_name",
     "empty_cache",
     "mm_practice",
     "sum_practice",
@@ -239,6 +240,15 @@ class CudaOps(TensorOps):
         numbers = real(rate), real(scale), np.uint64(seed), np.uint64(stream)
         dropout_kernel(a.dtype).for_each(out.size, out._storage, a._tensor.flat(), *numbers)
         return a._new(out)
+
+
+def device_name() -> str:
+    """Name the GPU that computes, and its generation: ``Tesla T4, compute capability 7.5``."""
+    if simulated():
+        return "a simulated GPU"
+    device = cuda.get_current_device()
+    name = device.name if isinstance(device.name, str) else device.name.decode()
+    return f"{name}, compute capability {'.'.join(map(str, device.compute_capability))}"
 
 
 # --- helpers -------------------------------------------------------------------------------------------------
