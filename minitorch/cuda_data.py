@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .kernels import elements
 from .kernels.cuda.elementwise import fill, map_kernel
 from .kernels.cuda.launch import cuda
-from .kernels.cuda.memory import device_array, to_device
+from .kernels.cuda.memory import empty, to_device
 from .kernels.cuda.places import faults, write
 from .kernels.cuda.walk import joined
 from .tensor_data import Shape, Storage, Strides, TensorData, UserIndex, UserShape, expanded_strides, strides_from_shape
@@ -35,7 +35,7 @@ class CudaData(TensorData):
     def empty(cls, shape: UserShape, dtype: npt.DTypeLike) -> CudaData:
         """Make contiguous data on the device whose elements are not set yet."""
         shape = tuple(shape)
-        data = cls.of(device_array(math.prod(shape), dtype), shape, strides_from_shape(shape))
+        data = cls.of(empty(math.prod(shape), dtype), shape, strides_from_shape(shape))
         data._contiguous = True
         return data
 
@@ -120,7 +120,7 @@ class CudaData(TensorData):
 
 def flat_full(size: int, value: float, dtype: npt.DTypeLike) -> Any:
     """Make a flat device array of equal elements."""
-    storage = device_array(size, dtype)
+    storage = empty(size, dtype)
     fill.for_each(size, storage, value)
     return storage
 

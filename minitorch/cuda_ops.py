@@ -31,7 +31,7 @@ from .kernels.cuda.dropout import dropout_kernel
 from .kernels.cuda.elementwise import zip_kernel
 from .kernels.cuda.fold import fold
 from .kernels.cuda.launch import Kernel, blocks_for, cuda, threads_for
-from .kernels.cuda.memory import device_array, empty_cache
+from .kernels.cuda.memory import empty, empty_cache
 from .kernels.cuda.product import Tiling, choose, parts_of
 from .kernels.cuda.strided import (
     THREADS_PER_BLOCK,
@@ -208,7 +208,7 @@ class CudaOps(TensorOps):
             places.note.for_each(a.size, first, count, at, seen)
             places.add_noted.for_each(a.size, *arrays, first, count)
         else:
-            order = device_array(a.size, np.int64)
+            order = empty(a.size, np.int64)
             sort.argsort_axis(order, at, a.size, 1, False, _maker(np.dtype(np.int64)))
             places.add_runs.for_each(a.size, *arrays, order, seen)
         return a._new(out)
@@ -259,7 +259,7 @@ def _contiguous(flat: Storage, shape: tuple[int, ...]) -> CudaData:
 
 
 def _maker(dtype: np.dtype[Any]) -> Callable[[int], Any]:
-    return lambda size: device_array(size, dtype)
+    return lambda size: empty(size, dtype)
 
 
 def _number(value: float, dtype: np.dtype[Any]) -> Any:
@@ -300,7 +300,7 @@ def _product(
     size = math.prod(shape)
     parts = parts_of(size, inner)
     tiling = choose(rows, columns, batch * parts)
-    out = device_array(parts * size, operands[0].dtype)
+    out = empty(parts * size, operands[0].dtype)
     blocks = tiling.blocks(rows, columns) * batch * parts
     kernels[tiling](blocks, (tiling.side, tiling.side), out, *operands, rows, columns, inner, parts, size, walk)
     if parts > 1:

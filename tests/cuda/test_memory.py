@@ -45,12 +45,12 @@ def pool(monkeypatch):
 
 
 def test_the_block_of_an_array_that_is_gone_is_used_again(pool):
-    first = memory.device_array(100, np.float32)
+    first = memory.empty(100, np.float32)
     was = address(first)
-    second = memory.device_array(100, np.float32)
+    second = memory.empty(100, np.float32)
     assert address(second) != was
     del first
-    assert address(memory.device_array(50, np.float64)) == was
+    assert address(memory.empty(50, np.float64)) == was
     assert pool.asked == [512, 512]
 
 
@@ -62,7 +62,7 @@ def test_a_view_keeps_the_block(pool):
     others = [memory.to_device(np.full(100, -1.0)) for _ in range(3)]
     assert part.copy_to_host().tolist() == [15.0, 16.0, 17.0, 18.0, 19.0]
     del part
-    assert len({address(x) for x in [*others, memory.device_array(100, np.float64)]}) == 4
+    assert len({address(x) for x in [*others, memory.empty(100, np.float64)]}) == 4
     assert len(pool.asked) == 4
 
 
@@ -98,12 +98,12 @@ def test_a_training_that_is_under_way_asks_the_driver_for_nothing(pool):
 
 
 def test_the_cache_is_emptied(pool):
-    memory.device_array(100, np.float32)
-    memory.device_array(10_000, np.float32)
+    memory.empty(100, np.float32)
+    memory.empty(10_000, np.float32)
     assert pool.kept == 512 + 40_960
     minitorch.cuda_ops.empty_cache()
     assert pool.kept == 0
-    memory.device_array(100, np.float32)
+    memory.empty(100, np.float32)
     assert pool.asked == [512, 40_960, 512]
 
 
@@ -113,7 +113,7 @@ def test_no_room_is_told(monkeypatch):
 
     monkeypatch.setattr(memory, "pool", lambda: Pool(full, 0))
     with pytest.raises(minitorch.BackendError, match=r"room for 100 elements of float32 .* smaller batches"):
-        memory.device_array(100, np.float32)
+        memory.empty(100, np.float32)
 
 
 def test_the_pool_of_all_arrays_is_bounded():

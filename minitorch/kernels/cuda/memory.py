@@ -22,7 +22,7 @@ from ...errors import BackendError
 from .driver import simulated
 from .launch import cuda
 
-__all__ = ["Pool", "device_array", "empty_cache", "pool", "rounded", "to_device"]
+__all__ = ["Pool", "empty", "empty_cache", "pool", "rounded", "to_device"]
 
 # Blocks that nobody uses fill this part of the GPU's memory at most, or so many bytes where it is simulated.
 SHARE = 0.5
@@ -119,7 +119,7 @@ def rounded(size: int) -> int:
     return -(-size // step) * step
 
 
-def device_array(size: int, dtype: npt.DTypeLike) -> Any:
+def empty(size: int, dtype: npt.DTypeLike) -> Any:
     """Make a flat device array whose elements are not set yet: they are what its block held before.
 
     Raises:
@@ -144,7 +144,7 @@ def device_array(size: int, dtype: npt.DTypeLike) -> Any:
 
 def to_device(array: npt.NDArray[Any]) -> Any:
     """Copy a flat array to the GPU, behind everything that was started before."""
-    there = device_array(array.size, array.dtype)
+    there = empty(array.size, array.dtype)
     if array.size:
         there.copy_to_device(array)
     return there
