@@ -1,15 +1,21 @@
-"""Measure operations on an NVIDIA GPU beside PyTorch on the same GPU and NumPy on the processor: float32.
+"""Measure operations and trainings on an NVIDIA GPU beside PyTorch on the same GPU and NumPy on the processor: float32.
 
     python benchmarks/gpu.py
 
-What mostly moves memory is in GB/s, each array counted once, beside what a copy within the GPU's memory reaches;
-arithmetic is in GFLOP/s. Each turn starts an operation many times and then waits for the GPU once, as a training
-does. Medians of several rounds in which the implementations take turns. Without a GPU nothing is measured: times
-of Numba's simulator say nothing. PyTorch is left out where it has no CUDA.
+What mostly moves memory is in GB/s, each array counted once; arithmetic is in GFLOP/s. Both stand beside what the GPU
+was measured to reach at most: a copy within its memory, and a large product of matrices by PyTorch, which calls
+NVIDIA's library, or by MiniTorch where PyTorch is not there. Each turn starts an operation many times and then waits
+for the GPU once, as a training does; then both of the scripts' trainings run, epoch by epoch. Medians of several rounds
+in which the implementations take turns.
+
+Without a GPU nothing is measured: times of Numba's simulator say nothing. PyTorch is left out where it has no CUDA, and
+computes without TF32, which is no float32. Results go to results/gpu-DEVICE-DATE.json and to the pages.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,9 +28,9 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import minitorch
-from benchmarks.report import in_turns, machine, measure_and_print, table
+from benchmarks.report import RESULTS, ROOT, in_turns, in_words, machine, measure_and_print, put_between_markers, table
 from minitorch.errors import BackendError
-from minitorch.kernels.cuda.driver import simulated
+from minitorch.kernels.cuda.driver import driver, simulated
 
 Array = npt.NDArray[Any]
 Run = Callable[[], object]
@@ -63,12 +69,15 @@ class Case:
 
 
 def torch_on_the_gpu() -> Any:
-    """Give PyTorch if it is installed and has CUDA, else None."""
+    """Give PyTorch if it is installed and has CUDA, else None; it computes in float32 then, and not in TF32."""
     try:
         import torch
     except ImportError:
         return None
-    return torch if torch.cuda.is_available() else None
+    if not torch.cuda.is_available():
+        return None
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return torch
 
 
 def drawn(*shape: int) -> Array:
@@ -155,14 +164,15 @@ def speeds(case: Case, torch: Any, rounds: int) -> dict[str, Any]:
     """Measure a case, in billions of its units a second."""
     from minitorch.kernels.cuda.launch import cuda
 
-    runs = {"ours": many(case.ours, cuda.synchronize)}
+    runs = {"ours": (STARTED, many(case.ours, cuda.synchronize))}
     if case.numpy is not None:
-        runs["numpy"] = many(case.numpy, lambda: None)
+        runs["numpy"] = (1, case.numpy)  # it returns when it is done
     if case.theirs is not None:
-        runs["theirs"] = many(case.theirs, torch.cuda.synchronize)
-    seconds = in_turns(list(runs.values()), rounds)
+        runs["theirs"] = (STARTED, many(case.theirs, torch.cuda.synchronize))
+    seconds = in_turns([run for _, run in runs.values()], rounds)
     print(".", end="", file=sys.stderr, flush=True)
-    return {"name": case.name} | {who: STARTED * case.work / s / 1e9 for who, s in zip(runs, seconds, strict=True)}
+    found = zip(runs.items(), seconds, strict=True)
+    return {"name": case.name} | {who: started * case.work / s / 1e9 for (who, (started, _)), s in found}
 
 
 def copy_peak(rounds: int, size: int = 1 << 28) -> float:
@@ -174,8 +184,21 @@ def copy_peak(rounds: int, size: int = 1 << 28) -> float:
     return STARTED * 2 * size / seconds / 1e9
 
 
+def product_peak(cases: Cases, rounds: int, side: int = 8192) -> tuple[float, str]:
+    """Measure a large product of matrices, in GFLOP/s, and say by which library."""
+    from minitorch.kernels.cuda.launch import cuda
+
+    case = cases.product(side)
+    if case.theirs is None:
+        by, run = "MiniTorch", many(case.ours, cuda.synchronize)
+    else:
+        by, run = "PyTorch", many(case.theirs, cases.torch.cuda.synchronize)
+    (seconds,) = in_turns([run], rounds)
+    return STARTED * case.work / seconds / 1e9, by
+
+
 def measure(rounds: int = 9) -> dict[str, Any]:
-    """Measure every case on the GPU.
+    """Measure the peaks, every case and both trainings on the GPU.
 
     Raises:
         BackendError: there is no GPU, or only a simulated one.
@@ -183,36 +206,108 @@ def measure(rounds: int = 9) -> dict[str, Any]:
     backend = minitorch.TensorBackend(minitorch.CudaOps)
     if simulated():
         raise BackendError("times of a simulated GPU say nothing. Unset NUMBA_ENABLE_CUDASIM on a machine with a GPU.")
-    from minitorch.kernels.cuda.launch import cuda
+    from benchmarks import gpu_trainings
 
     torch = torch_on_the_gpu()
     cases = Cases(backend, torch)
-    device = cuda.get_current_device()
     results: dict[str, Any] = {"machine": machine(), "rounds": rounds}
-    results["gpu"] = f"{device.name.decode()}, compute capability {'.'.join(map(str, device.compute_capability))}"
-    results["copy"] = copy_peak(rounds)
+    results["gpu"] = minitorch.cuda_ops.device_name()
+    results["driver"] = str(driver())
     with minitorch.no_grad():
+        results["peaks"] = {"GB/s": copy_peak(rounds)}
+        results["peaks"]["GFLOP/s"], results["peaks"]["by"] = product_peak(cases, rounds)
         results["GB/s"] = [speeds(case, torch, rounds) for size in SIZES for case in cases.memory(size)]
         arithmetic = [cases.product(side) for side in SIDES]
         arithmetic += [case for name, layer in LAYERS.items() for case in cases.convolution(name, layer)]
         results["GFLOP/s"] = [speeds(case, torch, rounds) for case in arithmetic]
+    results["trainings"] = gpu_trainings.measure(backend, torch, rounds)
     print(file=sys.stderr)
     return results
 
 
+# --- in words ------------------------------------------------------------------------------------------------
+
+UNMEASURED = (
+    "On an NVIDIA GPU nothing has been measured yet. `python benchmarks/gpu.py` on a machine with one measures both "
+    "trainings and the operations beside PyTorch on the same GPU, and writes the results here."
+)
+
+
+def file_name(results: dict[str, Any]) -> str:
+    """Name the results by device and date.
+
+    >>> file_name({"gpu": "Tesla T4, compute capability 7.5", "machine": {"date": "2026-11-21"}})
+    'gpu-tesla-t4-2026-11-21'
+    """
+    device, _, _ = results["gpu"].partition(",")
+    return f"gpu-{re.sub(r'[^a-z0-9]+', '-', device.lower()).strip('-')}-{results['machine']['date']}"
+
+
+def kept() -> list[dict[str, Any]]:
+    """Read all results, the newest first."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("gpu-*.json"))]
+    return sorted(found, key=lambda results: results["machine"]["date"], reverse=True)
+
+
+def of_peak(speed: float, peak: float) -> str:
+    """Write the share of a peak."""
+    return f"{speed / peak:.0%}"
+
+
+def trainings(results: dict[str, Any]) -> str:
+    """Write the epochs as a table, with a sentence on the GPU."""
+    peaks, rows = results["peaks"], []
+    for case in results["trainings"]:
+        best = min(case[who] for who in ("ours", "compiled") if who in case)
+        speed = case["work"] / best / 1e9
+        seconds = [f"{case[who]:.3f}" if who in case else "" for who in ("compiled", "ours", "theirs")]
+        faster = f"{case['theirs'] / best:.2f}" if "theirs" in case else ""
+        lost = " (lost)" if "theirs" in case and best > case["theirs"] else ""
+        name = f"{case['name']} ({case['data']}){lost}"
+        rows.append((name, *seconds, faster, f"{speed:.1f}", of_peak(speed, peaks["GFLOP/s"])))
+    who = ("MiniTorch compiled", "MiniTorch", "PyTorch")
+    header = ("seconds per epoch", *who, "times faster", "GFLOP/s", "of the peak")
+    return (
+        f"{results['gpu']}; driver: {results['driver']}. A copy within its memory moves {peaks['GB/s']:.0f} GB/s, a "
+        f"large product of matrices by {peaks['by']} reaches {peaks['GFLOP/s']:.0f} GFLOP/s.\n\n{table(header, rows)}"
+    )
+
+
 def summary(results: dict[str, Any]) -> str:
-    """Write the results as two tables."""
+    """Write the results as tables: trainings, memory, arithmetic."""
     columns = {"ours": "MiniTorch", "theirs": "PyTorch", "numpy": "NumPy on the processor"}
-    parts = [f"{results['gpu']}; a copy within its memory moves {results['copy']:.0f} GB/s."]
+    parts = [trainings(results)]
     for unit in ("GB/s", "GFLOP/s"):
         rows = []
         for case in results[unit]:
             lost = case["ours"] < case.get("theirs", 0.0)
             numbers = [f"{case[who]:.1f}" if who in case else "" for who in columns]
-            rows.append((f"{case['name']}{' (lost)' if lost else ''}", *numbers))
-        parts.append(table((unit, *columns.values()), rows))
+            shares = [of_peak(case[who], results["peaks"][unit]) if who in case else "" for who in ("ours", "theirs")]
+            row = (numbers[0], shares[0], numbers[1], shares[1], numbers[2])
+            rows.append((f"{case['name']}{' (lost)' if lost else ''}", *row))
+        header = (unit, columns["ours"], "of the peak", columns["theirs"], "of the peak", columns["numpy"])
+        parts.append(table(header, rows))
     return "\n\n".join(parts)
 
 
+def headline() -> str:
+    """Write what README.md has: the trainings of the newest results."""
+    results = kept()
+    return f"{trainings(results[0])}\n\n{in_words(results[0]['machine'])}." if results else UNMEASURED
+
+
+def section() -> str:
+    """Write what docs/benchmarks.md has: everything on every GPU."""
+    results = kept()
+    return "\n\n".join(f"{summary(r)}\n\n{in_words(r['machine'])}." for r in results) if results else UNMEASURED
+
+
+def write_pages() -> None:
+    """Write both pages from the results that are kept."""
+    put_between_markers(ROOT / "README.md", "gpu", headline())
+    put_between_markers(ROOT / "docs" / "benchmarks.md", "gpu", section())
+
+
 if __name__ == "__main__":
-    measure_and_print("gpu", __doc__, 9, measure, summary)
+    measure_and_print(file_name, __doc__, 9, measure, summary)
+    write_pages()

@@ -133,11 +133,13 @@ def put_between_markers(path: Path, name: str, text: str) -> bool:
     return True
 
 
-def measure_and_print(name: str, about: str | None, rounds: int, measure: Measure, summary: Summary) -> None:
+def measure_and_print(
+    name: str | Callable[[dict[str, Any]], str], about: str | None, rounds: int, measure: Measure, summary: Summary
+) -> None:
     """Be the command line of one benchmark: measure, keep the results and print them.
 
     Args:
-        name: which file in ``results/`` they are kept in.
+        name: which file in ``results/`` they are kept in; a function of the results where that depends on them.
         about: what ``--help`` says.
         rounds: how often each measurement is made unless ``--rounds`` says otherwise.
         measure: gives the results of so many rounds.
@@ -146,5 +148,5 @@ def measure_and_print(name: str, about: str | None, rounds: int, measure: Measur
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=rounds)
     results = measure(parser.parse_args().rounds)
-    save(name, results)
+    save(name if isinstance(name, str) else name(results), results)
     print(summary(results), in_words(results["machine"]), sep="\n\n")

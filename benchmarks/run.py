@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import accuracies, kernels, lenet, startup, training
+from benchmarks import accuracies, gpu, kernels, lenet, startup, training
 from benchmarks.report import ROOT, Measure, Summary, in_words, load, put_between_markers, save
 
 PARTS: dict[str, tuple[str, Measure, Summary]] = {
@@ -45,6 +45,7 @@ def page() -> str:
         if results := load(name):
             source = f"`python benchmarks/{name}.py`; {in_words(results['machine'])}."
             sections.append(f"## {title}\n\n{summary(results)}\n\n{source}\n")
+    sections.append(f"## On a GPU\n\n<!-- gpu:begin -->\n{gpu.section()}\n<!-- gpu:end -->\n")
     return "\n".join(sections)
 
 
@@ -61,6 +62,7 @@ def write_pages() -> None:
     """Write every page from the results that are kept."""
     (ROOT / "docs" / "benchmarks.md").write_text(page(), encoding="utf-8")
     put_between_markers(ROOT / "README.md", "speed", first_screen())
+    gpu.write_pages()
     if results := load("accuracies"):
         accuracies.write_page(results)
 

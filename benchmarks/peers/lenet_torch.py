@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +80,7 @@ class TorchTrain:
         held_out: images and labels to validate on; a batch of them counts.
         batch_size: digits a step.
         lr: the learning rate.
+        device: where it is computed, and where everything lies from the beginning.
     """
 
     def __init__(
@@ -88,18 +90,22 @@ class TorchTrain:
         held_out: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
         batch_size: int,
         lr: float,
+        device: str = "cpu",
     ) -> None:
-        self.images, self.labels = torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)
-        self.val_images = torch.from_numpy(held_out[0][:batch_size]).unsqueeze(1)
-        self.val_labels = torch.from_numpy(held_out[1][:batch_size])
+        def placed(array: npt.NDArray[Any]) -> Tensor:
+            return torch.from_numpy(array).to(device)
+
+        self.images, self.labels = placed(images).unsqueeze(1), placed(labels)
+        self.val_images = placed(held_out[0][:batch_size]).unsqueeze(1)
+        self.val_labels = placed(held_out[1][:batch_size])
         self.batch_size = batch_size
-        self.model = LeNet(centred=True)
+        self.model = LeNet(centred=True).to(device)
         self.optim = torch.optim.SGD(self.model.parameters(), lr)
         self.losses: list[float] = []
 
     def epoch(self) -> None:
         """See every digit once, and validate every five steps."""
-        order = torch.randperm(len(self.images))
+        order = torch.randperm(len(self.images), device=self.images.device)
         for batch_num, start in enumerate(range(0, len(self.images), self.batch_size)):
             self.model.train()
             rows = order[start : start + self.batch_size]

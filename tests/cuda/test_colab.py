@@ -35,28 +35,12 @@ REVIEWS = DIGITS
 """
 
 SMALL_NETWORKS = """
-import functools
-
-import minitorch
 import run_mnist_multiclass
 import run_sentiment
+from tests.cuda.small_networks import SmallKim, SmallLeNet
 
-
-class Network(run_mnist_multiclass.Network):
-    def __init__(self, backend, dtype="float32"):
-        minitorch.Module.__init__(self)
-        self.arguments = {"dtype": dtype}
-        self.conv1 = minitorch.layers.Conv2d(1, 2, 3, padding="same", backend=backend, dtype=dtype)
-        self.classify = minitorch.layers.Linear(8, 10, backend=backend, dtype=dtype)
-
-    def forward(self, x):
-        few = x[:, :, ::7, ::7].contiguous()
-        pooled = minitorch.maxpool2d(self.conv1(few).relu(), (2, 2))
-        return minitorch.logsoftmax(self.classify(pooled.view(x.shape[0], 8)), 1)
-
-
-run_mnist_multiclass.Network = Network
-run_sentiment.CNNSentimentKim = functools.partial(run_sentiment.CNNSentimentKim, feature_map_size=2, filter_sizes=[3])
+run_mnist_multiclass.Network = SmallLeNet
+run_sentiment.CNNSentimentKim = SmallKim
 """
 
 
