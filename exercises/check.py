@@ -26,6 +26,7 @@ __all__ = ["Failed", "NotRun", "check_final_exercise", "check_notebook", "check_
 
 FINAL = EXERCISES / "corrupted_mnist"
 AT_A_TIME = 2
+NOT_RUN = 77  # the exit status by which .ci/run tells what could not run from what failed
 SHOWN = 20  # lines of what a script said before it failed, and of differences
 
 
@@ -107,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Check exercises, and say in their order how each went.
 
     Returns:
-        The exit status: 1 when one failed.
+        The exit status: 1 when one failed, else 77 when one could not run for want of data; the last line names these.
     """
     parser = argparse.ArgumentParser(description="Run the exercises with small settings.")
     parser.add_argument("exercise", nargs="*", help="folders, such as 1_tensors; all when left out")
@@ -119,12 +120,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if notebooks or not names:
         scripts = exercise_scripts(notebooks)
         checks = {script.parent.name: lambda script=script: check_notebook(script) for script in scripts} | checks
-    failed = 0
+    failed, absent = [], []
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         for name, outcome in zip(checks, pool.map(_outcome, checks.values())):
-            failed += outcome.startswith("FAILED")
+            failed += [name] * outcome.startswith("FAILED")
+            absent += [name] * outcome.startswith("NOT RUN")
             print(f"{name}: {outcome}", flush=True)
-    return 1 if failed else 0
+    if absent:
+        print(f"NOT RUN for want of data: {', '.join(absent)}")
+    return 1 if failed else NOT_RUN if absent else 0
 
 
 def _outcome(check: Callable[[], str]) -> str:

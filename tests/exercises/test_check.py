@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -87,15 +90,55 @@ def test_every_exercise_has_a_line_and_one_that_fails_gives_the_status(
     def outcome(path: Path) -> str:
         if path.parent.name.startswith("2"):
             raise Failed("line 3 differs")
-        if path.parent.name.startswith("3"):
-            raise NotRun("no MNIST")
         return "script 1.0 s"
 
     monkeypatch.setattr(check, "check_notebook", outcome)
-    assert main(["1_tensors", "3_training"]) == 0
-    assert capsys.readouterr().out == "1_tensors: passed: script 1.0 s\n3_training: NOT RUN: no MNIST\n"
+    assert main(["1_tensors"]) == 0
+    assert capsys.readouterr().out == "1_tensors: passed: script 1.0 s\n"
     assert main(["1_tensors", "2_networks"]) == 1
-    assert "2_networks: FAILED: line 3 differs\n" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith("2_networks: FAILED: line 3 differs\n")
+
+
+@pytest.mark.parametrize(("names", "status"), [(["3", "1"], 77), (["3"], 77), (["3", "2"], 1)])
+def test_an_exercise_without_its_data_gives_the_status_of_what_could_not_run(
+    names: list[str], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = {"1": None, "2": Failed("line 3 differs"), "3": NotRun("no MNIST")}
+
+    def outcome(path: Path) -> str:
+        if (error := outcomes[path.parent.name[0]]) is not None:
+            raise error
+        return "script 1.0 s"
+
+    monkeypatch.setattr(check, "check_notebook", outcome)
+    folders = {"1": "1_tensors", "2": "2_networks", "3": "3_training"}
+    assert main([folders[name] for name in names]) == status
+    lines = capsys.readouterr().out.splitlines()
+    assert "3_training: NOT RUN: no MNIST" in lines
+    assert lines[-1] == "NOT RUN for want of data: 3_training"
+
+
+@pytest.mark.parametrize("status", [0, 1, 77])
+def test_the_stage_runs_the_tests_too_and_ends_as_the_exercises_do(tmp_path: Path, status: int) -> None:
+    """Run the function of .ci/run with stand-ins for make and for the environment's Python."""
+    stages = (Path(__file__).parents[2] / ".ci" / "run").read_text(encoding="utf-8")
+    found = re.search(r"^exercises\(\) \{\n.*?^\}\n", stages, re.MULTILINE | re.DOTALL)
+    assert found
+    log = tmp_path / "log"
+    for program, ends in (("make", 0), ("python", status)):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        path = tmp_path / "bin" / program
+        path.write_text(f'#!/bin/sh\necho {program} "$@" >>"{log}"\nexit {ends}\n')
+        path.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"{found[0]}exercises"],
+        env={**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}", "VENV": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == status
+    lines = log.read_text().splitlines()
+    assert "make test-exercises" in lines
+    assert lines[-1] == "python exercises/check.py"
 
 
 def test_everything_is_run_when_nothing_is_named(
