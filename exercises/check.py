@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from notebooks import differences, execute, make, mistakes, printed
-from scripts import EXERCISES, exercise_scripts, run_script
+from scripts import EXERCISES, exercise_scripts, run_script, shown_outputs
 
 __all__ = ["Failed", "NotRun", "check_final_exercise", "check_notebook", "check_script", "main"]
 
@@ -75,7 +75,7 @@ def check_notebook(script: Path) -> str:
     ran = time.perf_counter()
     notebook = execute(make(script), small=True)
     executed = time.perf_counter()
-    if found := mistakes(notebook) + differences(printed(notebook), said):
+    if found := mistakes(notebook, shown_outputs(script)) + differences(printed(notebook), said):
         raise Failed("\n".join(found[:SHOWN]))
     numbers = len(re.findall(r"\d+(?:\.\d+)?", said))
     return f"script {ran - begun:.1f} s, notebook {executed - ran:.1f} s, {numbers} numbers compared"

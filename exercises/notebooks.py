@@ -16,7 +16,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ ON_A_GPU = {"accelerator": "GPU", "colab": {"gpuType": "T4"}}
 
 # What differs from run to run: a number with a unit of time, or one that was computed from times.
 TIME = re.compile(
-    r"[\d.,]+\s?(?:µs|ms|s|min|seconds|(?:samples|images|digits)/s|times (?:as fast|faster|slower))(?!\w)"
+    r"(?:[\d.,]+\s?(?:µs|ms|s|min|seconds|(?:samples|images|digits)/s|times (?:as fast|faster|slower))"
+    r"|[\d:]+:\d\d left)(?!\w)"
 )
 
 
@@ -101,11 +102,15 @@ def execute(path: Path, small: bool) -> Any:
 # --- looking at what came out --------------------------------------------------------------------------------
 
 
-def mistakes(notebook: Any) -> list[str]:
+def mistakes(notebook: Any, shown: Collection[str] = ()) -> list[str]:
     """List the cells that failed, and those that should have said or drawn something and did not.
+
+    A cell should say something where the README shows its output, and where it surely calls ``print``, or ``fit`` with
+    its log.
 
     Args:
         notebook: one that was executed.
+        shown: the names of the cells whose output the README shows.
 
     Returns:
         A line for each.
@@ -120,7 +125,8 @@ def mistakes(notebook: Any) -> list[str]:
             found += [f"cell {number}: {error['ename']}: {error['evalue']}" for error in errors]
             break  # the cells behind it did not run
         wanted = _calls_at_top(cell["source"])
-        if "print" in wanted and not _text(outputs).strip():
+        name = cell["metadata"].get("title")
+        if (wanted & {"print", "fit"} or name in shown) and not _text(outputs).strip():
             found.append(f"cell {number} prints, and its output is empty: {_first_line(cell['source'])}")
         if "savefig" in wanted and not any("image/png" in output.get("data", {}) for output in outputs):
             found.append(f"cell {number} draws, and shows no picture: {_first_line(cell['source'])}")
@@ -165,11 +171,15 @@ def _first_line(source: str) -> str:
 
 
 def _calls_at_top(source: str) -> set[str]:
-    """Name the functions and methods that a cell surely calls: not those in definitions and behind conditions."""
+    """Name the functions and methods that a cell surely calls: not those in definitions and behind conditions.
+
+    What is called with ``log=None`` is to be silent, and left out.
+    """
     return {
         call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
         for call in _nodes_at_top(ast.parse(source))
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute | ast.Name)
+        if not any(given.arg == "log" and ast.unparse(given.value) == "None" for given in call.keywords)
     }
 
 

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from notebooks import execute, make, mistakes, printed
-from scripts import EXERCISES, exercise_scripts, named_cells
+from scripts import EXERCISES, MARKED, exercise_scripts, named_cells, shown_outputs
 
 __all__ = ["filled", "main", "outputs_by_name"]
 
-MARKED = re.compile(r"(<!-- (?P<kind>output|code): (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 PICTURE = re.compile(r"\(images/([\w.-]+)\)")
 
 
@@ -60,7 +59,7 @@ def filled(readme: str, outputs: dict[str, str], cells: dict[str, str]) -> str:
 def refresh(script: Path) -> None:
     """Execute an exercise with full settings, and bring its README up to date."""
     notebook = execute(make(script), small=False)
-    if found := mistakes(notebook):
+    if found := mistakes(notebook, shown_outputs(script)):
         sys.exit("\n".join(found))
     readme = script.with_name("README.md")
     cells = named_cells(script.read_text(encoding="utf-8"))

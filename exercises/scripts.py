@@ -9,12 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["EXERCISES", "exercise_scripts", "named_cells", "run_script", "small_settings"]
+__all__ = ["EXERCISES", "MARKED", "exercise_scripts", "named_cells", "run_script", "shown_outputs", "small_settings"]
 
 EXERCISES = Path(__file__).resolve().parent
 
 # The line that begins a cell, and its name.
 CELL = re.compile(r"^# %%(.*)\n", re.MULTILINE)
+
+# What a README shows of a script: the output of a named cell, or the cell.
+MARKED = re.compile(r"(<!-- (?P<kind>output|code): (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def exercise_scripts(names: Sequence[str] = ()) -> list[Path]:
@@ -40,6 +43,12 @@ def named_cells(source: str) -> dict[str, str]:
         if name.strip() and "[markdown]" not in name:
             cells[name.strip()] = cells.get(name.strip(), "") + code.strip() + "\n"
     return cells
+
+
+def shown_outputs(script: Path) -> set[str]:
+    """Name the cells of a script whose output its README shows."""
+    readme = script.with_name("README.md").read_text(encoding="utf-8")
+    return {block["name"] for block in MARKED.finditer(readme) if block["kind"] == "output"}
 
 
 def small_settings(small: bool) -> dict[str, str]:

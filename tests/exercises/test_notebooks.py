@@ -9,8 +9,9 @@ import pytest
 from notebooks import differences, mistakes, printed, without_times
 
 
-def code(source: str, *outputs: dict[str, Any]) -> dict[str, Any]:
-    return {"cell_type": "code", "source": source, "outputs": list(outputs), "metadata": {}}
+def code(source: str, *outputs: dict[str, Any], name: str = "") -> dict[str, Any]:
+    metadata = {"title": name} if name else {}
+    return {"cell_type": "code", "source": source, "outputs": list(outputs), "metadata": metadata}
 
 
 def said(text: str, name: str = "stdout") -> dict[str, Any]:
@@ -58,6 +59,23 @@ def test_an_empty_output_in_a_with_and_a_loop() -> None:
     assert len(looked_at(code("print(0)", said("0")), code("with a:\n    for b in c:\n        print(b)"))) == 1
 
 
+def test_a_cell_that_prints_through_a_function_and_whose_output_is_shown() -> None:
+    def notebook(*outputs: dict[str, Any]) -> dict[str, Any]:
+        return {"cells": [code("print(0)", said("0\n")), code("ask(model)", *outputs, name="modes"), code("ask(0)")]}
+
+    assert mistakes(notebook(said("0.7\n")), {"modes"}) == []
+    assert mistakes(notebook(said(" \n")), {"modes"}) == ["cell 2 prints, and its output is empty: ask(model)"]
+    assert mistakes(notebook(), {"others"}) == []
+
+
+def test_a_training_logs_its_epochs_unless_told_not_to() -> None:
+    first = code("print(0)", said("0\n"))
+    assert looked_at(first, code("history = fit(model, epochs=2)")) == [
+        "cell 3 prints, and its output is empty: history = fit(model, epochs=2)"
+    ]
+    assert looked_at(first, code("fit(model)", said("Epoch 1/2\n")), code("fit(model, log=None)")) == []
+
+
 @pytest.mark.parametrize("outputs", [[], [said("saved\n")], [drew("text/plain")]])
 def test_a_picture_that_is_not_shown(outputs: list[dict[str, Any]]) -> None:
     found = looked_at(code("print(0)", said("0\n")), code("figure.savefig('a.png')", *outputs))
@@ -91,6 +109,7 @@ def test_a_line_that_is_missing() -> None:
         ("epoch 1: loss 0.5, 1.25 s", "epoch 1: loss 0.5, 11.3 s"),
         ("took   9.10 ms: 13 times faster", "took 10.10 ms:  9 times faster"),
         ("12,345 samples/s, 3 min left", "999 samples/s, 10 min left"),
+        ("8.4 s, 0:09 left", "9.1 s, 1:00:07 left"),
         ("7 seconds", "8 seconds"),
     ],
 )
@@ -105,6 +124,7 @@ def test_times_are_left_out(one: str, other: str) -> None:
         ("3 samples", "4 samples"),
         ("3 steps", "4 steps"),
         ("2 MB", "3 MB"),
+        ("3 left", "4 left"),
     ],
 )
 def test_nothing_else_is_left_out(one: str, other: str) -> None:

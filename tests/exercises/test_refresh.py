@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from refresh import MARKED, PICTURE, filled, outputs_by_name
-from scripts import exercise_scripts, named_cells
+from refresh import PICTURE, filled, outputs_by_name
+from scripts import MARKED, exercise_scripts, named_cells, shown_outputs
 
 SCRIPTS = exercise_scripts()
 
@@ -40,6 +40,12 @@ def test_outputs_go_by_the_cells_names() -> None:
 def test_named_cells() -> None:
     source = "# %% [markdown]\n# text\n\n# %%\nx = 1\n\n# %% one\ny = 2\n\n\n# %% two\nz = 3\n"
     assert named_cells(source) == {"one": "y = 2\n", "two": "z = 3\n"}
+
+
+def test_shown_outputs(tmp_path: Path) -> None:
+    marked = "<!-- output: one -->\n1\n<!-- end -->\n<!-- code: two -->\n2\n<!-- end -->\n"
+    (tmp_path / "README.md").write_text(marked + marked.replace("one", "by hand"))
+    assert shown_outputs(tmp_path / "example.py") == {"one", "by hand"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.parent.name)
