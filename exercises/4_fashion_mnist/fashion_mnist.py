@@ -61,10 +61,11 @@ def draw_image(axes: Any, image: Any) -> None:
 
 
 figure, grid = plt.subplots(2, 10, figsize=(10, 2.3), layout="constrained")
+numbers = train.labels.tolist()
 for number, name in enumerate(train.classes):
-    of_this_class = train.images[train.labels == number]
+    of_this_class = [place for place, label in enumerate(numbers) if label == number]
     for row in range(2):
-        draw_image(grid[row, number], of_this_class[row])
+        draw_image(grid[row, number], train.images[of_this_class[row]])
     grid[0, number].set_title(name, fontsize=8)
 figure.savefig(settings.out_dir / "examples.png", dpi=60)
 plt.show()

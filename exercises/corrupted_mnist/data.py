@@ -1,14 +1,11 @@
-"""Corrupted MNIST: where its digits come from, and what was done to them.
+"""Corrupted MNIST: where its digits come from, and in which batches they go to the network.
 
-The set comes in seven files, six to train on and one to test with. Two functions look for the corruption: one needs no
-other data than a few upright digits, the other compares each digit with the one that it was made from.
+The set comes in seven files, six to train on and one to test with.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import minitorch
 from minitorch.data import (
@@ -20,25 +17,8 @@ from minitorch.data import (
     load_mnist,
     random_split,
 )
-from minitorch.data.rotation import rotate  # counter-clockwise
 
-__all__ = [
-    "FILES",
-    "Images",
-    "differing_pixels",
-    "file_parts",
-    "find_rotation",
-    "lean",
-    "load_digits",
-    "load_originals",
-    "make_loaders",
-    "ones",
-]
-
-Images = Any  # an array, batch x channel x height x width
-
-# Digits of a file that are compared to find the angle roughly, and then closely.
-FEW, MANY = 50, 500
+__all__ = ["FILES", "file_parts", "load_digits", "load_originals", "make_loaders"]
 
 TRAIN_FILES = 6
 FILES = (*(f"train_{number}" for number in range(TRAIN_FILES)), "test")
@@ -123,81 +103,3 @@ def load_originals(
         return ImageDataset(ToDtype("float32", scale=True)(images), labels)
 
     return originals("train", train), originals("test", test)
-
-
-def ones(digits: ImageDataset) -> Images:
-    """Pick the images of ones."""
-    return digits.images[digits.labels == 1]
-
-
-# --- the corruption ------------------------------------------------------------------------------------------
-
-
-def lean(digits: Images) -> float:
-    r"""Measure how far strokes lean to the right, in degrees, from how their ink is spread.
-
-    With the ink's variances $v_x$, $v_y$ and covariance $c$ about its centre, the main axis of a digit is at the angle
-
-    $$\tfrac12 \operatorname{atan2}(2 c, \; v_y - v_x)$$
-
-    to the vertical, with $y$ counted upwards. The variances of all digits are added up first. A digit that has one
-    stroke, a 1, is turned as its stroke is.
-
-    Args:
-        digits: images, of ones best.
-    """
-    ink = minitorch.from_numpy(digits).to("float64")
-    side = ink.shape[-1]
-    x = minitorch.arange(side).to("float64").view(1, 1, 1, side)
-    y = x.view(1, 1, side, 1) * -1.0
-
-    def mean(values: minitorch.Tensor) -> minitorch.Tensor:
-        """Average over each image, weighted with its ink."""
-        return (ink * values).sum(3).sum(2) / ink.sum(3).sum(2)
-
-    across, up = x - mean(x), y - mean(y)
-    variance_x, variance_y, covariance = (
-        mean(product).sum().item() for product in (across * across, up * up, across * up)
-    )
-    return math.degrees(math.atan2(2 * covariance, variance_y - variance_x) / 2)
-
-
-def find_rotation(rotated: Images, upright: Images) -> tuple[float, list[tuple[float, float]]]:
-    """Find the angle at which upright digits look like rotated ones: try them all, then ever more closely.
-
-    Args:
-        rotated: digits that were rotated by one angle.
-        upright: the same digits before.
-
-    Returns:
-        The angle in degrees, clockwise, and what was tried first: angles with the mean squared difference at each. A
-        rotation that takes the nearest pixel is the same for a small range of angles; its middle is given.
-    """
-    first = errors_at(range(-90, 91), rotated[:FEW], upright[:FEW])
-    best = best_angle(first)
-    for step in (0.05, 0.001):
-        near = [best + step * place for place in range(-50, 51)]
-        best = best_angle(errors_at(near, rotated[:MANY], upright[:MANY]))
-    return best, first
-
-
-def errors_at(angles: Sequence[float], rotated: Images, upright: Images) -> list[tuple[float, float]]:
-    """Rotate upright digits to each angle, and give the angles with the mean squared difference from the others."""
-    target = minitorch.from_numpy(rotated)
-    found = []
-    for angle in angles:
-        difference = minitorch.from_numpy(rotate(upright, -angle)) - target
-        found.append((angle, (difference * difference).mean().item()))
-    return found
-
-
-def best_angle(errors: list[tuple[float, float]]) -> float:
-    """Give the middle of the angles with the least error."""
-    least = min(error for _, error in errors)
-    best = [angle for angle, error in errors if error == least]
-    return (best[0] + best[-1]) / 2
-
-
-def differing_pixels(rotated: Images, upright: Images, angle: float) -> int:
-    """Count the pixels that differ after upright digits are rotated by an angle."""
-    return int((rotate(upright, -angle) != rotated).sum())

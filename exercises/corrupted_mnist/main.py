@@ -18,17 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data import (
-    FILES,
-    differing_pixels,
-    file_parts,
-    find_rotation,
-    lean,
-    load_digits,
-    load_originals,
-    make_loaders,
-    ones,
-)
+from corruption import differing_pixels, find_rotation, lean, ones
+from data import FILES, file_parts, load_digits, load_originals, make_loaders
 from model import DigitClassifier
 
 import minitorch
@@ -93,10 +84,11 @@ def identify(args: argparse.Namespace) -> None:
     print("\nRotated clockwise by      leaning ones   comparing   known    pixels that still differ")
     searches = []
     for name, file, original, known in zip(FILES, files, originals, KNOWN_ANGLES):
+        after, before = minitorch.tensor(file.images), minitorch.tensor(original.images)
         leaning = lean(ones(file)) - upright_lean
-        angle, tried = find_rotation(file.images, original.images)
-        differing = differing_pixels(file.images, original.images, angle)
-        print(f"{name:<22} {leaning:>13.1f}° {angle:>10.3f}° {known:>7.3f}° {differing:>8,} of {file.images.size:,}")
+        angle, tried = find_rotation(after, before)
+        differing = differing_pixels(after, before, angle)
+        print(f"{name:<22} {leaning:>13.1f}° {angle:>10.3f}° {known:>7.3f}° {differing:>8,} of {after.size:,}")
         searches.append((name, angle, tried))
     draw_corruption(files, originals, searches, args.figure)
     print(f"Figure: {args.figure}")

@@ -24,6 +24,7 @@ from PIL import Image
 import minitorch
 from minitorch.data import load
 from minitorch.data.corrupt_mnist import ANGLES
+from minitorch.data.rotation import rotate  # counter-clockwise
 
 ROOT = Path(__file__).parents[2]
 EXERCISE = ROOT / "exercises" / "corrupted_mnist"
@@ -37,10 +38,12 @@ def module(name):
     return found
 
 
-data, model = module("data"), module("model")
-sys.modules |= {"data": data, "model": model}  # as the command line imports them
+PARTS = {name: module(name) for name in ("corruption", "data", "model")}
+sys.modules |= PARTS  # as the command line imports them
 main = module("main")
-del sys.modules["data"], sys.modules["model"]
+for name in PARTS:
+    del sys.modules[name]
+corruption, data, model = PARTS.values()
 
 
 # --- digits of our own ---------------------------------------------------------------------------------------
@@ -179,13 +182,40 @@ def test_the_corruption_is_found(place, run):
 @pytest.mark.parametrize("angle", [-70, -30, -1, 0, 12, 45, 80])
 def test_the_lean_of_a_stroke_is_measured(angle):
     strokes = np.array([draw(1, angle, 2.0), draw(1, angle, 2.5)])[:, None] / 255
-    assert data.lean(strokes) == pytest.approx(angle, abs=0.5)
+    measured = corruption.lean(minitorch.tensor(strokes))
+    assert measured == pytest.approx(angle, abs=0.5)
     moved = np.roll(strokes, (2, -1), (2, 3))
-    assert data.lean(moved) == pytest.approx(data.lean(strokes), abs=1e-6)
+    assert corruption.lean(minitorch.tensor(moved)) == pytest.approx(measured, abs=1e-6)
+
+
+@pytest.mark.usefixtures("fast")
+@pytest.mark.parametrize("side", [1, 7, 28])
+@pytest.mark.parametrize("angle", [-180, -90, -47.38, -1, 0, 0.3, 12.41, 58, 90])  # none puts a pixel just between two
+def test_a_rotation_by_indexing_is_the_librarys(side, angle):
+    images = np.random.default_rng(0).random((3, 2, side, side), np.float32)
+    turned = corruption.rotate(minitorch.tensor(images), angle).to_numpy()
+    assert turned.dtype == np.float32
+    np.testing.assert_array_equal(turned, rotate(images, -angle))
+
+
+@pytest.mark.usefixtures("fast")
+def test_the_ones_are_picked():
+    images = np.arange(5, dtype=np.float32).reshape(5, 1, 1, 1)
+    picked = corruption.ones(data.ImageDataset(images, np.array([1, 0, 1, 7, 1])))
+    assert picked.tolist() == [[[[0.0]]], [[[2.0]]], [[[4.0]]]]
+
+
+@pytest.mark.usefixtures("fast")
+def test_differing_pixels_are_counted():
+    before = minitorch.ones((2, 1, 3, 3))
+    after = before.to_numpy().copy()
+    after[0, 0, 1, 1] = after[1, 0, 0, 2] = 0.5
+    assert corruption.differing_pixels(before, before, 90) == 0
+    assert corruption.differing_pixels(minitorch.tensor(after), before, 0) == 2
 
 
 def test_an_angle_is_the_middle_of_the_best():
-    assert data.best_angle([(0.0, 2.0), (1.0, 0.5), (2.0, 0.5), (3.0, 0.5), (4.0, 1.0)]) == 2.0
+    assert corruption.best_angle([(0.0, 2.0), (1.0, 0.5), (2.0, 0.5), (3.0, 0.5), (4.0, 1.0)]) == 2.0
 
 
 def test_digits_are_held_out_and_a_limit_takes_from_every_file():
