@@ -2,6 +2,7 @@
 
     python main.py identify                      what the corruption is: prints it, and draws corruption.png
     python main.py train                         trains, and writes trained_model.pt and training_loss.png
+    python main.py train --resume                goes on after ctrl-C, with the same bits
     python main.py evaluate trained_model.pt     prints the accuracy on the test set
 
 This folder needs MiniTorch and nothing else of the project it comes from: it may be copied anywhere. With
@@ -29,6 +30,7 @@ from minitorch.losses import cross_entropy
 from minitorch.schedules import OneCycleLR
 from minitorch.training import evaluate as measure
 from minitorch.training import fit
+from minitorch.training.loop import LAST
 
 BETAS = (0.9, 0.99)  # of Adam; the second: an average of squared gradients over 100 steps
 LABEL_SMOOTHING = 0.1  # the right class is given 91 %, so that the network does not learn to be too sure
@@ -38,8 +40,8 @@ KNOWN_ANGLES = (*ANGLES["train"], *ANGLES["test"])
 def train(args: argparse.Namespace) -> None:
     """Train a new network, and write it and its curve."""
     begun = time.perf_counter()
-    for path in (args.model, args.plot):  # better now than after the training
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (args.model.parent, args.plot.parent, args.checkpoint):  # better now than after the training
+        folder.mkdir(parents=True, exist_ok=True)
     minitorch.manual_seed(args.seed)
     digits, _ = load_digits(args.data_dir)
     print(f"Data: {digits.source}")
@@ -56,6 +58,8 @@ def train(args: argparse.Namespace) -> None:
         epochs=args.epochs,
         schedule=OneCycleLR(optimizer, args.lr, epochs=args.epochs, steps_per_epoch=len(learned)),
         schedule_every="step",
+        checkpoint=args.checkpoint,
+        resume=args.resume,
     )
     minitorch.save(model, args.model)
     print(f"Model: {args.model}")
@@ -163,6 +167,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     training.add_argument("--model", type=Path, default=Path("trained_model.pt"), help="(trained_model.pt)")
     training.add_argument("--plot", type=Path, default=Path("training_loss.png"), help="(training_loss.png)")
+    training.add_argument(
+        "--checkpoint", type=Path, default=Path("checkpoint"), metavar="FOLDER", help="the training so far (checkpoint)"
+    )
+    training.add_argument("--resume", action="store_true", help="go on from the checkpoint, with settings as before")
 
     evaluation = command(evaluate)
     evaluation.add_argument("checkpoint", type=Path, help="what train wrote: trained_model.pt")
@@ -173,7 +181,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Do what the command line says; a mistake ends in one sentence and the exit status 1."""
+    """Do what the command line says; a mistake and ctrl-C end in one sentence and the exit status 1."""
     args = parse(argv)
     minitorch.set_default_backend(minitorch.FastBackend)
     minitorch.set_default_dtype("float32")
@@ -181,6 +189,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.run(args)
     except (minitorch.MiniTorchError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        begun = args.run is train and (args.checkpoint / LAST).exists()
+        sys.exit("Interrupted. Add --resume to go on from the checkpoint." if begun else "Interrupted.")
 
 
 if __name__ == "__main__":

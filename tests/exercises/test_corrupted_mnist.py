@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import itertools
 import json
 import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -242,6 +244,56 @@ def test_parts_end_where_the_files_do():
     ]  # fmt: skip
 
 
+# --- ctrl-C --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Press ctrl-C in the fourth step of a training."""
+    step, steps = main.OneCycleLR.step, itertools.count()  # the first call is that of a new schedule itself
+
+    def pressed(schedule):
+        step(schedule)
+        if next(steps) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(main.OneCycleLR, "step", pressed)
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_training_that_was_interrupted_goes_on_with_the_same_bits(place, tmp_path, monkeypatch, request, capsys):
+    short = ["--epochs", 2, "--limit", 200, "--batch-size", 30, "--seed", 7, "--data-dir", place / "digits"]
+
+    def train(folder, *flags):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        main.main(["train", *map(str, (*short, *flags))])
+        return Path("trained_model.pt").read_bytes()
+
+    whole = train("whole")
+    request.getfixturevalue("interrupted")
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        train("parts")
+    assert caught.value.code == "Interrupted. Add --resume to go on from the checkpoint."
+    assert "Interrupted after step 4." in capsys.readouterr().out.splitlines()[-1]
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["checkpoint"]
+    assert train("parts", "--resume") == whole
+    assert "Resumed after epoch 0 and step 4." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["train"], ["evaluate", "trained_model.pt"], ["identify"]])
+def test_ctrl_c_before_a_training_is_one_word(fast, tmp_path, monkeypatch, command):
+    def pressed(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(main, "load_digits", pressed)
+    monkeypatch.setattr(main.minitorch, "load_model", pressed)
+    with pytest.raises(SystemExit, match=r"^Interrupted\.$"):
+        main.main(command)
+
+
 # --- what it refuses -----------------------------------------------------------------------------------------
 
 
@@ -346,7 +398,7 @@ def test_mnist_with_other_digits_is_no_original(place):
         data.load_originals(train, test, place / "digits")
 
 
-@pytest.mark.parametrize("flag", ["--model", "--plot"])
+@pytest.mark.parametrize("flag", ["--model", "--plot", "--checkpoint"])
 def test_a_place_that_cannot_be_written_is_found_before_training(refusal, tmp_path, monkeypatch, flag):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
