@@ -40,7 +40,8 @@ KNOWN_ANGLES = (*ANGLES["train"], *ANGLES["test"])
 def train(args: argparse.Namespace) -> None:
     """Train a new network, and write it and its curve."""
     begun = time.perf_counter()
-    for folder in (args.model.parent, args.plot.parent, args.checkpoint):  # better now than after the training
+    checkpoint = checkpoint_folder(args)
+    for folder in (args.model.parent, args.plot.parent, checkpoint):  # better now than after the training
         folder.mkdir(parents=True, exist_ok=True)
     minitorch.manual_seed(args.seed)
     digits, _ = load_digits(args.data_dir)
@@ -58,7 +59,7 @@ def train(args: argparse.Namespace) -> None:
         epochs=args.epochs,
         schedule=OneCycleLR(optimizer, args.lr, epochs=args.epochs, steps_per_epoch=len(learned)),
         schedule_every="step",
-        checkpoint=args.checkpoint,
+        checkpoint=checkpoint,
         resume=args.resume,
     )
     minitorch.save(model, args.model)
@@ -66,6 +67,11 @@ def train(args: argparse.Namespace) -> None:
     history.plot_steps(args.plot, "Corrupted MNIST")
     print(f"Curve: {args.plot}")
     print(f"{time.perf_counter() - begun:.1f} s for loading, compiling and training")
+
+
+def checkpoint_folder(args: argparse.Namespace) -> Path:
+    """Name the folder for the training so far: beside the trained network."""
+    return args.model.parent / "checkpoint"
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -167,9 +173,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     training.add_argument("--model", type=Path, default=Path("trained_model.pt"), help="(trained_model.pt)")
     training.add_argument("--plot", type=Path, default=Path("training_loss.png"), help="(training_loss.png)")
-    training.add_argument(
-        "--checkpoint", type=Path, default=Path("checkpoint"), metavar="FOLDER", help="the training so far (checkpoint)"
-    )
     training.add_argument("--resume", action="store_true", help="go on from the checkpoint, with settings as before")
 
     evaluation = command(evaluate)
@@ -190,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (minitorch.MiniTorchError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
-        begun = args.run is train and (args.checkpoint / LAST).exists()
+        begun = args.run is train and (checkpoint_folder(args) / LAST).exists()
         sys.exit("Interrupted. Add --resume to go on from the checkpoint." if begun else "Interrupted.")
 
 

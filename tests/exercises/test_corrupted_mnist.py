@@ -398,7 +398,7 @@ def test_mnist_with_other_digits_is_no_original(place):
         data.load_originals(train, test, place / "digits")
 
 
-@pytest.mark.parametrize("flag", ["--model", "--plot", "--checkpoint"])
+@pytest.mark.parametrize("flag", ["--model", "--plot"])
 def test_a_place_that_cannot_be_written_is_found_before_training(refusal, tmp_path, monkeypatch, flag):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
