@@ -99,3 +99,12 @@ def test_make_refuses_an_old_python(tmp_path):
     assert result.returncode != 0
     assert f"MiniTorch needs Python 3.11 or newer and {old} is" in result.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_the_workflow_has_a_job_for_every_target_that_checks():
+    """All but `make test`, whose command it has for three systems, and the tests in a browser, which it has not."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(test-[\w-]+|exercises|lint):", makefile, re.MULTILINE))
+    assert {"exercises", "lint", "test-app", "test-compiler", "test-cuda", "test-exercises"} <= targets
+    assert set(re.findall(r"run: make (\S+)$", workflow, re.MULTILINE)) == targets - {"test-browser"}
