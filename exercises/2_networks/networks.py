@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 2. Networks
 #
-# A network is a row of layers. Here we build one for handwritten digits three times: as a class, as a `Sequential`, and
-# as a `Sequential` with names. All three compute the same numbers. Then we look inside: at the weights, at the
-# probabilities that come out, and at what a network says that has not learnt anything yet. The bonus is a layer that
-# changes shapes.
+# A network is a row of layers. Here we build one for handwritten digits: out of bare tensors first, with a softmax of
+# our own, and then as a class, as a `Sequential`, and as a `Sequential` with names, which all compute the same numbers.
+# Then we look inside: at the weights, at the probabilities that come out, and at what a network says that has not
+# learnt anything yet. The bonus is a layer that changes shapes.
 
 # %%
 import sys
@@ -39,14 +39,75 @@ print("the first labels", labels[:8].tolist())
 print("a stand-in for MNIST" if train.stand_in else "MNIST itself", f"with {len(train):,} digits to train on")
 
 # %% [markdown]
-# ## A network as a class
+# ## A network of bare tensors
 #
 # Fully connected layers take a row of numbers, so an image of 28 x 28 pixels is flattened to 784. A hidden layer of 256
-# units follows, then 10 outputs, one for each digit.
+# units follows, then 10 scores, one for each digit: $h = \sigma(x W_1 + b_1)$ and $s = h W_2 + b_2$. Each column of
+# $W_1$ holds the weights of one hidden unit, and here all of them are random. The whole batch goes through at once, a
+# row each.
+
+# %% bare
+minitorch.manual_seed(settings.seed)
+inputs = images.view(images.shape[0], -1)
+W1, b1 = minitorch.randn((784, 256)), minitorch.randn((1, 256))
+W2, b2 = minitorch.randn((256, 10)), minitorch.randn((1, 10))
+hidden = (inputs @ W1 + b1).sigmoid()
+scores = hidden @ W2 + b2
+print("inputs", inputs.shape, "hidden", hidden.shape, "scores", scores.shape)
+print("scores of the first digit:", "  ".join(f"{score:.2f}" for score in scores[0].tolist()))
+
+# %% [markdown]
+# ## Softmax from `exp` and `sum`
 #
-# A class says in `__init__` which layers there are and in `forward` how the data goes through them. `softmax` makes
-# probabilities of the ten scores: $p_i = e^{s_i} / \sum_j e^{s_j}$, all positive, and 1 in sum along each row. The sum
-# runs over dimension 1, the classes; dimension 0 is the batch.
+# Scores may be any numbers. `softmax` makes probabilities of them: $p_i = e^{s_i} / \sum_j e^{s_j}$, all positive, and
+# 1 in sum along each row. The sum runs over dimension 1, the classes; dimension 0 is the batch.
+
+
+# %% softmax
+def softmax(scores: Tensor) -> Tensor:
+    """Make probabilities of scores, each row for itself: ``batch x class``."""
+    powers = scores.exp()
+    return powers / powers.sum(1)
+
+
+# %% [markdown]
+# The shapes say what is divided by what. The powers are `(64, 10)`. MiniTorch keeps the dimension that it adds up, so
+# the sums are `(64, 1)`, and are repeated along each row. PyTorch drops it, unless it is told `keepdim=True`. Without
+# it the sums would be `(64,)`; shapes are aligned at the right, so these would belong to the *columns*, of which there
+# are ten. That is an error, and a lucky one: with ten digits in the batch the shapes fit, every number is divided by
+# the sum of a wrong row, and nobody complains. So look at the sums of the rows.
+
+# %% rows
+powers = scores.exp()
+print("powers", powers.shape, "sums of the rows", powers.sum(1).shape)
+probabilities = softmax(scores)
+row_sums = probabilities.sum(1)
+print(f"each row of {probabilities.shape} sums to {row_sums.min().item():.6f} to {row_sums.max().item():.6f}")
+print(f"largest difference from the library's: {(probabilities - minitorch.softmax(scores, 1)).abs().max().item():.1e}")
+try:
+    powers / powers.sum(1).view(64)
+except minitorch.ShapeError as error:
+    print(f"{type(error).__name__}:", error)
+ten = powers[:10]
+wrong = (ten / ten.sum(1).view(10)).sum(1)
+print(
+    "ten digits, and sums of the shape (10,): rows sum to", "  ".join(f"{row:.2g}" for row in wrong.view(10).tolist())
+)
+
+# %% [markdown]
+# One thing is missing: $e^{100}$ is too large for a number of four bytes. The library first subtracts the largest score
+# of each row, which changes nothing, as it cancels out of the fraction.
+
+# %% large
+large = minitorch.tensor([[100.0, 0.0]])
+print("scores 100 and 0: ours", softmax(large).tolist(), "the library's", minitorch.softmax(large, 1).tolist())
+print("ours, less the largest:", softmax(large - large.max(1)).tolist())
+
+# %% [markdown]
+# ## A network as a class
+#
+# A class says in `__init__` which layers there are and in `forward` how the data goes through them. Each `Linear` holds
+# its weights and its bias, which nobody has to carry along.
 
 
 # %% class
@@ -104,15 +165,54 @@ for name, other in {"positional": positional, "named": named}.items():
     print(f"largest difference from the class, {name}: {(other(images) - probabilities).abs().max().item()}")
 
 # %% [markdown]
-# A deeper one for later, with `ReLU` between its layers. `model[0]` to `model[5]` are its parts, and a slice of it is a
-# network too.
+# ## A deeper network
+#
+# The same as a class with two hidden layers, of 128 and 64 units, and with `ReLU`, which is 0 for negative numbers and
+# leaves others alone. Its layers are named as is common: `fc` for *fully connected*.
+
+
+# %% deeper class
+class DeeperNetwork(minitorch.Module):
+    """Digits to probabilities: 784 pixels, hidden layers of 128 and 64 units, 10 classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1 = layers.Linear(784, 128)
+        self.fc2 = layers.Linear(128, 64)
+        self.fc3 = layers.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute probabilities, ``batch x 10``, from images, ``batch x 1 x 28 x 28``."""
+        x = x.view(x.shape[0], 784)
+        x = self.fc1(x).relu()
+        x = self.fc2(x).relu()
+        return minitorch.softmax(self.fc3(x), dim=1)
+
 
 # %% deeper
-deeper = layers.Sequential(
-    layers.Linear(784, 128), layers.ReLU(), layers.Linear(128, 64), layers.ReLU(), layers.Linear(64, 10)
-)
+minitorch.manual_seed(settings.seed)
+deeper = DeeperNetwork()
+print(deeper)
+row_sums = deeper(images).sum(1)
+print("output", deeper(images).shape, f"rows sum to {row_sums.min().item():.6f} to {row_sums.max().item():.6f}")
 print("parameters", sum(parameter.value.size for parameter in deeper.parameters()))
-print("after two hidden layers", deeper[:4](images.view(64, 784)).shape)
+
+# %% [markdown]
+# And as a `Sequential`. `in_a_row[0]` to `in_a_row[6]` are its parts, and a slice of it is a network too.
+
+# %% slice
+minitorch.manual_seed(settings.seed)
+in_a_row = layers.Sequential(
+    layers.Flatten(),
+    layers.Linear(784, 128),
+    layers.ReLU(),
+    layers.Linear(128, 64),
+    layers.ReLU(),
+    layers.Linear(64, 10),
+    layers.Softmax(dim=1),
+)
+print(f"largest difference from the class: {(in_a_row(images) - deeper(images)).abs().max().item()}")
+print("after two hidden layers", in_a_row[:5](images).shape)
 
 # %% [markdown]
 # ## Looking at the weights
