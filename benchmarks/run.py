@@ -17,13 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import accuracies, gpu, kernels, lenet, startup, training
+from benchmarks import accuracies, exercises, gpu, kernels, lenet, startup, training
 from benchmarks.report import ROOT, Measure, Summary, in_words, load, put_between_markers, save
 
 PARTS: dict[str, tuple[str, Measure, Summary]] = {
     "lenet": ("LeNet, an epoch", lenet.measure, lenet.summary),
     "training": ("Training steps, compiled", training.measure, training.summary),
     "accuracies": ("Whole trainings, and how good they get", accuracies.measure_all, accuracies.summary),
+    "exercises": ("The exercises, part by part", exercises.measure, exercises.summary),
     "startup": ("Waiting", startup.measure, startup.summary),
     "kernels": ("Operations one by one", kernels.measure, kernels.summary),
 }
