@@ -23,7 +23,7 @@ from typing import Any
 
 from scripts import EXERCISES, exercise_scripts, small_settings
 
-__all__ = ["COLAB", "differences", "execute", "make", "make_colab", "mistakes", "printed", "without_times"]
+__all__ = ["COLAB", "differences", "execute", "make", "make_colab", "mistakes", "printed", "times_left_out", "without_times"]
 
 # Colab opens a file of the repository, so this notebook is kept there; it asks for a GPU.
 COLAB = EXERCISES.parent / "project" / "colab.py"
@@ -160,6 +160,12 @@ def differences(notebook: str, script: str) -> list[str]:
 def without_times(text: str) -> list[str]:
     """Split into lines with times taken out, and with the blanks between words that aligned them."""
     return [" ".join(TIME.sub("(time)", line).split()) for line in text.rstrip().splitlines()]
+
+
+def times_left_out(text: str) -> str:
+    """Leave out the lines that begin with a time, and times that stand between commas in others."""
+    kept = [re.sub(f", {TIME.pattern}", "", line) for line in text.splitlines() if not TIME.match(line)]
+    return "".join(f"{line}\n" for line in kept)
 
 
 def _text(outputs: Sequence[Any]) -> str:

@@ -85,7 +85,7 @@ row_sums = probabilities.sum(1)
 print(f"each row of {probabilities.shape} sums to {row_sums.min().item():.6f} to {row_sums.max().item():.6f}")
 print(f"largest difference from the library's: {(probabilities - minitorch.softmax(scores, 1)).abs().max().item():.1e}")
 try:
-    powers / powers.sum(1).view(64)
+    print(powers / powers.sum(1).view(64))
 except minitorch.ShapeError as error:
     print(f"{type(error).__name__}:", error)
 ten = powers[:10]

@@ -61,13 +61,14 @@ with minitorch.no_grad():
 # with `LogSoftmax`, and `nll_loss` (negative log-likelihood) picks the right class. Logarithms of probabilities are
 # used and not the probabilities, because a very small probability would be rounded to 0.
 
-# %% losses
+# %%
 train, test = minitorch.data.load("mnist")
 train = Subset(train, range(min(settings.examples, len(train))))
 batches = DataLoader(train, batch_size=64, shuffle=True, seed=settings.seed)
 images, labels = next(iter(batches))
 
 
+# %% network
 def new_network() -> layers.Sequential:
     """Make a network for digits, the same one each time: 784 pixels, two hidden layers, 10 logarithms."""
     minitorch.manual_seed(settings.seed)
@@ -82,6 +83,7 @@ def new_network() -> layers.Sequential:
     )
 
 
+# %% losses
 network = new_network()
 scores = network[:-1](images)
 log_probabilities = network(images)

@@ -65,7 +65,7 @@ test_batches = DataLoader(test, batch_size=500)
 # keeps the expected value of each unit as it would be without dropout.
 
 
-# %%
+# %% network
 def make_network(p: float) -> Sequential:
     """Two hidden layers, each behind dropout of a share `p` of its units."""
     return Sequential(
@@ -73,6 +73,7 @@ def make_network(p: float) -> Sequential:
     )
 
 
+# %%
 def train_network(p: float) -> tuple[Sequential, History]:
     """Train a network and give it with its history."""
     minitorch.manual_seed(settings.seed)

@@ -52,7 +52,7 @@ print(f"{len(train):,} training images, {len(validation):,} validation images, {
 # and `minitorch.save` writes them into the file.
 
 
-# %%
+# %% classifier
 class Classifier(Module):
     """A network with hidden layers of chosen sizes, from images of 28 x 28 pixels to ten scores."""
 
@@ -70,6 +70,7 @@ class Classifier(Module):
         return self.layers(images)
 
 
+# %%
 def shuffled_batches() -> DataLoader:
     """Give the training images in batches, in an order that the seed decides."""
     return DataLoader(train, batch_size=100, shuffle=True, seed=settings.seed)

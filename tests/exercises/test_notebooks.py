@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from notebooks import differences, mistakes, printed, without_times
+from notebooks import differences, mistakes, printed, times_left_out, without_times
 
 
 def code(source: str, *outputs: dict[str, Any], name: str = "") -> dict[str, Any]:
@@ -133,3 +133,8 @@ def test_nothing_else_is_left_out(one: str, other: str) -> None:
 
 def test_lines_without_times() -> None:
     assert without_times("a   1 s\n\n b 2\n\n") == ["a (time)", "", "b 2"]
+
+
+def test_times_left_out() -> None:
+    text = "Epoch 1/2: loss 0.5, 1,234 samples/s, 9.4 s, 0:11 left\nModel: a.pt\n10.4 s for all of it\n"
+    assert times_left_out(text) == "Epoch 1/2: loss 0.5\nModel: a.pt\n"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import os
 import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+import minitorch
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "exercises" / "race" / "race.py"
@@ -66,3 +70,81 @@ def test_missing_digits_end_in_one_sentence(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("DataError: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+# --- how its settings were chosen ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tuning(monkeypatch):
+    """Import tuning.py as it is run, beside race.py, and forget both."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    yield importlib.import_module("tuning")
+    del sys.modules["tuning"], sys.modules["race"]
+
+
+@pytest.fixture
+def fast():
+    """New tensors are on the fast backend."""
+    minitorch.set_default_backend(minitorch.FastBackend)
+    yield
+    minitorch.set_default_backend(minitorch.SimpleBackend)
+
+
+def settings(race):
+    return race.BATCH_SIZE, race.LARGEST_RATE, race.BETAS, race.LABEL_SMOOTHING
+
+
+def described(network):
+    """List the layers with their sizes."""
+    return [
+        (type(layer).__name__, {k: v for k, v in vars(layer).items() if not k.startswith("_")}) for layer in network
+    ]
+
+
+def test_the_chosen_setting_is_the_races(tuning):
+    race = tuning.race
+    before = settings(race), described(race.make_network())
+    with tuning.in_race(tuning.CHOSEN):
+        assert (settings(race), described(race.make_network())) == before
+
+
+def test_a_setting_holds_as_long_as_it_is_tried(tuning):
+    race = tuning.race
+    before = settings(race), described(race.make_network()), race.load_digits
+    with tuning.in_race(tuning.FIRST):
+        assert settings(race) == (120, 0.01, (0.9, 0.999), 0.0)
+        assert race.make_network()[0].out_channels == 24
+    assert (settings(race), described(race.make_network()), race.load_digits) == before
+
+
+@pytest.mark.usefixtures("fast")
+def test_every_setting_has_a_network_for_digits(tuning):
+    digits = minitorch.zeros((2, 1, 28, 28))
+    for setting in tuning.TRIED.values():
+        network = setting.make_network()
+        assert network(digits).shape == (2, 10)
+        assert len([layer for layer in network if type(layer).__name__ == "Linear"]) == (2 if setting.hidden else 1)
+
+
+def test_digits_are_moved_for_training_only(tuning, digits):
+    with tuning.in_race(replace(tuning.CHOSEN, shift=1)):
+        train, test = tuning.race.load_digits(str(digits), None, 160)
+    still, _ = tuning.race.load_digits(str(digits), None, 160)
+    assert (len(train), len(test)) == (800, 160)
+    moved, same = (np.stack([part[place][0].to_numpy() for place in range(20)]) for part in (train, still))
+    assert moved.shape == same.shape
+    assert not np.array_equal(moved, same)
+    assert "RandomCrop" not in repr(vars(test.transform))
+
+
+def test_every_setting_has_a_line_and_every_seed(tuning, monkeypatch, capsys):
+    monkeypatch.setattr(tuning, "accuracy", lambda seed, held_out=0: 0.98 + seed / 1000 + held_out / 1e6)
+    tuning.main([])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(tuning.TRIED)
+    assert [line.split()[-2:] for line in lines] == [["0", "1"]] + [["99.00%", "99.10%"]] * len(tuning.TRIED)
+    tuning.main(["--test"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "seed 11: test accuracy 99.10%"
+    assert lines[-1] == "5 of 5 reach 99 %"
