@@ -23,7 +23,17 @@ from typing import Any
 
 from scripts import EXERCISES, exercise_scripts, small_settings
 
-__all__ = ["COLAB", "differences", "execute", "make", "make_colab", "mistakes", "printed", "times_left_out", "without_times"]
+__all__ = [
+    "COLAB",
+    "differences",
+    "execute",
+    "make",
+    "make_colab",
+    "mistakes",
+    "printed",
+    "times_left_out",
+    "without_times",
+]
 
 # Colab opens a file of the repository, so this notebook is kept there; it asks for a GPU.
 COLAB = EXERCISES.parent / "project" / "colab.py"
