@@ -25,6 +25,9 @@ import os
 import sys
 
 os.chdir({root!r})
+# What pytest tells its own processes is not for the one that the notebook starts.
+for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+    del os.environ[name]
 sys.path[:0] = [{root!r}, {root!r} + "/project"]
 """
 
