@@ -20,20 +20,15 @@ from ..autodiff import grad_mode
 from ..cells import tracing
 from ..errors import CompileError
 from ..fast_ops import FastBackend
-from ..kernels import elements
 from ..tensor import Tensor
 from .calls import CallWriter, as_tensor
-from .emit import emit
-from .fuse import fuse, inlined, lay_out
 from .graph import Graph, Ref
 from .guards import Guards
 from .machine import Machine
+from .passes import run_passes
 from .places import is_plain
 from .profile import Profile, measure
-from .program import Program
 from .runtime import UNFIT, HostNumber, Input, Output, Runtime
-from .simplify import drop_dead, simplify
-from .split import split
 from .trace import Number, Source, TraceBackend, Tracer
 from .tree import mapped
 
@@ -258,7 +253,8 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
         tracing.tracer = None
         tracer.open = False
         grad_mode.enabled = before
-    passes, program = _passes(tracer.graph, collected.refs, _batch(tensors))
+    tracer.graph.outputs = collected.refs
+    passes, program = run_passes(tracer.graph, _batch(tensors))
     machine = Machine(program)
     writer = CallWriter(tracer, program)
     writer.write((args, kwargs), returned, writes, gradients)
@@ -340,29 +336,3 @@ def _batch(tensors: list[Tensor]) -> int:
     """Find the size of the batch: dimension 0 of the largest argument."""
     with_batch = [t for t in tensors if t.dims]
     return max(with_batch, key=lambda t: t.size).shape[0] if with_batch else 0
-
-
-def _passes(graph: Graph, outputs: list[Ref], batch: int) -> tuple[dict[str, Graph], Program]:
-    graph.outputs = outputs
-    passes = {"trace": graph}
-    passes["simplify"] = simplify(graph)
-    passes["fuse"] = fuse(passes["simplify"])
-    passes["lay out"] = drop_dead(lay_out(_own_outputs(passes["fuse"])))
-    schedule = split(passes["lay out"], batch)
-    passes["split"] = schedule.graph
-    inside = inlined(schedule.graph, schedule.stage)
-    return passes, emit(schedule, inside)
-
-
-def _own_outputs(graph: Graph) -> Graph:
-    """Give every output a node of its own, written in order, by copying what is a view, an input or a constant."""
-    taken: set[int] = set()
-    outputs = []
-    for ref in graph.outputs:
-        own = ref.is_whole() and ref.node.op not in ("input", "constant", "number") and ref.node.number not in taken
-        if not own:
-            ref = graph.add("map", (ref,), (elements.identity,), ref.shape, ref.dtype).ref()
-        taken.add(ref.node.number)
-        outputs.append(ref)
-    graph.outputs = outputs
-    return graph

@@ -105,15 +105,20 @@ def fuse(graph: Graph) -> Graph:
 def _with_bias(graph: Graph) -> Graph:
     """Let the gradient of a bias come from the kernel that computes the weight's: it reads the same numbers."""
     weights = {node.inputs[1].key(): node for node in graph if node.op == "conv_weight" and not _has_gaps(node.args[1])}
-    for node in graph:
+
+    def rule(new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Node | None:
         if node.op != "reduce" or node.args[0] is not elements.add or node.args[1] != 0:
-            continue
+            return None
         (gradient,) = node.inputs
         weight = weights.get(gradient.key())
         along = tuple(d for d in range(len(gradient.shape)) if d != 1)
-        if weight is not None and node.args[2] == along and weight.inputs[0].node.number < node.number:
-            node.op, node.inputs, node.args = "conv_bias", weight.inputs, weight.args
-    return graph
+        if weight is None or node.args[2] != along or weight.inputs[0].node.number > node.number:
+            return None
+        # The weight's gradient may come later, but what it reads is there: node by node the new graph is like the old.
+        operands = [Ref(new.nodes[ref.node.number], ref.shape, ref.strides, ref.start) for ref in weight.inputs]
+        return new.add("conv_bias", operands, weight.args, node.shape, node.dtype)
+
+    return graph.rebuild(rule)
 
 
 def _is_plain(geometry: Sequence[Geometry]) -> bool:
@@ -178,7 +183,26 @@ def _pays(put: Node, readers: Sequence[Node]) -> bool:
 
 
 def lay_out(graph: Graph) -> Graph:
-    """Copy the operands whose walk their reader cannot follow; turn the products that are only read turned."""
+    """Copy the operands whose walk their reader cannot follow; turn the products that are only read turned.
+
+    Every output becomes a node of its own, written in order.
+    """
+    return drop_dead(_with_operands_to_walk(_with_own_outputs(graph)))
+
+
+def _with_own_outputs(graph: Graph) -> Graph:
+    """Copy what is wanted of a view, an input or a constant, or wanted twice."""
+    new = graph.rebuild(lambda new, node, inputs: None)
+    taken: set[int] = set()
+    for i, ref in enumerate(new.outputs):
+        own = ref.is_whole() and ref.node.op not in ("input", "constant", "number") and ref.node.number not in taken
+        if not own:
+            new.outputs[i] = _copied(new, ref)
+        taken.add(new.outputs[i].node.number)
+    return new
+
+
+def _with_operands_to_walk(graph: Graph) -> Graph:
     readers: dict[int, list[Ref]] = {node.number: [] for node in graph}
     for ref in (*graph.outputs, *(ref for node in graph for ref in node.inputs)):
         readers[ref.node.number].append(ref)
