@@ -212,7 +212,8 @@ class _Emitter:
             results.append(self._result(second))
             known = {ref.node.number for ref in node.inputs}
             inputs += [self._place(ref.node) for ref in second.inputs if ref.node.number not in known]
-        tables = [self.program.constant(table) for table in family.tables]
+        tables = [self.program.fault()] if family.checks_places else []
+        tables += [self.program.constant(table) for table in family.tables]
         start = HEAD + self.program.memory.scratch.get(-1 - node.number, 0)
         work = Operand("work", SCRATCH, start)
         if node.op in (*PAIRS, *PAIRS.values()) and second is None:

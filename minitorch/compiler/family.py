@@ -37,6 +37,7 @@ class Family:
         extent: the end of the range that the kernel works on where no chunk gives one.
         strip: the shortest part of this range that is worth a call of its own; 0 where the range is not divisible.
         uses_blas: whether it calls BLAS.
+        checks_places: whether it notes places that are out of range; the note comes before the constant arrays.
     """
 
     name: str
@@ -48,3 +49,4 @@ class Family:
     extent: int = 0
     strip: int = 0
     uses_blas: bool = False
+    checks_places: bool = False

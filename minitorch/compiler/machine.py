@@ -99,7 +99,8 @@ class Memory:
         # Before the parts of the threads, a cache line with the number of the next task.
         parts = self.scratch_bytes * numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
         self.scratch = _aligned(ALIGNMENT + parts)
-        fixed = [self.arena, self.numbers, self.streams, *program.constants]
+        self.faults = np.zeros(1, np.int32)  # 1 where a place was out of range
+        fixed = [self.arena, self.numbers, self.streams, self.faults, *program.constants]
         self.table = np.zeros(program.bound + len(fixed), np.int64)
         self.table[program.bound :] = [array.ctypes.data for array in fixed]
         self.arguments = self.table, self.scratch.ctypes.data, self.scratch_bytes
@@ -152,8 +153,6 @@ class Machine:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        faults = [array for array in program.constants if array.dtype == np.int32]
-        self.faults = faults[0] if faults else None
         self.faster = Faster(run_serial, run_parallel)
 
     @cached_property
@@ -190,8 +189,8 @@ class Machine:
                 self._run(memory)
         else:
             self._run(memory)
-        if self.faults is not None and self.faults[0]:
-            self.faults[0] = 0
+        if self.program.checks_places and memory.faults[0]:
+            memory.faults[0] = 0
             raise IndexingError(
                 "a compiled step was given a place out of range: a class label that is no class, or the number of a "
                 "row that a table lacks. Check labels and indices; eager steps name the first wrong one."

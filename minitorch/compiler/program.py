@@ -124,6 +124,7 @@ class Program:
         memory: where results live.
         parallel: whether any of its waves is worth several cores.
         uses_blas: whether it calls a matrix product of BLAS.
+        checks_places: whether a kernel of it notes places that are out of range.
     """
 
     source: str = ""
@@ -137,6 +138,7 @@ class Program:
     memory: Layout = field(default_factory=lambda: Layout({}, {}, 0, 0))
     parallel: bool = False
     uses_blas: bool = False
+    checks_places: bool = False
 
     # --- the table -------------------------------------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ class Program:
 
     @property
     def arena(self) -> int:
-        """The slot of the arena. Behind it are those of numbers, of streams, and of the constants."""
+        """The slot of the arena. Behind it are those of numbers, of streams, of faults, and of the constants."""
         return self.bound
 
     def number(self, name: str) -> Operand:
@@ -163,10 +165,15 @@ class Program:
         place = self.streams.index(stream)
         return Operand(f"stream_{place}", self.arena + 2, 16 * place)
 
+    def fault(self) -> Operand:
+        """Give the note of wrong places as an operand: all kernels of a program share it, and nothing else is there."""
+        self.checks_places = True
+        return Operand("faults", self.arena + 3)
+
     def constant(self, value: npt.NDArray[Any]) -> Operand:
         """Give an array that stays the same as an operand; equal ones are one."""
         for i, known in enumerate(self.constants):
             if known is value or (known.dtype == value.dtype and np.array_equal(known, value)):
-                return Operand(f"plan_{i}", self.arena + 3 + i)
+                return Operand(f"plan_{i}", self.arena + 4 + i)
         self.constants.append(value)
         return self.constant(value)

@@ -17,6 +17,7 @@ from minitorch.compiler.graph import Graph, Node, Ref
 from minitorch.compiler.machine import Faster, Machine, Memory, run_call
 from minitorch.compiler.simplify import drop_dead
 from minitorch.compiler.split import split
+from minitorch.errors import IndexingError
 from minitorch.kernels import compile as kernel_compiler
 from minitorch.kernels import elements
 
@@ -147,6 +148,26 @@ def test_places_of_maxima_that_nobody_reads_the_maxima_of_overwrite_nothing() ->
     (got,) = run(machine_of(graph, 16), [x])
     wanted = np.where(x == x.max(1, keepdims=True), np.exp(x) * np.exp(x[:, :1]), 0.0)
     np.testing.assert_allclose(got, wanted, rtol=1e-14)
+
+
+def test_no_constant_is_taken_for_the_note_of_a_wrong_place() -> None:
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    graph = Graph()
+    table, places = source(graph, 2, 2), graph.add("input", (), (1, "argument"), (2,), np.dtype(np.int64))
+    graph.outputs = [graph.add("take", (table.ref(), places.ref()), (), (2,), FLOAT).ref()]
+    machine = machine_of(graph, 0)
+    program = machine.program
+    # A table of one 32-bit number, as a kernel might have one: equal to the note when no place was wrong, or not.
+    for number in (0, 1):
+        constant = program.constant(np.array([number], np.int32))
+        assert constant.slot not in {o.slot for call in program.calls for o in call.operands}
+        (got,) = run(machine, [x, np.array([3, 0])])
+        np.testing.assert_array_equal(got, [4.0, 1.0])
+    with pytest.raises(IndexingError, match="place out of range"):
+        run(machine, [x, np.array([3, 4])])
+    (got,) = run(machine, [x, np.array([1, 2])])
+    np.testing.assert_array_equal(got, [2.0, 3.0])
+    assert [array.tolist() for array in program.constants if array.dtype == np.int32] == [[0], [1]]
 
 
 # --- machine code ---------------------------------------------------------------------------------------------------
