@@ -64,6 +64,16 @@ def switches_stay_as_they_were() -> Iterator[None]:
     assert after == before
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled_steps_may_refer_to_pytest() -> Iterator[None]:
+    """Let compiled steps of tests refer to what pytest made, such as fixtures, and not be read any further there."""
+    from minitorch.compiler import reach
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reach, "LIBRARIES", reach.LIBRARIES | {"_pytest"})
+        yield
+
+
 def _switches() -> tuple[object, ...]:
     made = minitorch.zeros((1,))
     return made.dtype, made.backend, minitorch.is_grad_enabled()

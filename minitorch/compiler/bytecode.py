@@ -13,11 +13,24 @@ import linecache
 import os
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["at_line", "constant_name", "line_of", "loaded", "outside"]
+__all__ = [
+    "ATTRIBUTES",
+    "CELLS",
+    "GLOBALS",
+    "at_line",
+    "carried",
+    "constant_name",
+    "is_understood",
+    "line_of",
+    "loaded",
+    "may_be_asked",
+    "outside",
+    "questions",
+]
 
 _CLOCKS = ("time", "perf_counter", "monotonic", "process_time", "thread_time")
 # What a step may not ask, by the full names of functions.
@@ -40,6 +53,17 @@ MUTATORS = {"add", "append", "appendleft", "clear", "discard", "extend", "extend
 MUTATORS |= {"popleft", "remove", "reverse", "rotate", "setdefault", "sort", "update"}
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
+# Modules whose members ask, by name.
+ASKED = {"os", *(name.partition(".")[0] for name in OUTSIDE)}
+
+# How instructions find what they name, in Python 3.11 to 3.14: by globals, by the cells of closures, and in objects.
+GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
+GLOBALS |= {"STORE_GLOBAL", "STORE_NAME", "DELETE_GLOBAL", "DELETE_NAME"}
+CELLS = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF", "STORE_DEREF", "DELETE_DEREF"}
+TAKEN = {"LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"}
+ATTRIBUTES = {*TAKEN, "STORE_ATTR", "DELETE_ATTR", "LOAD_SUPER_ATTR", "LOAD_SUPER_METHOD"}
+HANDED_ON = {"MAKE_CELL", "LOAD_CLOSURE", "COPY_FREE_VARS"}  # cells of which nothing is read
+
 
 def outside(value: Any) -> tuple[str, str] | None:
     """Tell what a function asks the world, and its name; None if nothing.
@@ -58,38 +82,46 @@ def outside(value: Any) -> tuple[str, str] | None:
     return (OUTSIDE[name], name) if name in OUTSIDE else None
 
 
+# --- values -----------------------------------------------------------------------------------------------------
+
+
+def is_understood(instruction: dis.Instruction) -> bool:
+    """Tell whether an instruction finds what it names in a way that is known here; most name nothing."""
+    names = instruction.opcode in dis.hasname or instruction.opcode in dis.hasfree
+    return not names or instruction.opname in (*GLOBALS, *CELLS, *ATTRIBUTES, "IMPORT_NAME", *HANDED_ON)
+
+
 def loaded(
-    code: types.CodeType, names: dict[str, Any], cells: dict[str, types.CellType]
-) -> Iterator[tuple[dis.Instruction, Any]]:
-    """Pair each instruction with the value that it loads, or with None where only running it would tell.
+    instructions: Iterable[dis.Instruction], names: dict[str, Any], cells: dict[str, types.CellType]
+) -> list[Any]:
+    """Find the value that each instruction loads, by a name or from what the one before it loaded.
 
     Args:
-        code: of a function.
+        instructions: of a function.
         names: its globals.
         cells: of its closure, by name.
+
+    Returns:
+        For each instruction the value, or None where only running it would tell.
     """
-    variables: dict[str, Any] = {}
+    values: list[Any] = []
     imported = value = None
-    for instruction in dis.get_instructions(code):
+    for instruction in instructions:
         operation, key = instruction.opname, instruction.argval
-        if operation == "STORE_FAST":
-            variables[key] = value
-            value = None
-        elif operation == "LOAD_FAST":
-            value = variables.get(key)
-        elif operation in ("LOAD_GLOBAL", "LOAD_NAME"):
-            value = names.get(key, vars(builtins).get(key))
-        elif operation == "LOAD_DEREF":
-            value = _content(cells.get(key))
-        elif operation == "IMPORT_NAME":
+        if operation == "IMPORT_NAME":
             imported = value = sys.modules.get(key)
         elif operation == "IMPORT_FROM":
             value = _member(imported, key)
-        elif operation in ("LOAD_ATTR", "LOAD_METHOD"):
+        elif operation in TAKEN:
             value = _member(value, key)
+        elif operation in GLOBALS and operation.startswith("LOAD"):
+            value = names.get(key, vars(builtins).get(key))
+        elif operation in CELLS and operation.startswith("LOAD"):
+            value = _content(cells.get(key))
         else:
             value = None
-        yield instruction, value
+        values.append(value)
+    return values
 
 
 def _content(cell: types.CellType | None) -> Any:
@@ -106,7 +138,61 @@ def _member(value: Any, key: str) -> Any:
     return getattr(value, key, None) if isinstance(value, type) and value.__module__ == "datetime" else None
 
 
-def constant_name(instructions: list[dis.Instruction], place: int) -> str | None:
+# --- values under other names -----------------------------------------------------------------------------------
+
+
+def may_be_asked(value: Any) -> bool:
+    """Tell whether members of a value ask the world.
+
+    >>> import math, time
+    >>> may_be_asked(time), may_be_asked(math)
+    (True, False)
+    """
+    if isinstance(value, types.ModuleType):
+        return value.__name__ in ASKED
+    return isinstance(value, type) and value.__module__ == "datetime"
+
+
+def carried(instructions: Sequence[dis.Instruction], values: Sequence[Any]) -> Iterator[Any]:
+    """Find what may be asked and is not at once: it becomes a variable, an argument or an element, of any name.
+
+    Which one is not looked for: how code keeps variables differs from one version of Python to the next.
+
+    Args:
+        instructions: of a function.
+        values: that they load.
+    """
+    for place, (instruction, value) in enumerate(zip(instructions, values, strict=True)):
+        asked_next = place + 1 < len(instructions) and instructions[place + 1].opname in TAKEN
+        if not asked_next and may_be_asked(value):
+            yield value
+        if not asked_next and instruction.opname == "IMPORT_NAME":  # `import os.path` gives os
+            package = sys.modules.get(instruction.argval.partition(".")[0])
+            if package is not value and may_be_asked(package):
+                yield package
+
+
+def questions(value: Any, instructions: Sequence[dis.Instruction]) -> Iterator[tuple[str, str, dis.Instruction]]:
+    """Find members of a value that ask the world, and that code mentions, of whatever object.
+
+    Args:
+        value: that may be asked.
+        instructions: of a function that may hold it.
+
+    Returns:
+        What is asked, the member's name, and the instruction that mentions it.
+    """
+    for instruction in instructions:
+        if instruction.opname not in (*TAKEN, "LOAD_CONST") or not isinstance(instruction.argval, str):
+            continue
+        member = _member(value, instruction.argval)
+        if (found := outside(member)) is not None:
+            yield *found, instruction
+        elif isinstance(member, type) and may_be_asked(member):
+            yield from questions(member, instructions)
+
+
+def constant_name(instructions: Sequence[dis.Instruction], place: int) -> str | None:
     """Find the second argument of a call, such as that of ``getattr(settings, "rate")``, if it is a constant.
 
     Args:
@@ -118,17 +204,22 @@ def constant_name(instructions: list[dis.Instruction], place: int) -> str | None
         instruction = instructions[end]
         if instruction.is_jump_target or "JUMP" in instruction.opname:
             return None  # a choice between names
-        depth += dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
+        depth += _effect(instruction)
         if depth <= 0:  # all arguments are taken from the stack
             break
     else:
         return None
-    name = instructions[end - (instruction.arg or 0) + 1] if instruction.arg in (2, 3) else None
-    if name is None or instruction.opname not in ("PRECALL", "CALL") or name.opname != "LOAD_CONST":
+    if instruction.opname not in ("PRECALL", "CALL") or instruction.arg not in (2, 3):
         return None
+    name, *default = instructions[end - instruction.arg + 1 : end]
     # A third argument has to be one instruction, or the constant might be a part of it.
-    simple = instruction.arg == 2 or instructions[end - 1].opname.startswith("LOAD_")
-    return name.argval if simple and isinstance(name.argval, str) else None
+    simple = all(each.opname.startswith("LOAD_") and _effect(each) == 1 for each in default)
+    return name.argval if name.opname == "LOAD_CONST" and simple and isinstance(name.argval, str) else None
+
+
+def _effect(instruction: dis.Instruction) -> int:
+    """Count what an instruction puts on the stack, less what it takes."""
+    return dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
 
 
 # --- lines ------------------------------------------------------------------------------------------------------

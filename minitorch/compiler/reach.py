@@ -19,13 +19,26 @@ import numpy as np
 from ..module import Module, Parameter
 from ..optim import Optimizer
 from ..tensor import Tensor
-from .bytecode import at_line, constant_name, line_of, loaded, outside
+from .bytecode import (
+    ATTRIBUTES,
+    CELLS,
+    GLOBALS,
+    at_line,
+    carried,
+    constant_name,
+    is_understood,
+    line_of,
+    loaded,
+    may_be_asked,
+    outside,
+    questions,
+)
 from .places import CONTAINERS, MISSING, PLAIN, Contents, Place, code_name, is_plain
 
 __all__ = ["PACKAGE", "Reach"]
 
 PACKAGE = __name__.partition(".")[0]
-LIBRARIES = frozenset((PACKAGE, "numpy", "numba", "builtins", "_pytest")) | sys.stdlib_module_names
+LIBRARIES = frozenset((PACKAGE, "numpy", "numba", "builtins")) | sys.stdlib_module_names
 
 CONSTRUCTORS = ("__init__", "__new__", "__post_init__")
 FILE_METHODS = ("read_bytes", "read_text")  # of a path
@@ -45,6 +58,7 @@ class Reach:
         # What code asks the world, by which function, where, and the code.
         self.outside: list[tuple[str, str, str, types.CodeType]] = []
         self._held: list[tuple[str, str, str]] = []  # such functions that stand in names
+        self._carried: dict[int, Any] = {}  # modules whose members ask, under names of any kind
         self.random: list[tuple[str, Any]] = []
         self.iterators: list[tuple[str, str]] = []  # as messages call them, and as code does
         self.codes: list[types.CodeType] = []
@@ -73,6 +87,11 @@ class Reach:
             for code in self.codes:
                 if key in code.co_names or key in code.co_freevars:
                     self.outside.append((asked, name, where, code))
+        for code in self.codes if self._carried else ():
+            instructions = list(dis.get_instructions(code))
+            for value in self._carried.values():
+                for asked, name, instruction in questions(value, instructions):
+                    self.outside.append((asked, name, _line(code, instruction), code))
         self.optimizers = [(value, name) for value, name in self._objects if isinstance(value, Optimizer)]
         for optimizer, name in self.optimizers:
             self._settings(optimizer, name)
@@ -99,6 +118,8 @@ class Reach:
         self._seen[id(value)] = value
         if (found := outside(value)) is not None:
             self._held.append((*found, key))
+        if may_be_asked(value):
+            self._carried[id(value)] = value
         if isinstance(value, Iterator):
             self.iterators.append((name, key))
         if isinstance(value, CONTAINERS):
@@ -207,36 +228,47 @@ class Reach:
     def _code(self, code: types.CodeType, names: dict[str, Any], cells: dict[str, types.CellType]) -> None:
         """Read the names in a function's bytecode, and in that of the functions written inside it."""
         self.codes.append(code)
+        is_library = _is_library(names.get("__name__"))
         instructions = list(dis.get_instructions(code))
-        for place, (instruction, value) in enumerate(loaded(code, names, cells)):
+        values = loaded(instructions, names, cells)
+        if not is_library:
+            self._carried |= {id(value): value for value in carried(instructions, values)}
+        for place, (instruction, value) in enumerate(zip(instructions, values, strict=True)):
             operation, key = instruction.opname, instruction.argval
-            if operation.endswith(("_GLOBAL", "_NAME")) and operation != "IMPORT_NAME":
+            if operation in GLOBALS:
                 if isinstance(names.get(key), types.ModuleType):
-                    self._follow(names[key], key, key)
+                    self._module(names[key], key)
                 elif key in names or operation.startswith("STORE"):
                     self._place(key, names, key)
             elif operation == "IMPORT_NAME":
-                self._follow(sys.modules.get(key), key, key)
-            elif operation.endswith("DEREF") and key in cells:
+                self._module(sys.modules.get(key), key)
+            elif operation in CELLS and key in cells:
                 self._place(key, cells[key], "cell_contents")
-            elif operation.endswith(("_ATTR", "_METHOD")) or operation == "IMPORT_FROM":
+            elif operation in ATTRIBUTES:
                 if key != "__dict__":
                     self._names.add(key)
                 if operation == "STORE_ATTR":
                     self._stored.add(key)
-            self._question(code, instructions, place, value, _is_library(names.get("__name__")))
+            self._question(code, instructions, place, value, is_library)
         if "AttributeError" in code.co_names:  # the code asks by trying
             self._asked.update(code.co_names)
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 self._code(constant, names, cells)
 
+    def _module(self, module: Any, name: str) -> None:
+        """Look into a module that code names, and asks at once or carries on."""
+        if isinstance(module, types.ModuleType) and not _is_library(module.__name__):
+            self._follow(module, name, name)
+
     def _question(
         self, code: types.CodeType, instructions: list[dis.Instruction], place: int, value: Any, is_library: bool
     ) -> None:
         """Note what an instruction asks: the world, or an object for an attribute whose name is a value."""
         instruction = instructions[place]
-        where = at_line(code, instruction.positions.lineno or 0) if instruction.positions else ""
+        where = _line(code, instruction)
+        if not is_library and not is_understood(instruction):
+            self.outside.append(("Python for a name", instruction.opname, where, code))
         if not is_library and (found := outside(value)) is not None:
             self.outside.append((*found, where, code))
         if not is_library and instruction.argval in FILE_METHODS and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
@@ -256,6 +288,10 @@ class Reach:
     def line(self, name: str, *, changed: bool = False) -> str:
         """Find where the code stores a name, or, with ``changed``, changes what it stands for; "" if nowhere."""
         return line_of(self.codes, name, changed=changed)
+
+
+def _line(code: types.CodeType, instruction: dis.Instruction) -> str:
+    return at_line(code, instruction.positions.lineno or 0) if instruction.positions else ""
 
 
 def _is_library(module: str | None) -> bool:

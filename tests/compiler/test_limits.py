@@ -1,16 +1,19 @@
-"""What a compiled step refuses, each with the way out, and what it follows from call to call."""
+"""What a compiled step refuses, each with the way out, what it follows from call to call, and what it does once."""
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import operator
 import os
 import random
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,7 @@ import minitorch
 from minitorch import FastBackend
 from minitorch.cells import tracing
 from minitorch.errors import BackendError, CompileError, GraphError
-from minitorch.layers import Dropout, Linear
+from minitorch.layers import Dropout, LayerNorm, Linear, Sequential
 from minitorch.module import Module, Parameter
 from minitorch.random import Generator
 from minitorch.tensor import Tensor
@@ -288,6 +291,54 @@ def test_a_clock_under_another_name_is_refused() -> None:
     for step in (lambda x: x * clock(), lambda x: x * settings.clock()):
         with pytest.raises(CompileError, match=r"ask the clock by `time\.monotonic`"):
             minitorch.compile(step)(on_fast(X))
+
+
+def ask_of_it(clock: Any) -> float:
+    return clock.monotonic()
+
+
+def test_the_module_of_the_clock_under_another_name_is_refused() -> None:
+    settings = SimpleNamespace(clock=time, clocks=[time])
+
+    def by_import(x: Tensor) -> Tensor:
+        import time as other
+
+        return x * other.monotonic()
+
+    def by_variable(x: Tensor) -> Tensor:
+        clock, factor = time, 2.0
+        return x * factor * clock.monotonic()
+
+    def by_inner_function(x: Tensor) -> Tensor:
+        clock = time
+
+        def now() -> float:
+            return clock.monotonic()
+
+        return x * now()
+
+    def by_argument(x: Tensor) -> Tensor:
+        return x * ask_of_it(time)
+
+    def by_attribute(x: Tensor) -> Tensor:
+        return x * settings.clock.monotonic()
+
+    def by_element(x: Tensor) -> Tensor:
+        return x * settings.clocks[0].monotonic()
+
+    for step in (by_import, by_variable, by_inner_function, by_argument, by_attribute, by_element):
+        with pytest.raises(CompileError, match=r"ask the clock by `time\.monotonic`") as caught:
+            minitorch.compile(step)(on_fast(X))
+        assert ".monotonic()" in str(caught.value).rpartition("test_limits.py:")[2]
+
+
+def test_what_an_unknown_instruction_of_a_later_python_finds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SimpleNamespace(scale=2.0)
+    step = minitorch.compile(lambda x: x * settings.scale)
+    close([step(on_fast(X)).to_numpy()], [X * 2.0])
+    monkeypatch.setattr("minitorch.compiler.bytecode.ATTRIBUTES", set())
+    with pytest.raises(CompileError, match=r"cannot ask Python for a name by `LOAD_ATTR`.*settings\.scale"):
+        minitorch.compile(lambda x: x * settings.scale)(on_fast(X))
 
 
 def test_a_long_list_is_refused_and_every_element_of_a_shorter_one_is_followed() -> None:
@@ -740,3 +791,189 @@ def test_a_module_among_the_arguments_is_followed() -> None:
     assert set(np.unique(run(layer, x).to_numpy())) == {0.0, 2.0}
     layer.eval()
     np.testing.assert_array_equal(run(layer, x).to_numpy(), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "values"),
+    [
+        ("dropout", "p", (0.5, 0.25, 0.5)),
+        ("norm", "eps", (1e-5, 0.5, 1e-5)),
+        ("optimizer", "eps", (1e-8, 0.5, 1e-8)),
+        ("optimizer", "weight_decay", (0.0, 0.5, 0.1)),
+        ("optimizer", "betas", ((0.9, 0.999), (0.5, 0.75), (0.9, 0.999))),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_settings_that_change_are_followed(owner: str, name: str, values: tuple[Any, ...]) -> None:
+    results = []
+    for wrap in (lambda fn: fn, minitorch.compile):
+        minitorch.manual_seed(3)
+        dropout, norm, linear = Dropout(0.5), LayerNorm(3, backend=FastBackend), Linear(3, 2, backend=FastBackend)
+        net = Sequential(norm, dropout, linear)
+        optimizer = minitorch.Adam(net.parameters(), lr=0.05)
+        holder = {"dropout": dropout, "norm": norm, "optimizer": optimizer}[owner]
+        run = wrap(training_step(net, optimizer))
+        seen = []
+        for value in values:
+            if holder is optimizer:
+                optimizer.param_groups[0][name] = value
+            else:
+                setattr(holder, name, value)
+            seen += [run(on_fast(np.resize(X, (8, 3)))).to_numpy().copy() for _ in range(2)]
+            seen += [p.value.to_numpy().copy() for p in net.parameters()]
+        results.append(seen)
+    close(*results, rtol=1e-10)
+
+
+# --- admitted: answers that stay as they were --------------------------------------------------------------------
+
+
+def ask_whether_a_file_exists(folder: Path) -> float:
+    return 2.0 if (folder / "second").exists() else 1.0
+
+
+def ask_what_a_file_holds(folder: Path) -> float:
+    with (folder / "first").open() as file:
+        return float(file.read())
+
+
+def ask_what_a_folder_holds(folder: Path) -> float:
+    return float(len(os.listdir(folder)))
+
+
+def ask_the_log(folder: Path) -> float:
+    return float(logging.getLogger("minitorch.tests").getEffectiveLevel())
+
+
+def ask_numpy(folder: Path) -> float:
+    return float(np.get_printoptions()["precision"])
+
+
+def change_the_world(folder: Path) -> None:
+    (folder / "first").write_text("4.0")
+    (folder / "second").write_text("")
+    logging.getLogger("minitorch.tests").setLevel(logging.ERROR)
+    np.set_printoptions(precision=3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "first").write_text("3.0")
+    log, options = logging.getLogger("minitorch.tests"), np.get_printoptions()
+    log.setLevel(logging.WARNING)
+    yield tmp_path
+    log.setLevel(logging.NOTSET)
+    np.set_printoptions(**options)
+
+
+FROZEN = [ask_whether_a_file_exists, ask_what_a_file_holds, ask_what_a_folder_holds, ask_the_log, ask_numpy]
+
+
+@pytest.mark.parametrize("ask", FROZEN, ids=lambda fn: fn.__name__)
+def test_what_a_library_asks_on_the_step_s_behalf_stays_as_it_was(ask: Callable[[Path], float], folder: Path) -> None:
+    run = minitorch.compile(lambda x: x * ask(folder))
+    first = ask(folder)
+    close([run(on_fast(X)).to_numpy()], [X * first])
+    change_the_world(folder)
+    assert ask(folder) != first
+    close([run(on_fast(X)).to_numpy()], [X * first])
+    with minitorch.debug():
+        close([run(on_fast(X)).to_numpy()], [X * ask(folder)])
+    # What to write instead.
+    given = minitorch.compile(lambda x, answer: x * answer)
+    close([given(on_fast(X), ask(folder)).to_numpy()], [X * ask(folder)])
+
+
+def test_an_attribute_of_a_library_s_object_that_a_call_finds_stays_as_it_was() -> None:
+    handler = logging.Handler()
+    handler.scale = 2.0  # type: ignore[attr-defined]
+    log = logging.getLogger("minitorch.tests.handlers")
+    log.addHandler(handler)
+    try:
+        found = minitorch.compile(lambda x: x * logging.getLogger("minitorch.tests.handlers").handlers[0].scale)
+        named = minitorch.compile(lambda x: x * handler.scale)  # type: ignore[attr-defined]
+        for run in (found, named):
+            close([run(on_fast(X)).to_numpy()], [X * 2.0])
+        handler.scale = 3.0  # type: ignore[attr-defined]
+        close([found(on_fast(X)).to_numpy()], [X * 2.0])
+        close([named(on_fast(X)).to_numpy()], [X * 3.0])
+    finally:
+        log.removeHandler(handler)
+
+
+def test_a_number_that_a_made_up_name_of_a_module_stands_for_is_followed() -> None:
+    helpers = ModuleType("helpers")
+    vars(helpers).update(scale_number=2.0)
+    run = minitorch.compile(lambda x: x * getattr(helpers, NAME + "_number"))
+    close([run(on_fast(X)).to_numpy()], [X * 2.0])
+    vars(helpers).update(scale_number=3.0)
+    close([run(on_fast(X)).to_numpy()], [X * 3.0])
+
+
+def test_printing_and_logging_happen_once(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("minitorch.tests")
+
+    def step(x: Tensor) -> Tensor:
+        print("a step")
+        log.warning("a step too")
+        return x * 2.0
+
+    run = minitorch.compile(step)
+    for _ in range(3):
+        run(on_fast(X))
+    assert capsys.readouterr().out == "a step\n"
+    assert [record.message for record in caplog.records] == ["a step too"]
+    run(on_fast(X[:1]))  # another shape is traced again
+    assert capsys.readouterr().out == "a step\n"
+
+
+def test_the_gradient_of_a_value_from_before_a_step_is_not_computed() -> None:
+    kept = []
+    for wrap in (lambda fn: fn, minitorch.compile):
+        net, _, step = trainer()
+        before = net.parameters()[0].value
+        wrap(step)(on_fast(X))
+        assert net.parameters()[0].value is not before
+        kept.append(before.grad)
+    eager, compiled = kept
+    assert eager is not None
+    assert compiled is None
+
+
+def test_functions_that_do_not_run_may_not_ask_where_a_debugger_and_a_profiler_are_at_work() -> None:
+    def later() -> float:
+        return time.time()
+
+    def step(x: Tensor) -> Tensor:
+        return x * 2.0 if x.shape == (2, 3) else x * later()
+
+    close([minitorch.compile(step)(on_fast(X)).to_numpy()], [X * 2.0])
+    before = sys.gettrace(), sys.getprofile()
+    try:
+        sys.settrace(lambda *_: None)
+        sys.setprofile(lambda *_: None)
+        with pytest.raises(CompileError, match="ask the clock"):
+            minitorch.compile(step)(on_fast(X))
+    finally:
+        sys.settrace(before[0])
+        sys.setprofile(before[1])
+
+
+def test_another_integer_in_each_call_is_traced_each_time_and_warned_of() -> None:
+    run = minitorch.compile(lambda x, n: x * n)
+    for n in range(15):
+        close([run(on_fast(X), n).to_numpy()], [X * n])
+    with pytest.warns(RuntimeWarning, match=r"traced 16 times, each time for another value of `n`"):
+        run(on_fast(X), 15)
+    by_float = minitorch.compile(lambda x, n: x * n)
+    for n in range(20):
+        close([by_float(on_fast(X), float(n)).to_numpy()], [X * n])
+    assert programs(by_float) == 1
+
+
+def test_an_array_that_a_c_library_writes_into_is_followed() -> None:
+    scales = np.array([2.0])
+    run = minitorch.compile(lambda x: x * float(scales[0]))
+    close([run(on_fast(X)).to_numpy()], [X * 2.0])
+    ctypes.cast(scales.ctypes.data, ctypes.POINTER(ctypes.c_double))[0] = 3.0
+    close([run(on_fast(X)).to_numpy()], [X * 3.0])
