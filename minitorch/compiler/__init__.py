@@ -2,8 +2,9 @@
 
 One pass a file, in this order: :mod:`~minitorch.compiler.trace` records a run of the step as a
 :mod:`~minitorch.compiler.graph`; :mod:`~minitorch.compiler.simplify` makes it smaller; :mod:`~minitorch.compiler.fuse`
-joins operations that one kernel does better, and lays out what a kernel cannot walk; :mod:`~minitorch.compiler.split`
-divides the batch over the cores; :mod:`~minitorch.compiler.memory` gives every result its place;
+joins operations that one kernel does better; :mod:`~minitorch.compiler.operands` lays out what a kernel cannot walk;
+:mod:`~minitorch.compiler.split` divides the batch over the cores; :mod:`~minitorch.compiler.grouping` divides the
+operations into kernels; :mod:`~minitorch.compiler.memory` gives every result its place;
 :mod:`~minitorch.compiler.emit` writes the program, with the calls of :mod:`~minitorch.compiler.families` and the loops
 of :mod:`~minitorch.compiler.loops`; :mod:`~minitorch.compiler.entries` compiles kernels, and
 :mod:`~minitorch.compiler.machine` runs the program. What a call does in Python around it is written by
@@ -34,9 +35,9 @@ def compile(fn: Callable[..., Any]) -> Compiled:
         fn: the function. Its arguments are tensors, arrays, numbers, text, and lists, tuples and dictionaries of them.
 
     Returns:
-        A function of the same arguments. Its attributes ``source``, ``call``, ``graph`` and ``passes`` show the program
-        that ran last (``graph.draw("step.svg")`` draws it), and ``compile_seconds`` is the time that compiling has
-        taken; its method ``profile`` times each kernel.
+        A function of the same arguments. Its attributes ``source``, ``call`` and ``graph`` show the program that ran
+        last (``graph.draw("step.svg")`` draws it), and ``passes`` what each pass made of the step. ``compile_seconds``
+        is the time that compiling has taken; its method ``profile`` times each kernel.
 
     Raises:
         CompileError: while it is traced, if the step does something that a program could not repeat; the message

@@ -56,7 +56,8 @@ from .written import WrittenFunction
 
 if TYPE_CHECKING:
     from .program import Program
-    from .trace import Cell, Source, Tracer
+    from .sources import Cell, Source
+    from .trace import Tracer
 
 __all__ = ["CallWriter"]
 
@@ -76,6 +77,7 @@ class CallWriter:
     def __init__(self, tracer: Tracer, program: Program) -> None:
         self.tracer, self.program = tracer, program
         self.outputs: dict[int, Output] = {}
+        self.places = {number: place for place, number in enumerate(program.inputs)}  # of sources, in the table
         self.text = WrittenFunction(
             "def call(memory, args, kwargs):", UNFIT=UNFIT, grad_mode=grad_mode, inf=inf, nan=nan, same=same
         )
@@ -186,19 +188,16 @@ class CallWriter:
             history, grad = ("is not" if x is None else "is" for x in (source.like.history, source.like.grad))
             self._unfit_if(f"{name}.history {history} None or {name}.grad {grad} None")
         # A tensor that the step met in two places has to be in both of them again.
-        also = {self._place(other): self._source_of(tensor) for tensor, other in self.tracer.met_again}
+        also = {self._place(other): self.tracer.source_of(tensor) for tensor, other in self.tracer.met_again}
         for place, source in also.items():
-            if place != self._place(source):
+            if source is not None and place != self._place(source):
                 self._unfit_if(f"{place} is not {self._tensor(source)}")
-
-    def _source_of(self, tensor: Tensor) -> Source:
-        return next(source for source in self.tracer.sources if source.like is tensor)
 
     def _tensor(self, source: Source) -> str:
         """Give the name of the variable for a source."""
         if source.kind == "argument":
             return self._tensors[source.index]
-        return f"t{next(k for k, other in enumerate(self.tracer.sources) if other is source)}"
+        return f"t{source.number}"
 
     def _place(self, source: Source) -> str:
         """Write where the tensor of a source is found."""
@@ -269,14 +268,13 @@ class CallWriter:
         """Set a cell; where it is a source too, the next call knows where its tensor is."""
         holder, given = self.text.name("holder", cell.holder), self._given(value)
         target = f"{holder}[{cell.key!r}]" if isinstance(cell.holder, dict) else f"{holder}.{cell.key}"
-        for k, source in enumerate(self.tracer.sources):
-            found = source.kind == "cell" and source.holder is cell.holder and source.key == cell.key
-            if found and k in self.program.inputs and given.startswith("m"):
-                like = source.like
-                if (value.shape, value.dtype) == (like.shape, like.dtype):
-                    self.text.add(f"{target} = seen[{k}] = {given}")
-                    self.text.add(f"table[{self.program.inputs.index(k)}] = turns[{value.index}].address")
-                    return
+        source = cell.source
+        if source is not None and source.number in self.places and given.startswith("m"):
+            like, number = source.like, source.number
+            if (value.shape, value.dtype) == (like.shape, like.dtype):
+                self.text.add(f"{target} = seen[{number}] = {given}")
+                self.text.add(f"table[{self.places[number]}] = turns[{value.index}].address")
+                return
         self.text.add(f"{target} = {given}")
 
 

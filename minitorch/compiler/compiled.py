@@ -29,7 +29,10 @@ from .passes import run_passes
 from .places import is_plain
 from .profile import Profile, measure
 from .runtime import UNFIT, HostNumber, Input, Output, Runtime
-from .trace import Number, Source, TraceBackend, Tracer
+from .sources import Source
+from .stand_ins import Number
+from .trace import Tracer
+from .trace_ops import TraceBackend
 from .tree import mapped
 
 __all__ = ["Compiled", "Debug"]
@@ -59,9 +62,9 @@ class Debug(ContextDecorator):
 
 @dataclass
 class Trace:
-    """One traced run of a step: the graph after each pass, its program, the text of a call, and what runs it."""
+    """One traced run of a step: what each pass made, its program, the text of a call, and what runs it."""
 
-    passes: dict[str, Graph]
+    passes: dict[str, Any]
     machine: Machine
     guards: Guards
     call: str
@@ -165,11 +168,11 @@ class Compiled:
     @property
     def graph(self) -> Graph:
         """The graph of the program that ran last, after all passes; :attr:`passes` has it after each."""
-        return list(self._newest().passes.values())[-1]
+        return self._newest().passes["split"].graph
 
     @property
-    def passes(self) -> dict[str, Graph]:
-        """The graph after each pass, by the pass's name."""
+    def passes(self) -> dict[str, Any]:
+        """What each pass made, by its name: all can be printed; see :func:`~minitorch.compiler.passes.run_passes`."""
         return self._newest().passes
 
     def profile(self, *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:
@@ -308,9 +311,8 @@ class _Collected:
                 (value,) = self.tracer.lift((value,))  # handed on as it is: the guards have to know
             elif value.backend is not TraceBackend:
                 return value
-            for original, stand_in in self.tracer._stand_ins.values():
-                if stand_in is value:
-                    return Input(next(k for k, s in enumerate(self.tracer.sources) if s.like is original))
+            if (source := self.tracer.source_of(value)) is not None:
+                return Input(source.number)
             ref = self.tracer.ref(value)
             if ref.key() not in self.known:
                 self.known[ref.key()] = len(self.refs)
@@ -327,7 +329,8 @@ def _gradients(tracer: Tracer, collected: _Collected) -> list[tuple[Source, Any]
         if leaf.cell is not None and leaf.cell.written and leaf.cell.now is not leaf.traced:
             continue  # replaced: nobody looks at the old value's gradient
         if leaf.traced.grad is not leaf.gradient:
-            source = next(s for s in tracer.sources if s.like is leaf.tensor)
+            source = tracer.source_of(leaf.tensor)
+            assert source is not None
             changed.append((source, None if leaf.traced.grad is None else collected.take(leaf.traced.grad)))
     return changed
 

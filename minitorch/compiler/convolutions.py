@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from ..kernels.cpu import fused_conv, sparse_conv
 from ..kernels.geometry import Geometry
+from .arguments import ConvPool
 from .entries import entry, integers
-from .family import Family
+from .family import Family, other_of_pair
 from .graph import Node
 from .program import Operand
 
@@ -88,8 +89,9 @@ def _windows(geometry: Sequence[Geometry]) -> tuple[Pair, Pair, Pair]:
 
 def _conv_flops(node: Node) -> int:
     x, w = node.inputs[0], node.inputs[1]
-    space = math.prod(g.size for g in node.args[0])
-    return 2 * x.shape[0] * space * w.size // math.prod(g.spread for g in node.args[0])
+    geometry = node.args.geometry
+    space = math.prod(g.size for g in geometry)
+    return 2 * x.shape[0] * space * w.size // math.prod(g.spread for g in geometry)
 
 
 def _sizes(*shapes: Sequence[int]) -> npt.NDArray[np.int64]:
@@ -102,17 +104,18 @@ def _sizes(*shapes: Sequence[int]) -> npt.NDArray[np.int64]:
 def _conv_act(node: Node, images: int) -> Family:
     """Convolution with bias and ReLU; where its arguments name windows, only their maxima are kept."""
     x, w = node.inputs[:2]
-    geometry, relu, transposed, *pooled = node.args
-    out_channels = w.shape[1] if transposed else w.shape[0]
+    args = node.args
+    pooled = isinstance(args, ConvPool)
+    out_channels = w.shape[1] if args.transposed else w.shape[0]
     plan = fused_conv.plan_conv(
         images,
         _image(x.shape),
         out_channels,
         _kernel(w.shape),
-        _plane_geometry(geometry),
-        pooled[1] if pooled else None,
-        relu,
-        transposed=transposed,
+        _plane_geometry(args.geometry),
+        args.window if pooled else None,
+        args.relu,
+        transposed=args.transposed,
     )
     without_bias = [np.zeros(out_channels, x.dtype)] if len(node.inputs) == 2 else []
 
@@ -128,6 +131,7 @@ def _conv_act(node: Node, images: int) -> Family:
         tables=[plan.numbers, *without_bias],
         arrange=arrange,
         scratch=plan.scratch * x.dtype.itemsize,
+        other=other_of_pair(node, x.dtype) if pooled else None,
         flops=_conv_flops(node),
         extent=x.shape[0],
     )
@@ -138,7 +142,7 @@ def _conv_weight(node: Node, images: int) -> Family:
     x, d = node.inputs
     # A partial sum has a dimension of chunks in front.
     shape = node.shape[-len(x.shape) :]
-    space = _plane_geometry(node.args[1])
+    space = _plane_geometry(node.args.geometry)
     plan = fused_conv.plan_conv(images, _image(x.shape), d.shape[1], _kernel(shape), space, gradient=True)
     itemsize = x.dtype.itemsize
 
@@ -167,8 +171,7 @@ def _conv_at(node: Node, images: int) -> Family:
     else:
         x, values, _ = node.inputs
         x_shape, shape = x.shape, node.shape[-len(x.shape) :]
-    geometry, dense = node.args
-    size, start, dilation = _windows(geometry)
+    size, start, dilation = _windows(node.args.geometry)
     plan = sparse_conv.plan_sparse(
         images,
         x_shape[1],
@@ -177,7 +180,7 @@ def _conv_at(node: Node, images: int) -> Family:
         _kernel(shape),
         start,
         dilation,
-        _window(values.shape, dense),
+        _window(values.shape, node.args.shape),
         to_input=to_input,
     )
     itemsize = values.dtype.itemsize
@@ -251,7 +254,7 @@ def _conv_line(node: Node, images: int) -> Family:
     x, values, _ = node.inputs
     batch, width, in_channels = x.shape
     out_channels, _, taps = node.shape
-    (geometry,) = node.args
+    geometry = node.args.geometry
     sizes = [batch, out_channels, width, in_channels, taps, geometry.offset, geometry.dilation]
     return Family(
         name="conv_line_weight",

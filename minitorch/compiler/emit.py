@@ -15,13 +15,12 @@ import numpy as np
 
 from .entries import written
 from .families import FAMILIES, Family
-from .fuse import PAIRS, kernels
 from .graph import Node, describe
+from .grouping import Kernels, walks_of
 from .loops import Parameter, Text, Writer
 from .memory import HEAD, OPERANDS, aligned, plan_memory
 from .program import SCRATCH, Call, Operand, Program, Task, Wave
 from .simplify import POINTWISE
-from .split import Schedule
 
 __all__ = ["emit"]
 
@@ -34,15 +33,15 @@ PARALLEL_WORK = 1 << 18
 BLOCK_WORK, BLOCKS = 1 << 18, 8
 
 
-def emit(schedule: Schedule, inside: set[int]) -> Program:
-    """Write the program of a schedule; ``inside`` are the nodes that are computed in their reader's loop."""
-    return _Emitter(schedule, inside).run()
+def emit(kernels: Kernels) -> Program:
+    """Write the program of a schedule that is divided into kernels."""
+    return _Emitter(kernels).run()
 
 
 class _Emitter:
-    def __init__(self, schedule: Schedule, inside: set[int]) -> None:
-        self.schedule, self.inside = schedule, inside
-        self.graph = schedule.graph
+    def __init__(self, kernels: Kernels) -> None:
+        self.schedule, self.inside, self.groups = kernels.schedule, kernels.inside, kernels.stages
+        self.graph = kernels.schedule.graph
         self.program = Program()
         self.slots: dict[int, int] = {}  # of the table, by node number
         self.families: dict[int, Family] = {}  # of kernels of the library, by node number
@@ -60,20 +59,18 @@ class _Emitter:
         program.outputs = [ref.node for ref in self.graph.outputs]
         for i, node in enumerate(program.outputs):
             self.slots[node.number] = len(program.inputs) + i
-        groups = [kernels(stage.nodes, self.inside, schedule.is_batched) for stage in schedule.stages]
-        self.local = self._local(groups)
+        self.local = self._local(self.groups)
         needs: dict[int, int] = {}
-        for group in (group for stage in groups for group in stage):
+        for group in (group for stage in self.groups for group in stage):
             node = group[0]
             if node.op in FAMILIES:
                 images = schedule.chunk if schedule.is_batched(node) or self._is_partial(node) else _images(node)
                 family = self.families[node.number] = FAMILIES[node.op](node, images)
                 needs[node.number] = family.scratch
-                if node.op in (*PAIRS, *PAIRS.values()) and len(group) == 1:
-                    # The kernel writes both; what nobody reads is written over.
-                    needs[node.number] = aligned(family.scratch) + node.size * 8
-        program.memory = plan_memory(schedule, groups, {*self.slots, *self.local}, needs)
-        for number, stage in enumerate(groups):
+                if family.other is not None and len(group) == 1:
+                    needs[node.number] = aligned(family.scratch) + node.size * family.other.dtype.itemsize
+        program.memory = plan_memory(schedule, self.groups, {*self.slots, *self.local}, needs)
+        for number, stage in enumerate(self.groups):
             self._stage(schedule.stages[number].parallel, stage)
         program.parallel = any(wave.parallel for wave in program.waves)
         whole = "\n".join(["def program():", *(self.lines or ["    pass"])])
@@ -216,9 +213,9 @@ class _Emitter:
         tables += [self.program.constant(table) for table in family.tables]
         start = HEAD + self.program.memory.scratch.get(-1 - node.number, 0)
         work = Operand("work", SCRATCH, start)
-        if node.op in (*PAIRS, *PAIRS.values()) and second is None:
-            unread = self._unread(node, start + aligned(family.scratch))
-            results = [unread, *results] if node.op.endswith("place") else [*results, unread]
+        if family.other is not None and second is None:
+            unread = self._unread(node, family.other.dtype, start + aligned(family.scratch))
+            results.insert(family.other.place, unread)
         self.program.uses_blas = self.program.uses_blas or family.uses_blas
         reads = self._reads(group)
         size = sum(n.size * n.dtype.itemsize for n in reads.values()) + math.prod(shape) * node.dtype.itemsize
@@ -239,15 +236,7 @@ class _Emitter:
 
     def _reads(self, group: list[Node]) -> dict[int, Node]:
         """List the nodes whose results a kernel reads."""
-        found: dict[int, Node] = {}
-        stack = [ref.node for node in group for ref in node.inputs]
-        while stack:
-            node = stack.pop()
-            if node.number in self.inside:
-                stack.extend(ref.node for ref in node.inputs)
-            else:
-                found[node.number] = node
-        return found
+        return {ref.node.number: ref.node for node in group for ref in walks_of(node, self.inside)}
 
     # --- operands ------------------------------------------------------------------------------------------------
 
@@ -284,9 +273,8 @@ class _Emitter:
             return Operand(node.name, SCRATCH, HEAD + memory.scratch[node.number], by_image=-image)
         return Operand(node.name, self.program.arena, memory.arena[node.number])
 
-    def _unread(self, node: Node, start: int) -> Operand:
-        """Find memory for the half of a kernel's results that nobody reads."""
-        dtype = node.inputs[0].dtype if node.op.endswith("place") else np.dtype(np.int64)
+    def _unread(self, node: Node, dtype: np.dtype[Any], start: int) -> Operand:
+        """Find memory for the half of a kernel's results that nobody reads: the next kernel writes over it."""
         image = dtype.itemsize * (node.size // self.schedule.batch) if self.schedule.is_batched(node) else 0
         return Operand("unread", SCRATCH, start, by_image=-image)
 

@@ -21,7 +21,7 @@ from ..kernels.cpu import pool, softmax
 from ..kernels.cpu.row_product import row_product, row_product_turned
 from .convolutions import CONVOLUTIONS
 from .entries import array, call, entry, int32_at, integers
-from .family import Family
+from .family import Family, other_of_pair
 from .graph import Node, Ref
 
 __all__ = ["FAMILIES"]
@@ -61,7 +61,7 @@ def _over_lines(operands, b0, b1):
     kernel(_some(at[0], first, n, real, itemsize), _some(at[1], first, n, real, itemsize), plan[1], plan[2])
 
 
-def _lines(kernel: Any) -> Callable[[Node, int], Family]:
+def _softmax(kernel: Any) -> Callable[[Node, int], Family]:
     def family(node: Node, images: int) -> Family:
         (ref,) = node.inputs
         (dim,) = node.args
@@ -129,6 +129,7 @@ def _max(node: Node, images: int) -> Family:
         name=kernel.__name__,
         entry=entry(_find_maxima, ref.dtype, kernel) if node.size else None,
         tables=[_plan(image, lines, n, inner)],
+        other=other_of_pair(node, ref.dtype),
         flops=ref.size,
         extent=ref.shape[0] if dim else 1,
     )
@@ -136,7 +137,7 @@ def _max(node: Node, images: int) -> Family:
 
 def _max_pool(node: Node, images: int) -> Family:
     (ref,) = node.inputs
-    (kh, kw), geometry = node.args
+    (kh, kw), geometry = node.args.kernel, node.args.geometry
     _, _, height, width = ref.shape
     down, right = geometry
     beside = down == (height // kh, kh, 1, 1, 0) and right == (width // kw, kw, 1, 1, 0)
@@ -149,6 +150,7 @@ def _max_pool(node: Node, images: int) -> Family:
         name=kernel.__name__,
         entry=entry(_find_maxima, ref.dtype, kernel) if node.size else None,
         tables=[_plan(*_per_image(node, ref), *numbers)],
+        other=other_of_pair(node, ref.dtype),
         flops=ref.size,
         extent=ref.shape[0],
     )
@@ -264,7 +266,7 @@ def _matrix_multiply(node: Node, images: int) -> Family:
     k = a.shape[-1]
     count = math.prod(a.shape[:-2])
     if len(node.shape) == 2 and m == 1:
-        kernel = row_product_turned if _is_turned(b) else row_product
+        kernel = row_product_turned if _lies_by_columns(b) else row_product
         return Family(
             name=kernel.__name__,
             entry=entry(_row, node.dtype, kernel) if n else None,
@@ -275,7 +277,7 @@ def _matrix_multiply(node: Node, images: int) -> Family:
         )
     # A partial sum has a dimension of chunks in front of the matrix, and the inner dimension is that of the batch.
     ranged = INNER if len(node.shape) > len(a.shape) else COLUMNS if images == m < n and count == 1 else ROWS
-    a_turned, b_turned = _is_turned(a), _is_turned(b)
+    a_turned, b_turned = _lies_by_columns(a), _lies_by_columns(b)
     # How far the result and both factors are from the last of a range to the next.
     steps = {
         ROWS: (n, 1 if a_turned else k, 0),
@@ -296,15 +298,15 @@ def _matrix_multiply(node: Node, images: int) -> Family:
     )
 
 
-def _is_turned(ref: Ref) -> bool:
+def _lies_by_columns(ref: Ref) -> bool:
     """Tell whether a matrix lies in memory column by column."""
     (rows, columns), (down, across) = ref.shape[-2:], ref.strides[-2:]
     return not ((across == 1 or columns == 1) and (down == columns or rows == 1))
 
 
 FAMILIES: dict[str, Callable[[Node, int], Family]] = {
-    "softmax": _lines(softmax_lines),
-    "logsoftmax": _lines(logsoftmax_lines),
+    "softmax": _softmax(softmax_lines),
+    "logsoftmax": _softmax(logsoftmax_lines),
     "max": _max,
     "max_place": _max,
     "max_pool": _max_pool,

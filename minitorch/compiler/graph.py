@@ -17,8 +17,9 @@ import numpy as np
 
 from ..kernels.geometry import Geometry
 from ..tensor_data import strides_from_shape
+from .arguments import ARGUMENTS
 
-__all__ = ["Graph", "Node", "Ref"]
+__all__ = ["Graph", "Node", "Ref", "compose", "describe", "line"]
 
 
 class Node:
@@ -30,10 +31,13 @@ class Node:
             ``number``), or what a pass made of several (``conv_act``, ``conv_pool`` and ``conv_pool_place``,
             ``conv_at``, ``conv_weight_at``, ``conv_line_weight``, ``conv_bias``).
         inputs: how it walks the results that it reads.
-        args: what else it depends on; fixed when the step was traced.
+        args: what else it depends on, fixed when the step was traced: a tuple, for some operations with names
+            (``arguments.py``).
         shape: of its result, which is contiguous.
         dtype: of its result.
     """
+
+    args: Any  # a tuple
 
     __slots__ = ("args", "dtype", "inputs", "number", "op", "shape", "size")
 
@@ -42,7 +46,7 @@ class Node:
     ) -> None:
         self.op = op
         self.inputs = tuple(inputs)
-        self.args = args
+        self.args = ARGUMENTS[op](*args) if op in ARGUMENTS else args
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
         self.size = math.prod(self.shape)
@@ -201,8 +205,13 @@ class Graph:
         return len(self.nodes)
 
     def __str__(self) -> str:
-        lines = [f"{node.name:>5} = {describe(node):<60} {_shape(node)}" for node in self.nodes]
-        return "\n".join([*lines, f"return {', '.join(map(repr, self.outputs))}"])
+        return "\n".join([*map(line, self.nodes), f"return {', '.join(map(repr, self.outputs))}"])
+
+
+def line(node: Node) -> str:
+    """Write an operation in one line: its name, what it computes, and the shape of the result."""
+    shape = f"{node.dtype} {' x '.join(map(str, node.shape)) or 'number'}"
+    return f"{node.name:>5} = {describe(node):<60} {shape}"
 
 
 def describe(node: Node) -> str:
@@ -226,10 +235,6 @@ def _note(value: Any) -> str:
     if isinstance(value, tuple) and any(isinstance(part, Geometry) for part in value):
         return f"({'; '.join(map(_note, value))})"
     return repr(value)
-
-
-def _shape(node: Node) -> str:
-    return f"{node.dtype} {' x '.join(map(str, node.shape)) or 'number'}"
 
 
 def compose(outer: Ref, inner: Ref) -> Ref | None:

@@ -28,11 +28,11 @@ import numpy as np
 from ..errors import CompileError
 from ..module import last_change
 from ..tensor import Tensor
-from .drawing import sources
 from .hold import write_hold
 from .places import MISSING, PLAIN, Contents, Place, code_name, is_plain, same
+from .randomness import sources
 from .reach import Reach
-from .trace import TraceBackend
+from .trace_ops import TraceBackend
 from .watch import Watch
 from .written import WrittenFunction
 

@@ -26,8 +26,17 @@ from .program import SCRATCH, Program
 
 __all__ = ["Faster", "Machine", "Memory", "run_call"]
 
-# Numbers of a wave, a task, a call and an operand in the list, and of what stands before them.
-WAVE, TASK, CALL, OPERAND, FIRST = 3, 5, 4, 4, 3
+# What stands where in a program's list of integers; the last name of each line is how many there are. The list begins
+# with the number of waves, and where calls and operands begin.
+WAVES, CALLS, OPERANDS, FIRST = range(4)
+# A wave: where its first task is, how many it has, and whether the cores share them.
+TASKS_AT, TASKS, SHARED, WAVE = range(4)
+# A task: see program.Task.
+FIRST_CALL, LAST_CALL, CHUNK, BEGIN, END, TASK = range(6)
+# A call: the address of its kernel, its operands, and the end of its range outside regions.
+KERNEL, FIRST_OPERAND, LAST_OPERAND, EXTENT, CALL = range(5)
+# An operand: see program.Operand.
+SLOT, OFFSET, BY_IMAGE, BY_CHUNK, OPERAND = range(5)
 
 
 # --- in compiled code ----------------------------------------------------------------------------------------------
@@ -37,29 +46,30 @@ WAVE, TASK, CALL, OPERAND, FIRST = 3, 5, 4, 4, 3
 def run_call(code, table, at, scratch, chunk, begin, end):
     """Run the call at a place of the list; an end of -1 stands for its own extent."""
     operands = integers(scratch)
-    last = code[at + 2]
-    for k in range(code[at + 1], last):
-        place = code[2] + k * OPERAND
-        slot = code[place]
+    first, last = code[at + FIRST_OPERAND], code[at + LAST_OPERAND]
+    for k in range(first, last):
+        place = code[OPERANDS] + k * OPERAND
+        slot = code[place + SLOT]
         base = scratch if slot == SCRATCH else table[slot]
-        operands[k - code[at + 1]] = base + code[place + 1] + begin * code[place + 2] + chunk * code[place + 3]
-    call(code[at], (scratch, begin, code[at + 3] if end < 0 else end))
+        moved = begin * code[place + BY_IMAGE] + chunk * code[place + BY_CHUNK]
+        operands[k - first] = base + code[place + OFFSET] + moved
+    call(code[at + KERNEL], (scratch, begin, code[at + EXTENT] if end < 0 else end))
 
 
 @jit
 def _run_task(code, table, task, scratch):
-    first, last, chunk, begin, end = code[task], code[task + 1], code[task + 2], code[task + 3], code[task + 4]
-    for k in range(first, last):
-        run_call(code, table, code[1] + k * CALL, scratch, chunk, begin, end)
+    chunk, begin, end = code[task + CHUNK], code[task + BEGIN], code[task + END]
+    for k in range(code[task + FIRST_CALL], code[task + LAST_CALL]):
+        run_call(code, table, code[CALLS] + k * CALL, scratch, chunk, begin, end)
 
 
 @jit
 def run_serial(code, table, scratch, scratch_bytes, cores):
     """Run a program on one core, whatever ``cores`` says."""
-    for wave in range(code[0]):
+    for wave in range(code[WAVES]):
         at = FIRST + wave * WAVE
-        for i in range(code[at + 1]):
-            _run_task(code, table, code[at] + i * TASK, scratch + ALIGNMENT)
+        for i in range(code[at + TASKS]):
+            _run_task(code, table, code[at + TASKS_AT] + i * TASK, scratch + ALIGNMENT)
 
 
 @partial(jit, parallel=True)
@@ -68,10 +78,10 @@ def run_parallel(code, table, scratch, scratch_bytes, cores):
 
     They are counted outside: code that asks Numba contains an address of its process, and cannot be kept on disk.
     """
-    for wave in range(code[0]):
+    for wave in range(code[WAVES]):
         at = FIRST + wave * WAVE
-        first, tasks = code[at], code[at + 1]
-        if code[at + 2]:
+        first, tasks = code[at + TASKS_AT], code[at + TASKS]
+        if code[at + SHARED]:
             # Each thread takes the next task when it is done with one: a core that others use too takes fewer.
             integers(scratch)[0] = 0
             for _ in prange(min(tasks, cores)):
@@ -129,23 +139,29 @@ class Faster:
     CALLS, TRIALS = 128, 3
 
     def __init__(self, serial: Callable[..., object], parallel: Callable[..., object]) -> None:
-        self.functions = serial, parallel
+        self.serial, self.parallel = serial, parallel
         self.calls = 0
-        self.seconds = [math.inf, math.inf]
+        self.serial_seconds = self.parallel_seconds = math.inf
 
     def __call__(self, *args: Any) -> None:
         """Run the faster one, or one that has to be timed."""
         number = self.calls % self.CALLS
         self.calls += 1
         if number >= 2 * self.TRIALS:
-            self.functions[self.seconds[1] <= self.seconds[0]](*args)
+            if self.parallel_seconds <= self.serial_seconds:
+                self.parallel(*args)
+            else:
+                self.serial(*args)
             return
         if number == 0:
-            self.seconds = [math.inf, math.inf]
-        which = 1 - number % 2
+            self.serial_seconds = self.parallel_seconds = math.inf
         start = time.perf_counter()
-        self.functions[which](*args)
-        self.seconds[which] = min(self.seconds[which], time.perf_counter() - start)
+        if number % 2 == 0:
+            self.parallel(*args)
+            self.parallel_seconds = min(self.parallel_seconds, time.perf_counter() - start)
+        else:
+            self.serial(*args)
+            self.serial_seconds = min(self.serial_seconds, time.perf_counter() - start)
 
 
 class Machine:
@@ -179,7 +195,7 @@ class Machine:
 
     def place(self, call: int) -> int:
         """Find a call in the list."""
-        return int(self.code[1]) + CALL * call
+        return int(self.code[CALLS]) + CALL * call
 
     def run(self, memory: Memory) -> None:
         """Run the program."""

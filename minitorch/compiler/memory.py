@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .graph import Node
 from .split import Schedule
 
-__all__ = ["ALIGNMENT", "HEAD", "LANES", "OPERANDS", "Layout", "aligned", "plan_memory"]
+__all__ = ["ALIGNMENT", "HEAD", "LANES", "OPERANDS", "OPERANDS_READ", "Layout", "aligned", "plan_memory"]
 
 # Arrays begin at multiples of this many bytes: a cache line, and the widest vector.
 ALIGNMENT = 64
@@ -22,6 +22,9 @@ ALIGNMENT = 64
 # sum is divided into, which vector instructions add up side by side.
 OPERANDS, LANES = 64, 32
 HEAD = 8 * (OPERANDS + LANES)
+
+# Operands that one loop reads at most: it may write as many.
+OPERANDS_READ = OPERANDS // 2
 
 
 @dataclass
@@ -32,6 +35,9 @@ class Layout:
     scratch: dict[int, int]
     arena_bytes: int
     scratch_bytes: int
+
+    def __len__(self) -> int:
+        return len(self.arena) + len(self.scratch)
 
     def __str__(self) -> str:
         lines = []

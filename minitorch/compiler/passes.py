@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .emit import emit
-from .fuse import fuse, inlined, lay_out
+from .fuse import fuse
 from .graph import Graph
+from .grouping import group_kernels
+from .operands import lay_out
 from .program import Program
 from .simplify import simplify
 from .split import split
@@ -15,7 +19,7 @@ __all__ = ["GRAPH_PASSES", "run_passes"]
 GRAPH_PASSES = {"simplify": simplify, "fuse": fuse, "lay out": lay_out}
 
 
-def run_passes(graph: Graph, batch: int) -> tuple[dict[str, Graph], Program]:
+def run_passes(graph: Graph, batch: int) -> tuple[dict[str, Any], Program]:
     """Make a program of a traced graph.
 
     Args:
@@ -23,11 +27,16 @@ def run_passes(graph: Graph, batch: int) -> tuple[dict[str, Graph], Program]:
         batch: the size of dimension 0 of the step's arguments.
 
     Returns:
-        What each pass gave, by the pass's name, and the program.
+        What each pass made, by the pass's name, and the program. ``trace``, ``simplify``, ``fuse`` and ``lay out`` are
+        a :class:`~minitorch.compiler.graph.Graph`, ``split`` is a :class:`~minitorch.compiler.split.Schedule`,
+        ``kernels`` a :class:`~minitorch.compiler.grouping.Kernels`, and ``memory`` a
+        :class:`~minitorch.compiler.memory.Layout`. All can be printed, and have a length.
     """
-    passes = {"trace": graph}
+    passes: dict[str, Any] = {"trace": graph}
     for name, run_pass in GRAPH_PASSES.items():
         passes[name] = graph = run_pass(graph)
-    schedule = split(graph, batch)
-    passes["split"] = schedule.graph
-    return passes, emit(schedule, inlined(schedule.graph, schedule.stage))
+    passes["split"] = schedule = split(graph, batch)
+    passes["kernels"] = kernels = group_kernels(schedule)
+    program = emit(kernels)
+    passes["memory"] = program.memory
+    return passes, program

@@ -22,7 +22,7 @@ from ..tensor import Tensor
 from ..tensor_data import TensorData
 from ..tensor_functions import History
 from .machine import Machine, Memory
-from .trace import Source
+from .sources import Source
 
 __all__ = ["UNFIT", "CompiledStep", "HostNumber", "Input", "Output", "Runtime", "Turns", "address", "again"]
 

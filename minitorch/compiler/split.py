@@ -15,9 +15,10 @@ What has no batch runs before and between regions.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..kernels import elements
-from .graph import Graph, Node, Ref, describe
+from .graph import Graph, Node, Ref, line
 from .simplify import POINTWISE
 
 __all__ = ["Schedule", "Stage", "split"]
@@ -75,13 +76,23 @@ class Schedule:
         """Give the first image of a chunk, and the one behind its last."""
         return chunk * self.batch // self.chunks, (chunk + 1) * self.batch // self.chunks
 
+    def heading(self, stage: Stage) -> str:
+        """Write how often the operations of a stage run."""
+        return f"images b0 to b1 of {self.batch}, {self.chunks} times:" if stage.parallel else "once:"
+
+    def draw(self, path: str | Path) -> None:
+        """Write a drawing of the graph; see :meth:`~minitorch.compiler.graph.Graph.draw`."""
+        self.graph.draw(path)
+
+    def __len__(self) -> int:
+        return len(self.graph)
+
     def __str__(self) -> str:
-        region = f"images b0 to b1 of {self.batch}, {self.chunks} times:"
         lines = []
         for stage in self.stages:
             if stage.nodes:
-                lines.append(region if stage.parallel else "once:")
-                lines += [f"    {node.name} = {describe(node)}" for node in stage.nodes]
+                lines.append(self.heading(stage))
+                lines += [f"    {line(node)}" for node in stage.nodes]
         return "\n".join(lines)
 
     def is_batched(self, node: Node) -> bool:

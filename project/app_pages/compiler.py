@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from interface.steps import EXPLANATIONS, STEPS, make, picture, profile_table
+from interface.steps import EXPLANATIONS, STEPS, count, make, picture, profile_table
 
 st.title("Compiler")
 st.markdown(
@@ -22,12 +22,12 @@ passes = demo.step.passes
 st.dataframe(
     {
         "pass": list(passes),
-        "operations": [len(graph) for graph in passes.values()],
+        "what there is then": [count(title, made) for title, made in passes.items()],
         "what it does": [EXPLANATIONS.get(title, "") for title in passes],
     },
     hide_index=True,
 )
-title = st.segmented_control("The graph after", list(passes), default="trace") or "trace"
+title = st.segmented_control("The step after", list(passes), default="trace") or "trace"
 st.caption(EXPLANATIONS.get(title, ""))
 drawn, listed, program, times = st.tabs(["Drawn", "Listed", "The program", "Time of each kernel"])
 with drawn:
@@ -35,7 +35,10 @@ with drawn:
     if key not in st.session_state:
         with st.spinner("Drawing", show_time=True):
             st.session_state[key] = picture(passes[title])
-    st.image(st.session_state[key], width="content")
+    if st.session_state[key] is None:
+        st.caption("This pass makes no graph: its list is beside this tab.")
+    else:
+        st.image(st.session_state[key], width="content")
 with listed:
     st.code(str(passes[title]), language=None)
 with program:

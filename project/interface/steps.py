@@ -15,11 +15,12 @@ import run_mnist_multiclass
 import minitorch
 from minitorch import Tensor
 from minitorch.compiler.graph import Graph
+from minitorch.compiler.split import Schedule
 from minitorch.losses import nll_loss
 
 from .run import Randomness
 
-__all__ = ["EXPLANATIONS", "STEPS", "Demo", "make", "picture", "profile_table"]
+__all__ = ["EXPLANATIONS", "STEPS", "Demo", "count", "make", "picture", "profile_table"]
 
 # What each pass does, by its name.
 EXPLANATIONS = {
@@ -28,6 +29,8 @@ EXPLANATIONS = {
     "fuse": "Operations that one kernel does better together become one.",
     "lay out": "Operands that a kernel cannot walk are copied, and products are computed as they are read.",
     "split": "The batch is cut into chunks, one after another or on several cores; sums over it become partial sums.",
+    "kernels": "Element-wise operations join the loop that reads them, and results of one shape share a loop.",
+    "memory": "Every result gets a place: in the arena, or in a thread's scratch, where places are used again.",
 }
 
 
@@ -104,7 +107,7 @@ def make(name: str) -> Demo:
         ArgumentError: there is no such step.
 
     >>> list(make("A line").step.passes)
-    ['trace', 'simplify', 'fuse', 'lay out', 'split']
+    ['trace', 'simplify', 'fuse', 'lay out', 'split', 'kernels', 'memory']
     """
     if name not in STEPS:
         raise minitorch.ArgumentError(f"expected one of {', '.join(STEPS)}, got {name!r}.")
@@ -112,15 +115,27 @@ def make(name: str) -> Demo:
         return STEPS[name]()
 
 
-def picture(graph: Graph) -> str:
-    """Draw a graph, as the text of an SVG file.
+def count(name: str, made: Any) -> str:
+    """Tell how many parts there are to what a pass made.
+
+    >>> count("memory", {"v3": 0, "v4": 64})
+    '2 places'
+    """
+    words = {"kernels": "kernels", "memory": "places"}
+    return f"{len(made)} {words.get(name, 'operations')}"
+
+
+def picture(made: Any) -> str | None:
+    """Draw what a pass made, as the text of an SVG file; None where it is no graph.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
+    if not isinstance(made, (Graph, Schedule)):
+        return None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "graph.svg")
-        graph.draw(path)
+        made.draw(path)
         text = path.read_text(encoding="utf-8")
     return text[text.index("<svg") :]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
-from interface.steps import EXPLANATIONS, STEPS, make, picture, profile_table
+from interface.steps import EXPLANATIONS, STEPS, count, make, picture, profile_table
 
 import minitorch
 
@@ -21,10 +21,18 @@ def test_a_step_trains_and_every_pass_is_explained(name: str) -> None:
 
 def test_the_picture_has_a_box_for_each_operation() -> None:
     graph = make("A line").step.passes["trace"]
-    drawn = ET.fromstring(picture(graph))
+    drawn = ET.fromstring(picture(graph) or "")
     assert drawn.tag.endswith("svg")
     boxes = [node for node in drawn.iter() if node.attrib.get("id", "").startswith("patch_")]
     assert len(boxes) >= len(graph)
+
+
+def test_what_every_pass_made_can_be_listed_and_every_graph_drawn() -> None:
+    passes = make("A line").step.passes
+    assert [name for name, made in passes.items() if picture(made) is None] == ["kernels", "memory"]
+    for name, made in passes.items():
+        assert str(made)
+        assert count(name, made).startswith(f"{len(made)} ")
 
 
 def test_every_kernel_is_timed() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 import timeit
 from collections.abc import Callable
-from types import SimpleNamespace
+from pathlib import Path
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -449,3 +451,35 @@ def test_other_reasons_to_trace_are_not_warned_of(monkeypatch: pytest.MonkeyPatc
     for n in range(PROGRAMS + 2):
         step(X, float(n))
     assert len(step.traces) == 1
+
+
+def lines_that_run(count: int) -> int:
+    """Count the lines of what writes a call, for a step that trains so many parameters."""
+    parameters = [Parameter(minitorch.tensor([float(k)], backend=FastBackend)) for k in range(count)]
+    optimizer = minitorch.SGD(parameters, lr=0.1)
+
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        loss = sum((p.value * p.value for p in parameters[1:]), parameters[0].value).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    lines = 0
+
+    def watch(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return watch if Path(frame.f_code.co_filename).name in ("calls.py", "compiled.py") else None
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        compiled._make(step, (), {})
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_the_work_for_a_call_is_written_in_a_time_that_grows_with_the_parameters_and_no_faster() -> None:
+    assert lines_that_run(80) < 2.2 * lines_that_run(40)

@@ -47,7 +47,11 @@ def test_text_graphs_and_profile_belong_to_the_program_that_ran_last() -> None:
     with pytest.raises(CompileError, match="has not run yet"):
         _ = step.source
     assert step(vector(1.0, 2.0), vector(3.0, 4.0)).item() == 36.0
-    assert list(step.passes) == ["trace", "simplify", "fuse", "lay out", "split"]
+    assert list(step.passes) == ["trace", "simplify", "fuse", "lay out", "split", "kernels", "memory"]
+    assert all(str(made) and len(made) >= 0 for made in step.passes.values())
+    assert step.passes["split"].graph is step.graph
+    assert step.passes["kernels"].schedule is step.passes["split"]
+    assert step.passes["memory"] is step.traces[0].machine.program.memory
     assert "float64 2" in str(step.graph)
     compile(step.source, "program", "exec")
     step(vector(1.0, 2.0, 3.0), vector(3.0, 4.0, 5.0))

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from minitorch.compiler.emit import emit
-from minitorch.compiler.fuse import fuse, inlined
+from minitorch.compiler.fuse import fuse
 from minitorch.compiler.graph import Graph, Node, Ref
+from minitorch.compiler.grouping import group_kernels
 from minitorch.compiler.machine import Machine
 from minitorch.compiler.split import split
 from minitorch.kernels.geometry import Geometry
@@ -63,7 +64,7 @@ def test_the_gradient_of_a_weight_from_one_value_a_line(
     node = graph.add("conv_line_weight", operands, args, (out, channels, taps), np.dtype(dtype))
     graph.outputs = [node.ref()]
     schedule = split(graph, batch)
-    machine = Machine(emit(schedule, inlined(schedule.graph, schedule.stage)))
+    machine = Machine(emit(group_kernels(schedule)))
     turned = np.ascontiguousarray(arrays[0].transpose(0, 2, 1))
     (got,) = run(machine, [turned.reshape(arrays[0].shape), *arrays[1:]])
     wanted = gradient(*arrays, taps, start, dilation)

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from minitorch.compiler.emit import emit
-from minitorch.compiler.fuse import inlined
 from minitorch.compiler.graph import Graph, Ref
+from minitorch.compiler.grouping import group_kernels
 from minitorch.compiler.program import Program
 from minitorch.compiler.split import split
 from minitorch.kernels import elements
@@ -18,8 +18,7 @@ from .walks import FLOAT, apply, constant, reduce, source
 
 
 def program_of(graph: Graph, batch: int) -> Program:
-    schedule = split(graph, batch)
-    return emit(schedule, inlined(schedule.graph, schedule.stage))
+    return emit(group_kernels(split(graph, batch)))
 
 
 def functions_of(program: Program) -> dict[str, ast.FunctionDef]:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 
 from minitorch.compiler.emit import emit
 from minitorch.compiler.entries import written
-from minitorch.compiler.fuse import inlined, lay_out
 from minitorch.compiler.graph import Graph, Node, Ref
+from minitorch.compiler.grouping import group_kernels
 from minitorch.compiler.machine import Faster, Machine, Memory, run_call
-from minitorch.compiler.simplify import drop_dead
+from minitorch.compiler.operands import lay_out
 from minitorch.compiler.split import split
 from minitorch.errors import IndexingError
 from minitorch.kernels import compile as kernel_compiler
@@ -27,8 +27,7 @@ Array = npt.NDArray[Any]
 
 
 def machine_of(graph: Graph, batch: int) -> Machine:
-    schedule = split(drop_dead(lay_out(graph)), batch)
-    return Machine(emit(schedule, inlined(schedule.graph, schedule.stage)))
+    return Machine(emit(group_kernels(split(lay_out(graph), batch))))
 
 
 def run(machine: Machine, inputs: list[Array]) -> list[Array]:

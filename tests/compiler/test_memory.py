@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minitorch.compiler.fuse import inlined
 from minitorch.compiler.graph import Graph, Node
+from minitorch.compiler.grouping import inlined
 from minitorch.compiler.memory import ALIGNMENT, Layout, plan_memory
 from minitorch.compiler.simplify import drop_dead
 from minitorch.compiler.split import Schedule, split

@@ -149,6 +149,10 @@ def test_a_schedule_is_printed_stage_by_stage() -> None:
     total = reduce(graph, elements.add, apply(graph, elements.exp, x), 0)
     graph.outputs = [apply(graph, elements.neg, total).ref()]
     lines = str(split(graph, 16)).splitlines()
-    assert lines[:3] == ["images b0 to b1 of 16, 4 times:", "    v1 = exp(v0)", "    v2 = reduce add(v1, 0.0, (0,))"]
-    assert lines[3] == "once:"
-    assert lines[-1].startswith("    v6 = neg(")
+    assert [" ".join(line.split()) for line in lines[:4]] == [
+        "images b0 to b1 of 16, 4 times:",
+        "v1 = exp(v0) float64 16 x 3",
+        "v2 = reduce add(v1, 0.0, (0,)) float64 4 x 1 x 3",
+        "once:",
+    ]
+    assert lines[-1].split()[:3] == ["v6", "=", "neg(v5)"]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from minitorch import cells
-from minitorch.compiler.trace import Source, Tracer
+from minitorch.compiler.sources import Source
+from minitorch.compiler.trace import Tracer
 from minitorch.errors import BackendError, CompileError
 from minitorch.fast_ops import FastBackend
 from minitorch.random import Generator
@@ -146,3 +147,16 @@ def test_a_traced_tensor_that_was_left_behind_meets_no_other(tracer: Tracer) -> 
     for mixed in (lambda: traced + make([1.0, 2.0], FastBackend), lambda: make([1.0, 2.0], FastBackend) * traced):
         with pytest.raises(CompileError, match="never held numbers"):
             mixed()
+
+
+def test_a_tensor_from_outside_and_its_stand_in_lead_to_one_source(tracer: Tracer) -> None:
+    outside, more = make([1.0, 2.0], FastBackend), make([3.0, 4.0], FastBackend)
+    first = tracer.adopt(outside, Source("argument", outside, 0))
+    (second,) = tracer.lift((more,))
+    for tensor, number in ((outside, 0), (first, 0), (more, 1), (second, 1)):
+        source = tracer.source_of(tensor)
+        assert source is tracer.sources[number]
+        assert source.number == number
+    assert tracer.source_of(first + second) is None
+    assert tracer.adopt(outside, Source("tensor", outside, holder=outside)) is first
+    assert len(tracer.sources) == 2
