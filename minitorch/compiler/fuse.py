@@ -100,7 +100,9 @@ class _Patterns:
         if not alike or window is None or node.inputs[0].node.number in self.wanted:
             return None
         op = "conv_pool_place" if node.op in PLACES else "conv_pool"
-        return new.add(op, conv.node.inputs, ConvPool(*conv.node.args, conv.shape, window), node.shape, node.dtype)
+        return new.add(
+            op, conv.node.inputs, ConvPool(*conv.node.args, shape=conv.shape, window=window), node.shape, node.dtype
+        )
 
     # --- backward ------------------------------------------------------------------------------------------------
 
