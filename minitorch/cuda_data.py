@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .kernels import elements
@@ -29,7 +28,7 @@ __all__ = ["CudaData", "flat_full", "map_into", "places_of", "repeated"]
 class CudaData(TensorData):
     """Data whose storage lies in the memory of the GPU."""
 
-    __slots__ = ()
+    __slots__ = ("_base",)
 
     @classmethod
     def empty(cls, shape: UserShape, dtype: npt.DTypeLike) -> CudaData:
@@ -99,6 +98,12 @@ class CudaData(TensorData):
             walk = joined(values.shape, values.strides)
             write.for_each(to.size, self._storage, to_device(to), values._storage, sources, *walk)
         self._version[0] += 1
+
+    def _walk(self, shape: tuple[int, ...], strides: tuple[int, ...], start: int = 0) -> TensorData:
+        walked = super()._walk(shape, strides, start)
+        # A part of a device array is an array of its own: this tells, as long as it lives, that it is in use.
+        walked._base = self  # type: ignore[attr-defined]
+        return walked
 
     def tuple(self) -> tuple[Storage, Shape, Strides]:
         """Give ``(storage, shape, strides)`` on the device, as the course's kernels take them."""

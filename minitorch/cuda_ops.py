@@ -262,7 +262,7 @@ def _maker(dtype: np.dtype[Any]) -> Callable[[int], Any]:
     return lambda size: empty(size, dtype)
 
 
-def _number(value: float, dtype: np.dtype[Any]) -> Any:
+def number_of(value: float, dtype: np.dtype[Any]) -> Any:
     """Give a number the type of the elements it meets; an infinity among integers stays what it is."""
     if dtype.kind == "f":
         return dtype.type(value)
@@ -271,7 +271,7 @@ def _number(value: float, dtype: np.dtype[Any]) -> Any:
 
 def _fold(fn: Callable[[float, float], float], start: float, data: TensorData, dims: set[int]) -> TensorData:
     """Reduce over ``dims``, neighbouring dimensions at once, from the last to the first."""
-    flat, shape, begin = data.flat(), list(data.shape), _number(start, data.dtype)
+    flat, shape, begin = data.flat(), list(data.shape), number_of(start, data.dtype)
     left = sorted(dims)
     while left:
         last = first = left.pop()
@@ -304,7 +304,7 @@ def _product(
     blocks = tiling.blocks(rows, columns) * batch * parts
     kernels[tiling](blocks, (tiling.side, tiling.side), out, *operands, rows, columns, inner, parts, size, walk)
     if parts > 1:
-        out = fold(elements.add, _number(0, out.dtype), out, 1, parts, size, _maker(out.dtype))
+        out = fold(elements.add, number_of(0, out.dtype), out, 1, parts, size, _maker(out.dtype))
     return _contiguous(out, shape)
 
 

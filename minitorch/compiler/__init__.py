@@ -9,7 +9,7 @@ operations into kernels; :mod:`~minitorch.compiler.memory` gives every result it
 of :mod:`~minitorch.compiler.loops`; :mod:`~minitorch.compiler.entries` compiles kernels, and
 :mod:`~minitorch.compiler.machine` runs the program. What a call does in Python around it is written by
 :mod:`~minitorch.compiler.calls`, and uses :mod:`~minitorch.compiler.runtime`. What a user sees is in
-:mod:`~minitorch.compiler.compiled`.
+:mod:`~minitorch.compiler.compiled`. For a GPU, what comes after simplifying is in :mod:`~minitorch.compiler.cuda`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def compile(fn: Callable[..., Any]) -> Compiled:
 
     The function may be a training step with ``loss.backward()`` and ``optimizer.step()`` in it, a
     :class:`~minitorch.module.Module`, or anything else that computes with tensors on
-    ``minitorch.FastBackend``. New shapes, dtypes, modes and choices are traced anew; the last sixteen are kept.
+    ``minitorch.FastBackend``, or all on a GPU. New shapes, dtypes, modes and choices are traced anew; the last sixteen
+    are kept.
 
     Args:
         fn: the function. Its arguments are tensors, arrays, numbers, text, and lists, tuples and dictionaries of them.

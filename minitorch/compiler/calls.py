@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ from ..autodiff import grad_mode
 from ..fast_ops import FastBackend
 from ..tensor import Tensor
 from ..tensor_data import TensorData
+from ..tensor_ops import TensorBackend
 from .places import is_plain, same
 from .runtime import UNFIT, HostNumber, Input, Output, Runtime, again
 from .tree import mapped
@@ -124,7 +126,8 @@ class CallWriter:
     def made(self, hold: Callable[[], bool], runtime: Runtime) -> Callable[..., Any]:
         """Make the function."""
         run, bind, bind_array = runtime.machine.run, runtime.bind, runtime.bind_array
-        return self.text.made(hold=hold, run=run, bind=bind, bind_array=bind_array, again=again, as_tensor=as_tensor)
+        wrap = partial(as_tensor, backend=runtime.backend)
+        return self.text.made(hold=hold, run=run, bind=bind, bind_array=bind_array, again=again, as_tensor=wrap)
 
     def _unfit_if(self, condition: str) -> None:
         self.text.add(f"if {condition}: return UNFIT")
@@ -278,6 +281,6 @@ class CallWriter:
         self.text.add(f"{target} = {given}")
 
 
-def as_tensor(array: Any) -> Tensor:
+def as_tensor(array: Any, backend: TensorBackend = FastBackend) -> Tensor:
     """Make a tensor of an array among the arguments, which the step hands back."""
-    return Tensor(TensorData.from_array(np.ascontiguousarray(array)), backend=FastBackend)
+    return Tensor(TensorData.from_array(np.ascontiguousarray(array)), backend=backend)

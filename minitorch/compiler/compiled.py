@@ -18,7 +18,7 @@ import numpy as np
 
 from ..autodiff import grad_mode
 from ..cells import tracing
-from ..errors import CompileError
+from ..errors import BackendError, CompileError
 from ..fast_ops import FastBackend
 from ..tensor import Tensor
 from .calls import CallWriter, as_tensor
@@ -65,7 +65,7 @@ class Trace:
     """One traced run of a step: what each pass made, its program, the text of a call, and what runs it."""
 
     passes: dict[str, Any]
-    machine: Machine
+    machine: Any  # a Machine, or what stands for it on a GPU
     guards: Guards
     call: str
     runtime: Runtime
@@ -192,6 +192,11 @@ class Compiled:
             raise CompileError("inside debug() nothing is compiled, so there are no kernels to time. Leave it first.")
         self(*args, **kwargs)
         trace = self._newest()
+        if trace.runtime.backend.cuda:
+            raise BackendError(
+                "a profile is of kernels on a CPU's core, and this program's run on a GPU. Time them by NVIDIA's "
+                "tools, as in `nsys profile python train.py`; print(step.source) shows what is launched."
+            )
         return measure(trace.machine, trace.runtime.copy_of_last(), rounds)
 
     def __repr__(self) -> str:
@@ -201,12 +206,12 @@ class Compiled:
 # --- arguments and results -------------------------------------------------------------------------------------------
 
 
-def _take_apart(value: Any, tensors: list[Tensor], numbers: list[float]) -> None:
+def _take_apart(value: Any, tensors: list[Source], numbers: list[float]) -> None:
     """Take the tensors and floats out of nested arguments."""
     if isinstance(value, Tensor):
-        tensors.append(value)
+        tensors.append(Source("argument", value, len(tensors)))
     elif isinstance(value, np.ndarray):
-        tensors.append(as_tensor(value))
+        tensors.append(Source("argument", as_tensor(value), len(tensors), array=True))
     elif type(value) is float:
         numbers.append(value)
     elif isinstance(value, (list, tuple, dict)):
@@ -235,15 +240,15 @@ def _rebuild(value: Any, tensors: list[Any], numbers: list[Any]) -> Any:
 
 def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
     """Trace a step and compile it."""
-    tensors: list[Tensor] = []
+    arguments: list[Source] = []
     floats: list[float] = []
-    _take_apart((args, kwargs), tensors, floats)
+    _take_apart((args, kwargs), arguments, floats)
     tracer = Tracer()
     guards = Guards.before(fn, (args, kwargs))
     tracing.tracer = tracer
     before = grad_mode.enabled
     try:
-        stand_ins = [tracer.adopt(t, Source("argument", t, i)) for i, t in enumerate(tensors)]
+        stand_ins = [tracer.adopt(source.like, source) for source in arguments]
         symbols = [tracer.number_argument(x, i) for i, x in enumerate(floats)]
         new_args, new_kwargs = _rebuild((args, kwargs), list(stand_ins), list(symbols))
         result = guards.run(fn, new_args, new_kwargs)
@@ -256,12 +261,14 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
         tracing.tracer = None
         tracer.open = False
         grad_mode.enabled = before
+    tracer.settle()
+    tensors = [source.like for source in arguments]
+    states = {value.index for _, value in writes if isinstance(value, Output)}
     tracer.graph.outputs = collected.refs
-    passes, program = run_passes(tracer.graph, _batch(tensors))
-    machine = Machine(program)
-    writer = CallWriter(tracer, program)
+    passes, machine, make_runtime = _built(tracer, _batch(tensors), states)
+    writer = CallWriter(tracer, machine.program)
     writer.write((args, kwargs), returned, writes, gradients)
-    runtime = Runtime(machine, tracer.sources, writer.outputs)
+    runtime = make_runtime(machine, tracer.sources, writer.outputs)
     runtime.step = writer.made(guards.hold, runtime)
     shapes = [(tensor.shape, tensor.dtype) for tensor in tensors]
     places = dict(tracer.number_arguments)
@@ -307,7 +314,7 @@ class _Collected:
 
     def _taken(self, value: Any) -> Any:
         if isinstance(value, Tensor):
-            if value.backend is FastBackend:
+            if value.backend is (self.tracer.backend or FastBackend):
                 (value,) = self.tracer.lift((value,))  # handed on as it is: the guards have to know
             elif value.backend is not TraceBackend:
                 return value
@@ -339,3 +346,22 @@ def _batch(tensors: list[Tensor]) -> int:
     """Find the size of the batch: dimension 0 of the largest argument."""
     with_batch = [t for t in tensors if t.dims]
     return max(with_batch, key=lambda t: t.size).shape[0] if with_batch else 0
+
+
+def _built(tracer: Tracer, batch: int, states: set[int]) -> tuple[dict[str, Any], Any, Callable[..., Runtime]]:
+    """Make the program, for the backend that the step's tensors are on.
+
+    Args:
+        tracer: the traced step.
+        batch: the size of the batch.
+        states: the outputs that stay for the next call, such as parameters.
+
+    Returns:
+        What each pass made, what runs the program, and what makes its runtime.
+    """
+    if tracer.backend is not None and tracer.backend.cuda:
+        from .cuda import build  # on first use: it loads CUDA
+
+        return build(tracer.graph, states, tracer.backend)
+    passes, program = run_passes(tracer.graph, batch)
+    return passes, Machine(program), Runtime

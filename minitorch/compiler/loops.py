@@ -20,7 +20,7 @@ from .graph import Node, Ref, compose
 from .memory import LANES
 from .simplify import POINTWISE
 
-__all__ = ["Parameter", "Text", "Writer"]
+__all__ = ["Parameter", "Text", "Writer", "times"]
 
 # Written as operators, because they read better so.
 OPERATORS: dict[Any, str] = {
@@ -156,8 +156,7 @@ class Writer:
             return self.computed[node.number]
         real = node.dtype.name
         if node.op == "constant":
-            value = node.args[0]
-            return f"{real}({value!r})" if math.isfinite(value) else f'{real}(float("{value}"))'
+            return self._literal(node.args[0], real)
         if node.op == "number":
             operand = self._parameter("number", node.args[0], np.float64)
             self._once(f"n{operand[1:]} = {real}({operand}[0])")
@@ -174,6 +173,10 @@ class Writer:
         self.statements.append(f"{name} = {value}")
         self.leaves[key] = (ref, name)
         return name
+
+    def _literal(self, value: float, real: str) -> str:
+        """Write a number in the type of the elements."""
+        return f"{real}({value!r})" if math.isfinite(value) else f'{real}(float("{value}"))'
 
     def _operand(self, ref: Ref, operand: Ref) -> str:
         walk = compose(ref, operand) if operand.size != 1 or operand.shape else operand.expand(ref.shape)
@@ -323,7 +326,7 @@ class Writer:
         self.text.title = "_".join(self.text.names)
         kept = Ref(node, shape, strides_from_shape(shape))
         out = Ref(node, ref.shape, tuple(0 if d in dims else s for d, s in enumerate(kept.strides)))
-        begin = f"{real}({first!r})" if math.isfinite(first) else f'{real}(float("{first}"))'
+        begin = self._literal(first, real)
         self._elements = ref.size
         step = self._apply(fn, ["{0}", x], real)
         self.text.names.pop()
@@ -331,7 +334,7 @@ class Writer:
         by_image = self.batch and not self.partial
         if by_image:
             image = size // self.batch
-            fill = [f"for i in range({_times('b0', image)}, {_times('b1', image)}):", f"    {result}[i] = {begin}"]
+            fill = [f"for i in range({times('b0', image)}, {times('b1', image)}):", f"    {result}[i] = {begin}"]
         elif size == 1:
             fill = [f"{result}[0] = {begin}"]
         else:
@@ -362,14 +365,19 @@ class Writer:
             accumulate: for a reduction along the innermost dimension, gives the first value of the accumulator, and
                 what it becomes.
         """
+        walks = self._walks(outs)
+        dims, flat = self._dims([ref for ref, _, _ in walks])
+        self._nest(walks, dims, flat, finish, accumulate)
+
+    def _walks(self, outs: list[tuple[Ref, str]]) -> list[tuple[Ref, str, str]]:
+        """List what a loop walks: its results, and what it reads, with the name of an element, and the operand."""
         walks = [(_without_ones(ref), "", operand) for ref, operand in outs]
         for key, (ref, name) in self.leaves.items():
             if key[0] == "place":
                 walks.append((_without_ones(ref), name, ""))
             elif ref.node.number not in self.inside:
                 walks.append((_without_ones(ref), name, self._result(ref.node, ref.start)))
-        dims, flat = self._dims([ref for ref, _, _ in walks])
-        self._nest(walks, dims, flat, finish, accumulate)
+        return walks
 
     def _nest(
         self,
@@ -402,12 +410,12 @@ class Writer:
             lines.append("    " * d + f"for {index} in {'range(b0, b1)' if d == 0 and ranged else f'range({n})'}:")
             for position, stride in zip(positions, strides, strict=True):
                 if stride:
-                    position.append(_times(index, stride))
+                    position.append(times(index, stride))
         n, strides = dims[-1]
         pad, inner = "    " * (len(dims) - 1), "    " * len(dims)
         begin, end = "0", str(n)
         if len(dims) == 1 and ranged:
-            begin, end = _times("b0", flat), _times("b1", flat)
+            begin, end = times("b0", flat), times("b1", flat)
         read: list[str] = []
         known: dict[str, str] = {}  # positions that several walks are at
         for k, ((_, name, operand), position, stride) in enumerate(zip(walks, positions, strides, strict=True)):
@@ -417,7 +425,7 @@ class Writer:
                     known[start] = f"p{k}"
                     lines.append(f"{pad}p{k} = {start}")
                 start = known[start]
-            at = " + ".join(part for part in (start, _times("i", stride) if stride else "") if part) or "0"
+            at = " + ".join(part for part in (start, times("i", stride) if stride else "") if part) or "0"
             if not operand:  # the place itself is what is read
                 read.append(at)
             elif stride == 0 and name:
@@ -492,5 +500,6 @@ def _without_ones(ref: Ref) -> Ref:
     return Ref(ref.node, tuple(ref.shape[d] for d in kept), tuple(ref.strides[d] for d in kept), ref.start)
 
 
-def _times(index: str, stride: int | str) -> str:
+def times(index: str, stride: int | str) -> str:
+    """Write a product with a stride."""
     return index if stride == 1 else f"{index} * {stride}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .graph import Node
 from .split import Schedule
 
-__all__ = ["ALIGNMENT", "HEAD", "LANES", "OPERANDS", "OPERANDS_READ", "Layout", "aligned", "plan_memory"]
+__all__ = ["ALIGNMENT", "HEAD", "LANES", "OPERANDS", "OPERANDS_READ", "Free", "Layout", "aligned", "plan_memory"]
 
 # Arrays begin at multiples of this many bytes: a cache line, and the widest vector.
 ALIGNMENT = 64
@@ -69,7 +69,7 @@ def plan_memory(
             last_stage[ref.node.number] = max(last_stage.get(ref.node.number, -1), schedule.stage[node.number])
     memory = Layout({}, {}, 0, 0)
     for number, groups in enumerate(written):
-        free = _Free()
+        free = Free()
         ends: list[tuple[int, int, int]] = []  # the last kernel that reads it, start, bytes
         last = _last_readers(schedule, groups)
         for position, group in enumerate(groups):
@@ -113,7 +113,7 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-class _Free:
+class Free:
     """Memory that can be had again: the first gap that is large enough."""
 
     def __init__(self) -> None:

@@ -21,6 +21,7 @@ from ..fast_ops import FastBackend
 from ..tensor import Tensor
 from ..tensor_data import TensorData
 from ..tensor_functions import History
+from ..tensor_ops import TensorBackend
 from .machine import Machine, Memory
 from .sources import Source
 
@@ -86,7 +87,7 @@ class Turns:
         self._output = output
         self._history = _history(output)
         self._tensors = [self._make(), self._make()]
-        self._addresses = [address(t._tensor._storage) for t in self._tensors]
+        self._addresses = [self._find(t) for t in self._tensors]
         self._last = 1
         self._alone = 0
         self.address = 0
@@ -94,6 +95,9 @@ class Turns:
     def _make(self) -> Tensor:
         data = TensorData.empty(self._output.shape, self._output.dtype)
         return Tensor(data, self._history, backend=FastBackend)
+
+    def _find(self, tensor: Tensor) -> Any:
+        return address(tensor._tensor._storage)
 
     def next(self) -> Tensor:
         """Give the one that was not given last, or a new one in its place where somebody still holds it."""
@@ -110,14 +114,14 @@ class Turns:
             self._alone = references
         else:
             tensor = self._tensors[k] = self._make()
-            self._addresses[k] = address(tensor._tensor._storage)
+            self._addresses[k] = self._find(tensor)
         self.address = self._addresses[k]
         return tensor
 
 
 def again(tensor: Tensor, output: Output) -> Tensor:
     """Make a second tensor of an output that the step uses with and without a gradient: the elements are shared."""
-    return Tensor(tensor._tensor, _history(output), backend=FastBackend)
+    return Tensor(tensor._tensor, _history(output), backend=tensor.backend)
 
 
 def _history(output: Output) -> History | None:
@@ -149,10 +153,14 @@ class Runtime:
         outputs: what stands for each output of the program.
 
     Attributes:
+        backend: of all tensors.
+        address: finds where the elements of an array are, as the program's table has it.
         step: the function that :mod:`~minitorch.compiler.calls` has written.
     """
 
-    step: Callable[[Memory, tuple[Any, ...], dict[str, Any]], Any]
+    backend: TensorBackend = FastBackend
+    address = staticmethod(address)
+    step: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
     def __init__(self, machine: Machine, sources: Sequence[Source], outputs: Mapping[int, Output]) -> None:
         self.machine, self.sources, self.outputs = machine, sources, outputs
@@ -191,7 +199,7 @@ class Runtime:
     def bind(self, memory: Memory, number: int, tensor: Any) -> bool:
         """Put the address of a tensor that is new at its source into the table; tells whether it fits there."""
         shape, dtype, variable = self.forms[number]
-        if not isinstance(tensor, Tensor) or tensor.backend is not FastBackend:
+        if not isinstance(tensor, Tensor) or tensor.backend is not self.backend:
             return False
         data = tensor._tensor
         if data.shape != shape or data._storage.dtype != dtype:
@@ -206,7 +214,7 @@ class Runtime:
             flat = data.flat()
             seen[number] = tensor, flat  # copied anew in every call
         if number in self.places:
-            memory.table[self.places[number]] = address(flat)
+            memory.table[self.places[number]] = self.address(flat)
         return True
 
     def bind_array(self, memory: Memory, number: int, array: Any, shape: tuple[int, ...]) -> bool:
@@ -215,7 +223,7 @@ class Runtime:
             return False
         memory.seen[number] = flat = np.ascontiguousarray(array)
         if number in self.places:
-            memory.table[self.places[number]] = address(flat)
+            memory.table[self.places[number]] = self.address(flat)
         return True
 
 

@@ -20,6 +20,7 @@ class Source:
             ``holder``'s ``key``), ``gradient`` (of the tensor ``holder``), or ``tensor`` (``holder`` itself).
         like: the tensor that was there while tracing; later ones must have its shape and dtype.
         number: its place among the tracer's sources.
+        array: whether it was a NumPy array, which is on no backend yet.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Source:
     holder: Any = None
     key: str = ""
     number: int = -1
+    array: bool = False
 
 
 @dataclass

@@ -28,6 +28,7 @@ from ..random import Generator
 from ..tensor import Tensor
 from ..tensor_data import TensorData
 from ..tensor_functions import History
+from ..tensor_ops import TensorBackend
 from .graph import Graph, Node, Ref
 from .sources import Cell, Draws, Leaf, Source
 from .stand_ins import Number, Stream, TracedData
@@ -56,6 +57,7 @@ class Tracer:
     choices: list[tuple[Any, str, Callable[[Any], Any], Any]] = field(default_factory=list)
     met_again: list[tuple[Tensor, Source]] = field(default_factory=list)  # tensors with a stand-in, elsewhere
     open: bool = True
+    backend: TensorBackend | None = None  # of the tensors from outside
     _stand_ins: dict[int, tuple[Any, Tensor]] = field(default_factory=dict)
     _sources: dict[int, Source] = field(default_factory=dict)  # of tensors from outside, and of their stand-ins, by id
     _expressions: dict[str, str] = field(default_factory=dict)  # the names of what is in ``lines``
@@ -100,11 +102,8 @@ class Tracer:
         if (known := self._stand_ins.get(id(tensor))) is not None:
             self.met_again.append((tensor, source))
             return known[1]
-        if tensor.backend is not FastBackend:
-            raise BackendError(
-                f"minitorch.compile runs on {FastBackend}, got a tensor on {tensor.backend}. Make it with "
-                "backend=minitorch.FastBackend, or move it with t.to(minitorch.FastBackend)."
-            )
+        if not source.array:
+            self._check_backend(tensor.backend)
         if tensor.history is not None and tensor.history.last_fn is not None and grad_mode.enabled:
             self.refuse(
                 "the step uses a tensor whose history was recorded outside, and gradients would have to leave the "
@@ -134,6 +133,28 @@ class Tracer:
         """Find where a tensor from outside, or the one that a stand-in stands for, is found in every call."""
         return self._sources.get(id(tensor))
 
+    def _check_backend(self, backend: TensorBackend) -> None:
+        """Let the first tensor from outside say where the program runs, and hold the others to it."""
+        if self.backend is None and (backend is FastBackend or backend.cuda):
+            self.backend = backend
+        if self.backend is None:
+            raise BackendError(
+                f"minitorch.compile runs on {FastBackend} and on a GPU, got a tensor on {backend}. Make it with "
+                "backend=minitorch.FastBackend, or move it with t.to(minitorch.FastBackend)."
+            )
+        if backend is not self.backend:
+            wanted = "minitorch.FastBackend" if self.backend is FastBackend else "backend"
+            raise BackendError(
+                f"the tensors of a compiled step are on one backend: this one's are on {self.backend}, got one on "
+                f"{backend}. Make it with backend={wanted}, or move it with t.to({wanted})."
+            )
+
+    def settle(self) -> None:
+        """Move the constants that were made on the way to where the program runs."""
+        for source in self.sources:
+            if source.kind == "tensor" and source.array and self.backend not in (None, FastBackend):
+                source.holder = source.like = source.like.to(self.backend)
+
     def lift(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Replace the tensors from outside among the inputs of a function."""
         return tuple(
@@ -157,7 +178,7 @@ class Tracer:
             node = self.graph.add("constant", (), (values[0].item(),), (), data.dtype)
             return Ref(node, data.shape, (0,) * data.dims)
         fixed = Tensor(TensorData.from_array(np.ascontiguousarray(data.array)), backend=FastBackend)
-        return self._input(Source("tensor", fixed, holder=fixed)).ref()
+        return self._input(Source("tensor", fixed, holder=fixed, array=True)).ref()
 
     # --- cells -----------------------------------------------------------------------------------------------
 

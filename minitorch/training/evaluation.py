@@ -29,7 +29,7 @@ def evaluate(
         loss: gives the mean loss of a batch from output and target; left out where nobody wants it.
         metrics: functions of output and target by name, each a mean over the batch; :func:`accuracy` when left out and
             the targets are numbers of classes.
-        compile: run one program a batch; the model's data must be on ``minitorch.FastBackend``.
+        compile: run one program a batch; model and data must be on ``minitorch.FastBackend`` or a GPU.
 
     Returns:
         The means by name, weighted with the sizes of the batches.

@@ -76,7 +76,7 @@ def fit(
             to it before the update, see :func:`minitorch.clipping.clip_grad_norm_`.
         metrics: functions of output and target by name, each a mean over the batch; the accuracy when left out and
             the targets are numbers of classes.
-        compile: run a step as one program; the data must be on ``minitorch.FastBackend``.
+        compile: run a step as one program; the data must be on ``minitorch.FastBackend`` or a GPU.
         callbacks: called with the :class:`Training` after each epoch; set its ``stop`` to end it. Where a callback has
             the methods ``start`` and ``finish`` they are called before the first epoch and at the end, ``after_step``
             is called after each step, and with ``state_dict`` and ``load_state_dict`` it is a part of the checkpoints.

@@ -1,6 +1,7 @@
 """Compile every kernel to PTX: ``python -m tests.cuda.compile_kernels float32 7 5`` prints a line for each.
 
 The table below says with which types each kernel is started; a kernel that is not in it ends the script with an error.
+Behind it come the kernels that the compiler writes for the steps of :mod:`.steps`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numba import cuda, types
 from numba.cuda import dispatcher
+from numba.np.numpy_support import from_dtype
 
 from minitorch import operators
 from minitorch.activations import erf
+from minitorch.compiler.cuda import text
+from minitorch.compiler.cuda.record import Place
 from minitorch.kernels import cuda as package
 from minitorch.kernels import elements
 from minitorch.kernels.cuda import (
@@ -30,6 +35,7 @@ from minitorch.kernels.cuda import (
     fold,
     matmul,
     places,
+    settings,
     softmax,
     sort,
     strided,
@@ -37,6 +43,7 @@ from minitorch.kernels.cuda import (
 )
 from minitorch.kernels.cuda.launch import Kernel
 from minitorch.kernels.cuda.product import TILINGS
+from tests.cuda import steps
 
 INT, FLAG = types.int64, types.boolean
 UNARY = [
@@ -128,6 +135,7 @@ def signatures(real: Any) -> Iterator[tuple[Kernel, tuple[Any, ...]]]:
         yield places.add_runs, (storage, storage, at, at, at)
         yield places.add_noted, (storage, storage, at, at, at)
     yield places.note, (at, at, at, at)
+    yield settings.write_words, (at, INT, integers(settings.AT_ONCE))
     yield from strided_signatures(a, at, real)
 
 
@@ -141,6 +149,19 @@ def strided_signatures(a: Any, at: Any, real: Any) -> Iterator[tuple[Kernel, tup
     yield strided.matrix_multiply, (*out, *tensor, *tensor)
     yield strided_conv.conv1d, (*out, *tensor, *tensor, FLAG)
     yield strided_conv.conv2d, (*out, *tensor, *tensor, FLAG)
+
+
+def written_signatures(dtype: str) -> Iterator[tuple[Kernel, tuple[Any, ...]]]:
+    """Pair the kernels that are written for steps with the types of their arguments."""
+    seen = set()
+    for program in steps.programs(dtype):
+        for launch in program.launches:
+            if launch.kernel in text._kernels.values() and launch.kernel not in seen:
+                seen.add(launch.kernel)
+                yield (
+                    launch.kernel,
+                    tuple(array(from_dtype(a.dtype)) if isinstance(a, Place) else INT for a in launch.args),
+                )
 
 
 def module_level_kernels() -> set[int]:
@@ -160,7 +181,8 @@ def main(dtype: str, major: str, minor: str) -> None:
     # Device functions are compiled for the current device, of which nothing else is asked.
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
     compiled = set()
-    for i, (kernel, arguments) in enumerate(signatures(getattr(types, dtype))):
+    tables = signatures(getattr(types, dtype)), written_signatures(dtype)
+    for i, (kernel, arguments) in enumerate(chain(*tables)):
         ptx, _ = cuda.compile_ptx(kernel.fn, arguments, cc=capability)
         compiled.add(id(kernel))
         print(f"{i}-{kernel.__name__} {re.search(r'.target (sm_[0-9]+)', ptx)[1]}")

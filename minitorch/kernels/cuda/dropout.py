@@ -11,7 +11,7 @@ from ..compile import bind
 from ..philox import uniform_32, uniform_64, words
 from .launch import Kernel, cuda, device
 
-__all__ = ["dropout_kernel"]
+__all__ = ["dropout_kernel", "uniform_for"]
 
 uniform: Any = None  # bound in the copy for each dtype
 
@@ -23,9 +23,13 @@ def _dropout(out, a, rate, scale, seed, stream):
 
 
 @cache
+def uniform_for(dtype: np.dtype[Any]) -> Any:
+    """Make the device function ``uniform(position, stream, seed)`` that draws a number of a type."""
+    draw = uniform_32 if dtype == np.float32 else uniform_64
+    return device(bind(draw, draw.__name__, words=device(words)))
+
+
+@cache
 def dropout_kernel(dtype: np.dtype[Any]) -> Kernel:
     """Make ``kernel(out, a, rate, scale, seed, stream)``; see :func:`minitorch.kernels.cpu.dropout.dropout`."""
-    draw = uniform_32 if dtype == np.float32 else uniform_64
-    return Kernel(
-        bind(_dropout, f"dropout_{dtype.name}", uniform=device(bind(draw, draw.__name__, words=device(words))))
-    )
+    return Kernel(bind(_dropout, f"dropout_{dtype.name}", uniform=uniform_for(dtype)))

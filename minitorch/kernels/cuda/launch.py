@@ -6,6 +6,9 @@ kernel calls is a :func:`device` function. A template names a function that does
 
 A launch returns at once: the GPU works through what it was given in order, and only reading a result waits for it.
 In Numba's simulator (``NUMBA_ENABLE_CUDASIM=1``) a launch runs every thread of every block as a Python thread.
+
+While :data:`recording` has a recorder, nothing is launched and nothing allocated: the recorder receives both, so that
+the compiler can make a list of what an operation would do.
 """
 
 from __future__ import annotations
@@ -13,16 +16,30 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from threading import local
 from types import FunctionType
 from typing import Any
 
 import numba.cuda
+import numpy as np
 
 from .driver import simulated
 
-__all__ = ["THREADS", "Kernel", "blocks_for", "cuda", "device", "kernel", "threads_for"]
+__all__ = [
+    "BLOCKS",
+    "THREADS",
+    "Kernel",
+    "blocks_for",
+    "cuda",
+    "device",
+    "empty",
+    "grid_for",
+    "kernel",
+    "recording",
+    "threads_for",
+]
 
 # Inside a kernel its members are other things than Numba's annotations say: which thread this is, and shared memory.
 cuda: Any = numba.cuda
@@ -46,6 +63,20 @@ BLOCKS = 65_535
 IN_MATH = frozenset({"exp", "log", "sqrt"})
 
 
+class _Recording(local):
+    recorder: Any = None
+
+
+recording = _Recording()
+
+
+def empty(size: int, dtype: Any) -> Any:
+    """Make a flat device array whose elements are not set yet."""
+    if recording.recorder is not None:
+        return recording.recorder.empty(size, np.dtype(dtype))
+    return cuda.device_array(size, dtype)
+
+
 class Kernel:
     """A function of arrays and numbers that many threads run at once.
 
@@ -66,6 +97,13 @@ class Kernel:
 
     def __call__(self, blocks: int, threads: int | tuple[int, int], *args: Any) -> None:
         """Start as many blocks of as many threads."""
+        if recording.recorder is not None:
+            recording.recorder.launch(self, blocks, threads, args)
+        else:
+            self.start(blocks, threads, args)
+
+    def start(self, blocks: int, threads: int | tuple[int, int], args: Sequence[Any], stream: Any = 0) -> None:
+        """Start them on a stream of the driver, whoever records."""
         if not blocks:
             return
         if simulated():
@@ -74,12 +112,11 @@ class Kernel:
                 warnings.simplefilter("ignore", RuntimeWarning)
                 self.dispatcher[blocks, threads](*args)
         else:
-            self.dispatcher[blocks, threads](*args)
+            self.dispatcher[blocks, threads, stream](*args)
 
     def for_each(self, size: int, *args: Any) -> None:
         """Start a thread for each of ``size`` elements; of very many elements each thread takes several."""
-        threads = threads_for(size)
-        self(min(blocks_for(size, threads), BLOCKS), threads, *args)
+        self(*grid_for(size), *args)
 
     def __repr__(self) -> str:
         return f"Kernel({self.fn.__module__}.{self.fn.__qualname__})"
@@ -118,3 +155,13 @@ def threads_for(size: int) -> int:
 def blocks_for(size: int, threads: int) -> int:
     """Give the number of blocks that have ``size`` threads together."""
     return -(-size // threads)
+
+
+def grid_for(size: int) -> tuple[int, int]:
+    """Give blocks and threads for a kernel whose threads walk on by the size of the grid.
+
+    >>> grid_for(0), grid_for(300), grid_for(10**9)
+    ((0, 32), (2, 256), (65535, 256))
+    """
+    threads = threads_for(size)
+    return min(blocks_for(size, threads), BLOCKS), threads

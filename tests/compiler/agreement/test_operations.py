@@ -16,6 +16,7 @@ from minitorch import nn
 from minitorch import tensor_functions as tf
 from minitorch.fast_ops import FastBackend
 from minitorch.tensor import Tensor
+from minitorch.tensor_ops import TensorBackend
 
 from ...cases import Array, make
 from ...op_cases import TABLE, WITHOUT_ROW, Case, drawn, registered
@@ -63,7 +64,8 @@ CALLS = {nn.Dropout: lambda x: minitorch.dropout(x, 0.4)}
 class Operations:
     """Calls of many operations, forward and backward, as one step."""
 
-    def __init__(self, cases: Sequence[Case], turn: int) -> None:
+    def __init__(self, cases: Sequence[Case], turn: int, backend: TensorBackend = FastBackend) -> None:
+        self.backend = backend
         layouts = [list(LAYOUTS)[(row + turn) % len(LAYOUTS)] for row in range(len(cases))]
         chosen = [(case, layout) for case, layout in zip(cases, layouts, strict=True) if layout not in case.empty]
         self.cases = [case for case, _ in chosen]
@@ -84,12 +86,12 @@ class Operations:
             results.append(out)
             if "derivatives" not in case.empty:
                 upstream = np.cos(np.arange(out.size)).reshape(out.shape)
-                out.backward(make(upstream, FastBackend, out.dtype))
+                out.backward(make(upstream, self.backend, out.dtype))
         return results
 
     def run(self, step: Callable[..., Any], dtype: str) -> dict[str, Array | None]:
         minitorch.manual_seed(3)
-        arguments = [make(array, FastBackend, dtype, requires_grad=True) for array in self.arguments]
+        arguments = [make(array, self.backend, dtype, requires_grad=True) for array in self.arguments]
         results = step(arguments)
         found: dict[str, Array | None] = {}
         start = 0
