@@ -63,7 +63,7 @@ def add_common_flags(parser: argparse.ArgumentParser, data: str, results: str) -
     """
     parser.add_argument("--seed", type=int, help="fixes initialisation, order and dropout")
     parser.add_argument("--dtype", choices=("float32", "float64"))
-    parser.add_argument("--backend", choices=sorted(BACKENDS), help="fast; gpu or simple, not compiled")
+    parser.add_argument("--backend", choices=sorted(BACKENDS), help="fast; gpu; or simple, which is never compiled")
     parser.add_argument(
         "--no-compile", dest="compile", action="store_false", help="train operation by operation, not as one program"
     )

@@ -50,7 +50,7 @@ class Settings:
     seed: int = 1
     dtype: str = "float32"
     backend: str = "fast"
-    compile: bool = True  # on the fast backend; the simple one is never compiled
+    compile: bool = True  # the simple backend is never compiled
     resume: bool = False  # go on from the checkpoint in out_dir
     data_dir: str | None = None  # where MNIST's files are; searched for when left out
     out_dir: str = "out"  # receives mnist.txt, mnist.safetensors, mnist.png and checkpoints
@@ -330,7 +330,7 @@ def run(settings: Settings) -> float:
     out = Path(settings.out_dir)
     checkpoint = out / "mnist"
     resumed = settings.resume and (checkpoint / LAST).exists()
-    compiled = settings.compile and settings.backend == "fast"
+    compiled = settings.compile and settings.backend != "simple"
     trainer = ImageTrain(BACKENDS[settings.backend], settings.dtype, compiled)
 
     def held_out_accuracy() -> float:

@@ -91,7 +91,7 @@ class Settings:
     seed: int = 1
     dtype: str = "float32"
     backend: str = "fast"
-    compile: bool = True  # on the fast backend; the simple one is never compiled
+    compile: bool = True  # the simple backend is never compiled
     resume: bool = False  # go on from the checkpoint in out_dir
     data_dir: str | None = None  # where SST-2's and GloVe's files are; searched for when left out
     out_dir: str = "out"  # receives sentiment.txt, sentiment.safetensors and checkpoints
@@ -554,7 +554,7 @@ def run(settings: Settings) -> float:
         dropout=plan.dropout, embedding_dropout=plan.embedding_dropout, backend=backend, dtype=settings.dtype
     )
     model = SentenceClassifier(table, cnn, tuned=settings.full)
-    compiled = settings.compile and settings.backend == "fast"
+    compiled = settings.compile and settings.backend != "simple"
     trainer = SentenceSentimentTrain(model, plan.optimizer, compiled)
 
     out = Path(settings.out_dir)
