@@ -8,6 +8,7 @@ kernel counts images from the first of the batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +23,7 @@ from .memory import HEAD, OPERANDS, aligned, plan_memory
 from .program import SCRATCH, Call, Operand, Program, Task, Wave
 from .simplify import POINTWISE
 
-__all__ = ["emit"]
+__all__ = ["emit", "read_by"]
 
 # Tasks are shared out over the cores where they have this many additions, multiplications and bytes to do: less is done
 # before a second core has begun.
@@ -170,7 +171,7 @@ class _Emitter:
         assert len(text.parameters) <= OPERANDS
         shape = node.shape[1:] if self._is_partial(node) else node.shape
         written_bytes = sum(math.prod(shape) * n.dtype.itemsize for n in group if n.number not in self.local)
-        reads = self._reads(group)
+        reads = read_by(group, self.inside)
         size = sum(n.size * n.dtype.itemsize for n in reads.values()) + written_bytes
         return Call(
             name=f"{text.title}_{node.number}",
@@ -217,7 +218,7 @@ class _Emitter:
             unread = self._unread(node, family.other.dtype, start + aligned(family.scratch))
             results.insert(family.other.place, unread)
         self.program.uses_blas = self.program.uses_blas or family.uses_blas
-        reads = self._reads(group)
+        reads = read_by(group, self.inside)
         size = sum(n.size * n.dtype.itemsize for n in reads.values()) + math.prod(shape) * node.dtype.itemsize
         extent = family.extent
         return Call(
@@ -233,10 +234,6 @@ class _Emitter:
             reads=set(reads),
             writes={n.number for n in group},
         )
-
-    def _reads(self, group: list[Node]) -> dict[int, Node]:
-        """List the nodes whose results a kernel reads."""
-        return {ref.node.number: ref.node for node in group for ref in walks_of(node, self.inside)}
 
     # --- operands ------------------------------------------------------------------------------------------------
 
@@ -277,6 +274,19 @@ class _Emitter:
         """Find memory for the half of a kernel's results that nobody reads: the next kernel writes over it."""
         image = dtype.itemsize * (node.size // self.schedule.batch) if self.schedule.is_batched(node) else 0
         return Operand("unread", SCRATCH, start, by_image=-image)
+
+
+def read_by(group: Sequence[Node], inside: set[int]) -> dict[int, Node]:
+    """List the nodes whose results a kernel reads, by number; ``inside`` are those that it computes for itself."""
+    found: dict[int, Node] = {}
+    stack = [ref.node for node in group for ref in node.inputs]
+    while stack:
+        node = stack.pop()
+        if node.number in inside:
+            stack.extend(ref.node for ref in node.inputs)
+        else:
+            found[node.number] = node
+    return found
 
 
 def _images(node: Node) -> int:

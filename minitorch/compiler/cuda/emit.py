@@ -14,13 +14,16 @@ from ...cuda_data import CudaData, map_into
 from ...cuda_ops import number_of
 from ...kernels import elements
 from ...kernels.cuda.fold import COLUMN, fold, part_length
-from ...kernels.cuda.launch import Kernel, empty, grid_for, threads_for
+from ...kernels.cuda.launch import Kernel, grid_for, threads_for
+from ...kernels.cuda.memory import empty
 from ...kernels.cuda.places import faults
 from ...tensor import Tensor
 from ...tensor_data import strides_from_shape
 from ...tensor_ops import TensorBackend
-from ..fuse import PAIRS, inlined, kernels
+from ..emit import read_by
+from ..family import PAIRS
 from ..graph import Graph, Node, Ref, describe
+from ..grouping import inlined, kernels
 from ..simplify import POINTWISE, drop_dead
 from .record import ARENA, Launch, Place, Recorder
 from .text import CudaWriter, written
@@ -69,6 +72,7 @@ def lay_out(graph: Graph, states: set[int]) -> Graph:
         graph: the graph.
         states: the outputs that stay.
     """
+    graph = graph.rebuild(lambda new, node, inputs: None)  # what was given stays as it was
     taken: set[int] = set()
     outputs = []
     for i, ref in enumerate(graph.outputs):
@@ -170,21 +174,9 @@ class _Emitter:
 
     # --- memory --------------------------------------------------------------------------------------------------
 
-    def _reads(self, group: Sequence[Node]) -> set[int]:
-        """Find the numbers of the nodes whose results a kernel reads."""
-        found: set[int] = set()
-        stack = [ref.node for node in group for ref in node.inputs]
-        while stack:
-            node = stack.pop()
-            if node.number in self.inside:
-                stack.extend(ref.node for ref in node.inputs)
-            else:
-                found.add(node.number)
-        return found
-
     def _last_readers(self, groups: Sequence[Sequence[Node]]) -> dict[int, int]:
         """Find the position of the last kernel that reads each node."""
-        last = {number: position for position, group in enumerate(groups) for number in self._reads(group)}
+        last = {number: position for position, group in enumerate(groups) for number in read_by(group, self.inside)}
         return {**last, **{ref.node.number: len(groups) for ref in self.graph.outputs}}
 
     def _local(self, groups: Sequence[Sequence[Node]]) -> set[int]:
@@ -193,7 +185,7 @@ class _Emitter:
         wanted = {ref.node.number for ref in self.graph.outputs}
         for group in groups:
             members = {node.number for node in group}
-            wanted |= {number for number in self._reads(group) if number not in members}
+            wanted |= {number for number in read_by(group, self.inside) if number not in members}
         return set().union(*own) - wanted
 
     def _give_back(self, position: int, group: Sequence[Node], last: dict[int, int]) -> None:

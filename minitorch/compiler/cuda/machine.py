@@ -24,7 +24,7 @@ from ...kernels.cuda.settings import send
 from ...tensor import Tensor
 from ...tensor_ops import TensorBackend
 from ..runtime import Output, Runtime, Turns
-from ..trace import Source
+from ..sources import Source
 from .emit import Program
 from .record import ARENA, Launch, Place
 from .replay import Replay, graph_driver

@@ -23,7 +23,6 @@ from types import FunctionType
 from typing import Any
 
 import numba.cuda
-import numpy as np
 
 from .driver import simulated
 
@@ -34,7 +33,6 @@ __all__ = [
     "blocks_for",
     "cuda",
     "device",
-    "empty",
     "grid_for",
     "kernel",
     "recording",
@@ -68,13 +66,6 @@ class _Recording(local):
 
 
 recording = _Recording()
-
-
-def empty(size: int, dtype: Any) -> Any:
-    """Make a flat device array whose elements are not set yet."""
-    if recording.recorder is not None:
-        return recording.recorder.empty(size, np.dtype(dtype))
-    return cuda.device_array(size, dtype)
 
 
 class Kernel:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ...errors import BackendError
 from .driver import simulated
-from .launch import cuda
+from .launch import cuda, recording
 
 __all__ = ["Pool", "empty", "empty_cache", "pool", "rounded", "to_device"]
 
@@ -122,10 +122,17 @@ def rounded(size: int) -> int:
 def empty(size: int, dtype: npt.DTypeLike) -> Any:
     """Make a flat device array whose elements are not set yet: they are what its block held before.
 
+    While a recorder takes down what an operation does, it gives a place of the program's memory instead.
+
     Raises:
         BackendError: the GPU has no room for it.
     """
-    dtype = np.dtype(dtype)
+    if recording.recorder is not None:
+        return recording.recorder.empty(size, np.dtype(dtype))
+    return _empty(size, np.dtype(dtype))
+
+
+def _empty(size: int, dtype: np.dtype[Any]) -> Any:
     if not size:
         return cuda.device_array(0, dtype)
     length = rounded(size * dtype.itemsize)
@@ -144,7 +151,7 @@ def empty(size: int, dtype: npt.DTypeLike) -> Any:
 
 def to_device(array: npt.NDArray[Any]) -> Any:
     """Copy a flat array to the GPU, behind everything that was started before."""
-    there = empty(array.size, array.dtype)
+    there = _empty(array.size, array.dtype)
     if array.size:
         there.copy_to_device(array)
     return there
