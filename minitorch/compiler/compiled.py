@@ -168,7 +168,8 @@ class Compiled:
     @property
     def graph(self) -> Graph:
         """The graph of the program that ran last, after all passes; :attr:`passes` has it after each."""
-        return self._newest().passes["split"].graph
+        passes = self._newest().passes
+        return passes["split"].graph if "split" in passes else passes["lay out"]  # a GPU splits nothing
 
     @property
     def passes(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from .entries import written
 from .families import FAMILIES, Family
 from .graph import Node, describe
-from .grouping import Kernels, walks_of
+from .grouping import Kernels
 from .loops import Parameter, Text, Writer
 from .memory import HEAD, OPERANDS, aligned, plan_memory
 from .program import SCRATCH, Call, Operand, Program, Task, Wave
