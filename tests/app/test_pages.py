@@ -196,7 +196,7 @@ def test_backends_measures(page) -> None:
 def test_compiler_shows_every_pass(page) -> None:
     test = page("compiler")
     titles = list(test.dataframe[0].value["pass"])
-    assert titles == ["trace", "simplify", "fuse", "lay out", "split"]
+    assert titles == ["trace", "simplify", "fuse", "lay out", "split", "kernels", "memory"]
     for title in titles:
         test.segmented_control[0].set_value(title).run()
         assert not test.exception
