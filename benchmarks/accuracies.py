@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,20 +30,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.accuracy_tasks import SCRIPTS, TASKS, Task, images_of, training_of
-from benchmarks.report import RESULTS, ROOT, in_words, machine, table
+from benchmarks.accuracies_report import Row, summary
+from benchmarks.accuracy_tasks import LIBRARIES, SCRIPTS, TASKS, Task, data_of, digest_of, images_of, training_of
+from benchmarks.report import RESULTS, ROOT, environment, in_words, machine
 from minitorch.doctor import usable_cores
 
 MINITORCH = ROOT / "benchmarks" / "accuracies_minitorch.py"
 TORCH = ROOT / "benchmarks" / "peers" / "accuracies_torch.py"
-LIBRARIES = ("MiniTorch", "PyTorch")
 QUICK_LIMIT = 1000  # images to train on with --quick
 TUNING_LIMIT = 6000  # images that PyTorch's memory format is chosen with
 COLD = ("corrupted", "race")  # tasks whose cold start is measured too
 KEPT = RESULTS / "accuracies.json"
-PAGE = ROOT / "exercises" / "README.md"
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -75,8 +71,7 @@ def run(command: Sequence[str | Path], cache: Path | None = None) -> tuple[str, 
     Raises:
         Failed: it ended with an error.
     """
-    counts = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    variables = {**os.environ, **dict.fromkeys(counts, str(usable_cores()))}
+    variables = environment(usable_cores())
     variables["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     if cache is not None:
         variables["MINITORCH_CACHE"] = str(cache)
@@ -214,7 +209,8 @@ def measure(tasks: Sequence[Task], effort: Effort, path: Path | None, resume: bo
         tasks: what to train.
         effort: how much.
         path: the file that receives each result when it is there; None to keep nothing.
-        resume: go on from that file; what it has of other tasks stays in any case.
+        resume: go on from that file, but not from results of another recipe, other code or other images; what it has
+            of other tasks stays in any case.
     """
     results: dict[str, Any] = {"machine": machine(), "rows": []}
     if path is not None and path.exists():
@@ -228,12 +224,12 @@ def measure(tasks: Sequence[Task], effort: Effort, path: Path | None, resume: bo
             path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     for task in tasks:
-        training = training_of(task).to_json()
-        training = json.loads(json.dumps(training))  # as it is read back from the file
+        measured = {"training": training_of(task).to_json(), "code": digest_of(task), "data": data_of(task.dataset)}
+        measured = json.loads(json.dumps(measured))  # as it is read back from the file
         row = next((row for row in results["rows"] if row["name"] == task.name), None)
-        if row is None or row["training"] != training:  # another recipe than that of the results
+        if row is None or any(row.get(key) != value for key, value in measured.items()):
             results["rows"] = [row for row in results["rows"] if row["name"] != task.name]
-            row = {"name": task.name, "training": training, "machine": machine(), "runs": []}
+            row = {"name": task.name, **measured, "machine": machine(), "runs": []}
             results["rows"].append(row)
         row.pop("failed", None)
         try:
@@ -251,111 +247,6 @@ def measure(tasks: Sequence[Task], effort: Effort, path: Path | None, resume: bo
 def measure_all(rounds: int) -> dict[str, Any]:
     """Measure everything, for benchmarks/run.py; a training's rounds are its seeds."""
     return measure(TASKS, Effort(), KEPT)
-
-
-# --- in words ------------------------------------------------------------------------------------------------
-
-
-def of(row: Row, library: str, key: str) -> list[float]:
-    """List what a library's trainings of a row have found."""
-    return [run[key] for run in row["runs"] if run["library"] == library]
-
-
-def spread(accuracies: Sequence[float]) -> str:
-    """Write the median of accuracies, and the smallest and the largest."""
-    if not accuracies:
-        return ""
-    text = f"{statistics.median(accuracies):.2%}"
-    return text if len(accuracies) == 1 else f"{text} ({min(accuracies):.2%} to {max(accuracies):.2%})"
-
-
-def median(values: Sequence[float], digits: int = 1) -> str:
-    """Write a median, or nothing where there is none."""
-    return f"{statistics.median(values):.{digits}f}" if values else ""
-
-
-def summary(results: dict[str, Any]) -> str:
-    """Write a table, and a sentence for the race."""
-    tasks = {task.name: task for task in TASKS}
-    written = []
-    for row in results["rows"]:
-        task = tasks[row["name"]]
-        ours, theirs = (of(row, library, "seconds") for library in LIBRARIES)
-        ratio = f"{statistics.median(theirs) / statistics.median(ours):.2f}" if ours and theirs else ""
-        written.append(
-            (
-                f"{task.title}, {task.dataset}",
-                row["training"]["epochs"],
-                "" if task.aim is None else f"{task.aim:.1%}",
-                spread(of(row, "MiniTorch", "accuracy")),
-                spread(of(row, "PyTorch", "accuracy")),
-                median(ours),
-                median(theirs),
-                ratio,
-                "FAILED" if "failed" in row else remark(task, row),
-            )
-        )
-    header = (
-        "network, data",
-        "epochs",
-        "aim",
-        "test accuracy",
-        "PyTorch's",
-        "seconds",
-        "PyTorch's",
-        "times faster",
-        "remark",
-    )
-    sentences = [
-        "Test accuracy after the last epoch: the median over the seeds, and the smallest and largest. Seconds are the "
-        f"median from the start of a process to its end on {results['machine']['cores']} cores, with compiled kernels "
-        "in the cache; PyTorch runs eager, with a fused Adam and the faster memory format, and reads arrays that need "
-        "no unpacking. In the final exercise MiniTorch also validates after each epoch, draws its curve, and tests in "
-        "a second process.",
-        *cold_sentences(results),
-    ]
-    return "\n\n".join([table(header, written), *sentences])
-
-
-def remark(task: Task, row: Row) -> str:
-    """Say what is missed: the aim, or PyTorch's accuracy or time."""
-    remarks = []
-    ours, theirs = (of(row, library, "accuracy") for library in LIBRARIES)
-    if task.aim is not None and ours and statistics.median(ours) < task.aim:
-        remarks.append("aim missed")
-    if ours and theirs and statistics.median(ours) < statistics.median(theirs) - 0.01:
-        remarks.append("a point below PyTorch")
-    ours, theirs = (of(row, library, "seconds") for library in LIBRARIES)
-    if ours and theirs and statistics.median(ours) > statistics.median(theirs):
-        remarks.append("slower than PyTorch")
-    return ", ".join(remarks)
-
-
-def cold_sentences(results: dict[str, Any]) -> list[str]:
-    """Write about first runs, which compile, and about how often the race is won."""
-    sentences = []
-    for row in results["rows"]:
-        task = next(task for task in TASKS if task.name == row["name"])
-        if "cold_s" in row:
-            sentences.append(f"With an empty cache, {task.title} takes {row['cold_s']:.1f} s.")
-        if row["name"] == "race" and (ours := of(row, "MiniTorch", "accuracy")):
-            assert task.aim is not None
-            reached = sum(accuracy >= task.aim for accuracy in ours)
-            sentences.append(
-                f"The race reached {task.aim:.0%} with {reached} of {len(ours)} seeds, in "
-                f"{median(of(row, 'MiniTorch', 'seconds'), 2)} s."
-            )
-    return sentences
-
-
-def write_page(results: dict[str, Any], path: Path = PAGE) -> None:
-    """Put the table between the lines ``<!-- accuracies -->`` and ``<!-- end -->`` of a page, if it has them."""
-    page = path.read_text(encoding="utf-8") if path.exists() else ""
-    before, begin, rest = page.partition("<!-- accuracies -->\n")
-    _, end, after = rest.partition("<!-- end -->")
-    if begin and end:
-        text = f"{summary(results)}\n\n{in_words(results['machine'])}.\n"
-        path.write_text(before + begin + text + end + after, encoding="utf-8")
 
 
 # --- the command line ----------------------------------------------------------------------------------------
@@ -382,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = measure(tasks, Effort(args.quick, args.seeds, args.peer_seeds), path, args.resume)
     print(summary(results), in_words(results["machine"]), sep="\n\n")
     if path == KEPT:
-        from benchmarks.run import write_pages  # which imports this file
+        from benchmarks.pages import write_pages  # needs PyTorch, which is not needed before
 
         write_pages()
     return 1 if any("failed" in row for row in results["rows"]) else 0

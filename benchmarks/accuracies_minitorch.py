@@ -31,8 +31,8 @@ def train(request: dict[str, Any]) -> dict[str, float]:
         images = ImageDataset(images.images[: request["limit"]], images.labels[: request["limit"]])
 
     begun = time.perf_counter()
+    model = recipes.make_model(recipe)  # first the model, as in the script: both draw from one seed
     batches, test_batches = recipes.loaders(recipe, images, test_images)
-    model = recipes.make_model(recipe)
     optimizer = recipes.make_optimizer(recipe, model)
     schedule = recipes.make_schedule(recipe, optimizer, len(batches))
     fit(

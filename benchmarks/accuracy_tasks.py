@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -10,11 +11,37 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "exercises"))
+
 from minitorch import Module
 from minitorch.data import ImageDataset, load
+from refresh import code_lines, places_left_out
 
-EXERCISES = Path(__file__).parents[1] / "exercises"
+BENCHMARKS = Path(__file__).parent
+EXERCISES = BENCHMARKS.parent / "exercises"
 SCRIPTS = {"corrupted": EXERCISES / "corrupted_mnist" / "main.py", "race": EXERCISES / "race" / "race.py"}
+
+# What trains each task with MiniTorch, and with PyTorch; FASHION is for those of exercises/4_fashion_mnist.
+FASHION = (
+    EXERCISES / "4_fashion_mnist" / "models.py",
+    EXERCISES / "4_fashion_mnist" / "recipes.py",
+    BENCHMARKS / "accuracies_minitorch.py",
+)
+SOURCES = {
+    "corrupted": tuple(EXERCISES / "corrupted_mnist" / f"{name}.py" for name in ("data", "model", "main")),
+    "race": (SCRIPTS["race"],),
+}
+PEER = BENCHMARKS / "peers" / "accuracies_torch.py"
+
+# How many images each data set has as it is published: to train on, and to test with.
+PUBLISHED = {
+    "mnist": (60_000, 10_000),
+    "fashionmnist": (60_000, 10_000),
+    "cifar": (50_000, 10_000),
+    "corruptmnist": (30_000, 5_000),
+}
+
+LIBRARIES = ("MiniTorch", "PyTorch")
 
 
 @dataclass(frozen=True)
@@ -69,7 +96,7 @@ class Task:
         title: what the table calls it.
         dataset: which images.
         network: its name in exercises/4_fashion_mnist, where it is from there.
-        aim: the accuracy to reach; None where there is none.
+        aim: the accuracy to reach; None where it is PyTorch's, less a point.
         seeds: one for each training.
     """
 
@@ -108,6 +135,12 @@ def training_of(task: Task) -> Training:
     settings = {name: getattr(recipe, name) for name in same}
     layers = in_words(list(recipes.make_model(recipe)))
     return Training(layers, task.dataset, mean=tuple(mean), std=tuple(std), **settings)
+
+
+def digest_of(task: Task) -> str:
+    """Digest the code that trains a task, by which results of older code are told; the library is not part of it."""
+    lines = code_lines([*SOURCES.get(task.name, FASHION), PEER])
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def corrupted() -> Training:
@@ -166,5 +199,12 @@ def in_words(layers: Sequence[Module]) -> tuple[tuple[str, dict[str, Any]], ...]
 
 
 def images_of(dataset: str) -> tuple[ImageDataset, ImageDataset]:
-    """Load a data set's images as they are published."""
+    """Load a data set's images as they are published; of CIFAR-10, and of MNIST's stand-in, this may be a part."""
     return load(dataset, transform=None)
+
+
+def data_of(dataset: str) -> dict[str, Any]:
+    """Say which images there are of a data set: how many to train on and to test with, and where they come from."""
+    train, test = images_of(dataset)
+    sources = [places_left_out(images.source) for images in (train, test)]
+    return {"train": len(train), "test": len(test), "source": sources}

@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "exercises"))
 import minitorch
 from benchmarks.peers import exercises_torch as theirs
 from benchmarks.report import in_turns, machine, measure_and_print, table
-from minitorch import layers, losses, optim
+from minitorch import Module, layers, losses, optim
 from minitorch.training import evaluate
-from scripts import exercise_scripts, named_cells
+from scripts import run_cells
 
 THREADS = (1, min(2, numba.get_num_threads()))
 
@@ -54,27 +54,24 @@ class Part:
         name: what the table calls it.
         ours: computes it with MiniTorch.
         theirs: computes the same with PyTorch.
+        why: where MiniTorch loses time, for the table to say where it is slower.
     """
 
     name: str
     ours: Run
     theirs: Run
+    why: str
+
+
+# What costs time in several parts.
+EAGER = "Python between the operations"
+PRODUCTS = "SciPy's BLAS takes longer for the products than PyTorch's"
 
 
 def cells(exercise: str, *names: str, **given: Any) -> SimpleNamespace:
-    """Run cells of an exercise's script that define something, and give what they define.
-
-    Args:
-        exercise: its folder.
-        names: the cells.
-        given: what they use of the cells before them.
-    """
-    (script,) = exercise_scripts([exercise])
-    source = named_cells(script.read_text(encoding="utf-8"))
-    found = {"minitorch": minitorch, "layers": layers, "losses": losses, **vars(layers), **given}
-    for name in names:
-        exec(source[name], found)
-    return SimpleNamespace(**found)
+    """Give what cells of an exercise define, where they use nothing of the cells before them but what is given."""
+    known = {"minitorch": minitorch, "layers": layers, "losses": losses, **vars(layers)}
+    return SimpleNamespace(**run_cells(exercise, names, {**known, **given}))
 
 
 def parts(folder: Path) -> list[Part]:
@@ -100,7 +97,7 @@ def parts(folder: Path) -> list[Part]:
         ),
         *forward(images(BATCH)),
         *training_loop(images(BATCH), labels(BATCH)),
-        *monte_carlo(images(1), images(ASKED)),
+        *dropout(images(LARGER_BATCH), labels(LARGER_BATCH), images(1), images(ASKED)),
         *saving(images(LARGER_BATCH), labels(LARGER_BATCH), images(VALIDATION), labels(VALIDATION), folder),
     ]
 
@@ -113,6 +110,7 @@ def distances(a: Both, b: Both) -> list[Part]:
             f"1. squared distances of {POINTS} and {OTHERS} points of {DIMENSIONS} coordinates",
             lambda: exercise.squared_distances(a[0], b[0]),
             lambda: theirs.squared_distances(a[1], b[1]),
+            "each sum, difference and limit is a pass over all distances, which takes longer",
         )
     ]
 
@@ -124,8 +122,18 @@ def forward(images: Both) -> list[Part]:
     their_network = theirs.mlp(network.state_dict(), lambda: [nn.Sigmoid()], nn.Softmax(dim=1))
     their_deeper = theirs.mlp(deeper.state_dict(), lambda: [nn.ReLU()], nn.Softmax(dim=1))
     return [
-        Part(f"2. {BATCH} digits through 784-256-10", lambda: network(images[0]), lambda: their_network(images[1])),
-        Part(f"2. {BATCH} digits through 784-128-64-10", lambda: deeper(images[0]), lambda: their_deeper(images[1])),
+        Part(
+            f"2. {BATCH} digits through 784-256-10",
+            lambda: network(images[0]),
+            lambda: their_network(images[1]),
+            f"{EAGER}; an exponential takes longer",
+        ),
+        Part(
+            f"2. {BATCH} digits through 784-128-64-10",
+            lambda: deeper(images[0]),
+            lambda: their_deeper(images[1]),
+            EAGER,
+        ),
     ]
 
 
@@ -153,34 +161,18 @@ def training_loop(images: Both, labels: Both) -> list[Part]:
     other = exercise.new_network()
     compiled = exercise.compiled_step(other, optim.SGD(other.parameters(), lr=0.1))
     return [
-        Part(f"3. a training step of {BATCH} digits, eager", eager, peer()),
+        Part(f"3. a training step of {BATCH} digits, eager", eager, peer(), EAGER),
         Part(
             f"3. a training step of {BATCH} digits, compiled",
             lambda: compiled(images[0], labels[0]).item(),
             peer(),
+            PRODUCTS,
         ),
     ]
 
 
-def monte_carlo(image: Both, asked: Both) -> list[Part]:
-    """Exercise 5: Monte Carlo dropout, of one image and of many."""
-    exercise = cells("5_inference", "network", "passes")
-    network = exercise.make_network(0.5)
-    their_network = theirs.mlp(network.state_dict(), lambda: [nn.ReLU(), nn.Dropout(0.5)])
-    return [
-        Part(
-            f"5. {PASSES} passes with dropout, {images[0].shape[0]:,} image{'s' * (images[0].shape[0] > 1)}",
-            lambda images=images: exercise.monte_carlo(network, images[0], PASSES),
-            lambda images=images: theirs.monte_carlo(their_network, images[1], PASSES),
-        )
-        for images in (image, asked)
-    ]
-
-
-def saving(images: Both, labels: Both, seen: Both, classes: Both, folder: Path) -> list[Part]:
-    """Exercise 6: a training step with Adam, compiled, the validation, and a file there and back."""
-    exercise = cells("6_saving", "classifier")
-    model = exercise.Classifier(hidden=[256, 128])
+def adam(name: str, model: Module, their_model: nn.Module, images: Both, labels: Both) -> Part:
+    """Give a compiled training step with Adam, as the exercise takes with :func:`minitorch.training.fit`."""
     optimizer = optim.Adam(model.parameters(), lr=0.001)
 
     @minitorch.compile
@@ -191,10 +183,43 @@ def saving(images: Both, labels: Both, seen: Both, classes: Both, folder: Path) 
         optimizer.step()
         return loss
 
-    their_model = theirs.mlp(model.state_dict(), lambda: [nn.ReLU()])
     their_optimizer = torch.optim.Adam(their_model.parameters(), lr=0.001, fused=True)
     their_step = theirs.training_step(their_model, nn.functional.cross_entropy, their_optimizer)
+    return Part(
+        f"{name}, compiled",
+        lambda: step(images[0], labels[0]).item(),
+        lambda: their_step(images[1], labels[1]).item(),
+        PRODUCTS,
+    )
 
+
+def dropout(images: Both, labels: Both, image: Both, asked: Both) -> list[Part]:
+    """Exercise 5: a training step with dropout, and Monte Carlo dropout, of one image and of many."""
+    exercise = cells("5_inference", "network", "passes")
+    learner, network = exercise.make_network(0.5), exercise.make_network(0.5)
+    their_learner, their_network = (
+        theirs.mlp(model.state_dict(), lambda: [nn.ReLU(), nn.Dropout(0.5)]) for model in (learner, network)
+    )
+    step = f"5. a training step of {LARGER_BATCH} images with dropout and Adam"
+    return [
+        adam(step, learner, their_learner, images, labels),
+        *(
+            Part(
+                f"5. {PASSES} passes with dropout, {images[0].shape[0]:,} image{'s' * (images[0].shape[0] > 1)}",
+                lambda images=images: exercise.monte_carlo(network, images[0], PASSES),
+                lambda images=images: theirs.monte_carlo(their_network, images[1], PASSES),
+                why,
+            )
+            for images, why in ((image, "Python around each call of the program"), (asked, PRODUCTS))
+        ),
+    ]
+
+
+def saving(images: Both, labels: Both, seen: Both, classes: Both, folder: Path) -> list[Part]:
+    """Exercise 6: a training step with Adam, compiled, the validation, and a file there and back."""
+    exercise = cells("6_saving", "classifier")
+    model = exercise.Classifier(hidden=[256, 128])
+    their_model = theirs.mlp(model.state_dict(), lambda: [nn.ReLU()])
     places = range(0, VALIDATION, VALIDATION_BATCH)
     batches, their_batches = (
         [(x[at : at + VALIDATION_BATCH], y[at : at + VALIDATION_BATCH]) for at in places]
@@ -206,17 +231,19 @@ def saving(images: Both, labels: Both, seen: Both, classes: Both, folder: Path) 
         model.load_state_dict(minitorch.load(folder / "ours"))
 
     return [
-        Part(
-            f"6. a training step of {LARGER_BATCH} images with Adam, compiled",
-            lambda: step(images[0], labels[0]).item(),
-            lambda: their_step(images[1], labels[1]).item(),
-        ),
+        adam(f"6. a training step of {LARGER_BATCH} images with Adam", model, their_model, images, labels),
         Part(
             f"6. validation with {VALIDATION:,} images",
             lambda: evaluate(model, batches)["accuracy"],
             lambda: theirs.accuracy(their_model, their_batches),
+            PRODUCTS,
         ),
-        Part("6. saving and loading", save_and_load, lambda: theirs.save_and_load(their_model, folder / "theirs")),
+        Part(
+            "6. saving and loading",
+            save_and_load,
+            lambda: theirs.save_and_load(their_model, folder / "theirs"),
+            "the file is on the disk before it gets its name",
+        ),
     ]
 
 
@@ -244,7 +271,7 @@ def measure(rounds: int = 7) -> dict[str, Any]:
         with as_the_exercises(), tempfile.TemporaryDirectory() as folder:
             for part in parts(Path(folder)):
                 ours, others = in_turns([part.ours, part.theirs], rounds)
-                row = results["parts"].setdefault(part.name, {})
+                row = results["parts"].setdefault(part.name, {"why": part.why})
                 row |= {f"MiniTorch {threads}": ours, f"PyTorch {threads}": others}
                 print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -260,9 +287,9 @@ def summary(results: dict[str, Any]) -> str:
         ours, others = (min(found[f"{who} {n}"] for n in results["threads"]) for who in ("MiniTorch", "PyTorch"))
         slower += ours > others
         times = [f"{1000 * found[column]:.3f}" for column in columns]
-        rows.append((name, *times, f"{others / ours:.2f}", "slower" if ours > others else ""))
+        rows.append((name, *times, f"{others / ours:.2f}", f"slower: {found['why']}" if ours > others else ""))
     return (
-        f"{table(('milliseconds, threads', *header, 'times faster', ''), rows)}\n\n"
+        f"{table(('milliseconds, threads', *header, 'times faster', 'where it is slower, why'), rows)}\n\n"
         f"PyTorch eager is ahead in {slower} of {len(rows)} parts, each library with its better number of threads; "
         f"medians of {results['rounds']} rounds. Whole trainings, of exercises 4 and 7 and the race, are measured by "
         "accuracies.py."

@@ -5,8 +5,8 @@
 What mostly moves memory is in GB/s, each array counted once; arithmetic is in GFLOP/s. Both stand beside what the GPU
 was measured to reach at most: a copy within its memory, and a large product of matrices by PyTorch, which calls
 NVIDIA's library, or by MiniTorch where PyTorch is not there. Each turn starts an operation many times and then waits
-for the GPU once, as a training does; then both of the scripts' trainings run, epoch by epoch. Medians of several rounds
-in which the implementations take turns.
+for the GPU once, as a training does; then both of the scripts' trainings run, epoch by epoch, on the processor too.
+Medians of several rounds in which the implementations take turns.
 
 Without a GPU nothing is measured: times of Numba's simulator say nothing. PyTorch is left out where it has no CUDA, and
 computes without TF32, which is no float32. Results go to results/gpu-DEVICE-DATE.json and to the pages.
@@ -57,14 +57,14 @@ class Case:
         name: the operation and its sizes.
         work: floating-point operations, or bytes read and written.
         ours: MiniTorch on the GPU.
-        numpy: NumPy on the processor, where it has such an operation.
+        numpy: NumPy on the processor.
         theirs: PyTorch on the GPU, where it is there.
     """
 
     name: str
     work: float
     ours: Run
-    numpy: Run | None
+    numpy: Run
     theirs: Run | None
 
 
@@ -78,6 +78,50 @@ def torch_on_the_gpu() -> Any:
         return None
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     return torch
+
+
+def seen_by_windows(a: Array, kernel: Sequence[int]) -> Array:
+    """Write below each other what a window as large as the kernel sees at every place: the matrix of a convolution.
+
+    Returns:
+        ``batch x (channels * taps) x (height * width)``, zeros beyond the last row and column.
+    """
+    kh, kw = kernel
+    padded = np.pad(a, [(0, 0), (0, 0), (0, kh - 1), (0, kw - 1)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), (2, 3))
+    return windows.transpose(0, 1, 4, 5, 2, 3).reshape(len(a), -1, a.shape[2] * a.shape[3])
+
+
+def numpy_convolution(a: Array, b: Array) -> Array:
+    """Convolve by a product of matrices for each image: ``batch x outs x height x width``."""
+    out = b.reshape(len(b), -1) @ seen_by_windows(a, b.shape[2:])
+    return out.reshape(len(a), len(b), *a.shape[2:])
+
+
+def numpy_convolution_with_gradients(a: Array, b: Array, g: Array) -> tuple[Array, Array, Array]:
+    """Convolve, and give the gradients for the input and the weight too."""
+    kh, kw = b.shape[2:]
+    seen, rows = seen_by_windows(a, (kh, kw)), g.reshape(len(a), len(b), -1)
+    weight = (rows @ seen.transpose(0, 2, 1)).sum(0).reshape(b.shape)
+    spread = (b.reshape(len(b), -1).T @ rows).reshape(*a.shape[:2], kh, kw, *a.shape[2:])
+    padded = np.zeros((*a.shape[:2], a.shape[2] + kh - 1, a.shape[3] + kw - 1), a.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            padded[:, :, i : i + a.shape[2], j : j + a.shape[3]] += spread[:, :, i, j]
+    out = b.reshape(len(b), -1) @ seen
+    return out.reshape(g.shape), padded[:, :, : a.shape[2], : a.shape[3]], weight
+
+
+def torch_convolution(torch: Any, a: Any, b: Any) -> Any:
+    """Convolve by PyTorch: as much work as ours, whose windows begin at the place of their result.
+
+    An odd kernel is padded by the convolution itself, on both sides. PyTorch writes a padded copy for an even one, also
+    when it is told "same"; here that is on our side.
+    """
+    kh, kw = b.shape[2:]
+    if kh % 2 and kw % 2:
+        return torch.nn.functional.conv2d(a, b, padding=(kh // 2, kw // 2))
+    return torch.nn.functional.conv2d(torch.nn.functional.pad(a, (0, kw - 1, 0, kh - 1)), b)
 
 
 def drawn(*shape: int) -> Array:
@@ -128,7 +172,8 @@ class Cases:
         """Give a layer's forward pass, and forward with both gradients, as large as the input."""
         batch, channels, outs, height, width, kh, kw = layer
         a, b = drawn(batch, channels, height, width), drawn(outs, channels, kh, kw)
-        x, w, g = self.ours(a), self.ours(b), self.ours(drawn(batch, outs, height, width))
+        upstream = drawn(batch, outs, height, width)
+        x, w, g = self.ours(a), self.ours(b), self.ours(upstream)
         work = 2 * batch * outs * channels * height * width * kh * kw
 
         def step() -> None:
@@ -136,16 +181,27 @@ class Cases:
             with minitorch.enable_grad():
                 minitorch.conv2d(*leaves).backward(g)
 
-        def torch_step(s: Any, t: Any) -> None:
+        def torch_step(s: Any, t: Any, given: Any) -> None:
             leaves = s.detach().requires_grad_(True), t.detach().requires_grad_(True)
             with self.torch.enable_grad():
-                out = self.torch.nn.functional.conv2d(*leaves, padding="same")
-                out.backward(self.torch.ones_like(out))
+                torch_convolution(self.torch, *leaves).backward(given)
 
-        forward = self.theirs(lambda s, t: self.torch.nn.functional.conv2d(s, t, padding="same"), a, b)
+        forward = self.theirs(lambda s, t: torch_convolution(self.torch, s, t), a, b)
         return [
-            Case(f"{name}, batch {batch}", work, lambda: minitorch.conv2d(x, w), None, forward),
-            Case(f"{name}, batch {batch}, with gradients", 3 * work, step, None, self.theirs(torch_step, a, b)),
+            Case(
+                f"{name}, batch {batch}",
+                work,
+                lambda: minitorch.conv2d(x, w),
+                lambda: numpy_convolution(a, b),
+                forward,
+            ),
+            Case(
+                f"{name}, batch {batch}, with gradients",
+                3 * work,
+                step,
+                lambda: numpy_convolution_with_gradients(a, b, upstream),
+                self.theirs(torch_step, a, b, upstream),
+            ),
         ]
 
 
@@ -164,9 +220,8 @@ def speeds(case: Case, torch: Any, rounds: int) -> dict[str, Any]:
     """Measure a case, in billions of its units a second."""
     from minitorch.kernels.cuda.launch import cuda
 
-    runs = {"ours": (STARTED, many(case.ours, cuda.synchronize))}
-    if case.numpy is not None:
-        runs["numpy"] = (1, case.numpy)  # it returns when it is done
+    # NumPy returns when it is done.
+    runs = {"ours": (STARTED, many(case.ours, cuda.synchronize)), "numpy": (1, case.numpy)}
     if case.theirs is not None:
         runs["theirs"] = (STARTED, many(case.theirs, torch.cuda.synchronize))
     seconds = in_turns([run for _, run in runs.values()], rounds)
@@ -227,7 +282,15 @@ def measure(rounds: int = 9) -> dict[str, Any]:
 
 # --- in words ------------------------------------------------------------------------------------------------
 
+HEADER = (
+    "seconds per epoch",
+    *("MiniTorch compiled", "MiniTorch", "PyTorch", "MiniTorch on the processor"),
+    *("times faster", "GFLOP/s", "of the peak"),
+)
+
+# Stands on the pages until somebody has measured.
 UNMEASURED = (
+    f"{table(HEADER[:4], [(name, *['not measured'] * 3) for name in ('LeNet', 'film reviews')])}\n\n"
     "On an NVIDIA GPU nothing has been measured yet. `python benchmarks/gpu.py` on a machine with one measures both "
     "trainings and the operations beside PyTorch on the same GPU, and writes the results here."
 )
@@ -260,16 +323,14 @@ def trainings(results: dict[str, Any]) -> str:
     for case in results["trainings"]:
         best = min(case[who] for who in ("ours", "compiled") if who in case)
         speed = case["work"] / best / 1e9
-        seconds = [f"{case[who]:.3f}" if who in case else "" for who in ("compiled", "ours", "theirs")]
+        seconds = [f"{case[who]:.3f}" if who in case else "" for who in ("compiled", "ours", "theirs", "processor")]
         faster = f"{case['theirs'] / best:.2f}" if "theirs" in case else ""
         lost = " (lost)" if "theirs" in case and best > case["theirs"] else ""
         name = f"{case['name']} ({case['data']}){lost}"
         rows.append((name, *seconds, faster, f"{speed:.1f}", of_peak(speed, peaks["GFLOP/s"])))
-    who = ("MiniTorch compiled", "MiniTorch", "PyTorch")
-    header = ("seconds per epoch", *who, "times faster", "GFLOP/s", "of the peak")
     return (
         f"{results['gpu']}; driver: {results['driver']}. A copy within its memory moves {peaks['GB/s']:.0f} GB/s, a "
-        f"large product of matrices by {peaks['by']} reaches {peaks['GFLOP/s']:.0f} GFLOP/s.\n\n{table(header, rows)}"
+        f"large product of matrices by {peaks['by']} reaches {peaks['GFLOP/s']:.0f} GFLOP/s.\n\n{table(HEADER, rows)}"
     )
 
 

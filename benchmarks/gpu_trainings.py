@@ -42,7 +42,7 @@ class Training:
         name: what is trained.
         data: what on, in words.
         work: floating-point operations of the products in an epoch's steps.
-        runs: train an epoch: ``ours``, ``compiled`` where steps can be, ``theirs`` where PyTorch is.
+        runs: train an epoch: ``ours``, ``compiled``, ``theirs`` where PyTorch is, and ``processor``, compiled for it.
     """
 
     name: str
@@ -54,26 +54,16 @@ class Training:
 def measure(backend: minitorch.TensorBackend, torch: Any, rounds: int) -> list[dict[str, Any]]:
     """Give the seconds of an epoch of each training; everybody takes turns."""
     rows = []
-    compiled = compiles(backend)
     with tempfile.TemporaryDirectory() as folder:
         for training in (
-            lenet(backend, torch, Path(folder), compiled),
-            film_reviews(backend, torch, load_reviews(), compiled),
+            lenet(backend, torch, Path(folder)),
+            film_reviews(backend, torch, load_reviews()),
         ):
             seconds = in_turns(list(training.runs.values()), rounds)
             print(".", end="", file=sys.stderr, flush=True)
             row = {"name": training.name, "data": training.data, "work": training.work}
             rows.append(row | dict(zip(training.runs, seconds, strict=True)))
     return rows
-
-
-def compiles(backend: minitorch.TensorBackend) -> bool:
-    """Tell whether steps on a backend can be compiled."""
-    try:
-        minitorch.compile(lambda x: x + x)(minitorch.ones((1,), backend=backend))
-    except minitorch.MiniTorchError:
-        return False
-    return True
 
 
 # --- LeNet ---------------------------------------------------------------------------------------------------
@@ -83,7 +73,7 @@ def lenet(
     backend: minitorch.TensorBackend,
     torch: Any,
     folder: Path,
-    compiled: bool,
+    compiled: bool = True,
     digits: int = DIGITS,
     batch: int = DIGITS_BATCH,
 ) -> Training:
@@ -102,7 +92,7 @@ def lenet(
     images, labels = (np.resize(a, (digits, *a.shape[1:])) for a in (train.images, train.one_hot))
     validation = held_out.images, held_out.one_hot
 
-    def ours(compiled: bool) -> Run:
+    def ours(backend: minitorch.TensorBackend, compiled: bool) -> Run:
         trainer = mnist.ImageTrain(backend, compiled=compiled)
         return lambda: trainer.train((images, labels), validation, DIGITS_RATE, 1, lambda *line: None, batch)
 
@@ -114,14 +104,20 @@ def lenet(
 
     workload = next(w for w in WORKLOADS if w.key == "lenet-mnist-16")
     work = workload.flops() / workload.batch * digits
-    return Training(f"LeNet, {digits:,} digits", source, work, runs_of(ours, compiled, theirs, torch))
+    return Training(f"LeNet, {digits:,} digits", source, work, runs_of(backend, ours, compiled, theirs, torch))
 
 
-def runs_of(ours: Callable[[bool], Run], compiled: bool, theirs: Callable[[], Run], torch: Any) -> dict[str, Run]:
+def runs_of(
+    backend: minitorch.TensorBackend,
+    ours: Callable[[minitorch.TensorBackend, bool], Run],
+    compiled: bool,
+    theirs: Callable[[], Run],
+    torch: Any,
+) -> dict[str, Run]:
     """Make what trains, where it can."""
-    runs = {"ours": ours(False)}
+    runs = {"ours": ours(backend, False), "processor": ours(minitorch.FastBackend, True)}
     if compiled:
-        runs["compiled"] = ours(True)
+        runs["compiled"] = ours(backend, True)
     if torch is not None:
         runs["theirs"] = theirs()
     return runs
@@ -182,7 +178,7 @@ def noise(train: int, validation: int, words: int = 1000, longest: int = 40) -> 
     return Reviews(drawn(train), drawn(validation), table, source)
 
 
-def film_reviews(backend: minitorch.TensorBackend, torch: Any, reviews: Reviews, compiled: bool) -> Training:
+def film_reviews(backend: minitorch.TensorBackend, torch: Any, reviews: Reviews, compiled: bool = True) -> Training:
     """Give the training of project/run_sentiment.py, in the course's setting.
 
     Args:
@@ -193,7 +189,7 @@ def film_reviews(backend: minitorch.TensorBackend, torch: Any, reviews: Reviews,
     """
     plan = sentiment.COURSE
 
-    def ours(compiled: bool) -> Run:
+    def ours(backend: minitorch.TensorBackend, compiled: bool) -> Run:
         vectors = minitorch.tensor(reviews.table, backend=backend)
         model = sentiment.SentenceClassifier(vectors, sentiment.CNNSentimentKim(backend=backend), tuned=False)
         trainer = sentiment.SentenceSentimentTrain(model, plan.optimizer, compiled)
@@ -211,7 +207,7 @@ def film_reviews(backend: minitorch.TensorBackend, torch: Any, reviews: Reviews,
     places = sum(index.size for index, _ in cut(reviews.train, plan.batch_size))
     work = 4 * MAPS * EMBEDDING * sum(WIDTHS) * places + 6 * MAPS * len(WIDTHS) * len(reviews.train)
     name = f"film reviews, {len(reviews.train):,} sentences"
-    return Training(name, reviews.source, work, runs_of(ours, compiled, theirs, torch))
+    return Training(name, reviews.source, work, runs_of(backend, ours, compiled, theirs, torch))
 
 
 def cut(data: sentiment.Sentences, size: int) -> list[tuple[Array, Array]]:

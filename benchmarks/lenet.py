@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "project"))
 
 from benchmarks.digits import find_digits
-from benchmarks.report import in_words, machine, save, table
+from benchmarks.report import environment, in_words, machine, save, table
 
 LIBRARIES = ("MiniTorch", "PyTorch")
 THREADS = (1, 2)
@@ -101,10 +101,9 @@ class Trainer:
     def __init__(self, library: str, threads: int, batch_size: int, flags: list[str]) -> None:
         self.library, self.threads, self.batch_size = library, threads, batch_size
         self.answers: list[dict[str, float]] = []
-        counts = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
         command = [sys.executable, __file__, "--serve", library, "--batch-size", str(batch_size), "--", *flags]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, **counts})
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment(threads))
 
     def epoch(self) -> None:
         """Have it train an epoch, and keep its answer."""
@@ -170,7 +169,7 @@ def summary(results: dict[str, Any]) -> str:
                 share = f"{e['median'] / best:.2f}" if ours else ""
                 times = (f"{e[key]:.2f}" for key in ("median", "best", "processor"))
                 rows.append((library, batch_size, e["threads"], *times, share))
-    header = ("library", "batch", "threads", "seconds per epoch", "best", "processor seconds", "of PyTorch's better")
+    header = ("library", "batch", "threads", "seconds per epoch", "best", "processor seconds", "time ÷ PyTorch's best")
     return (
         f"{table(header, rows)}\n\nLeNet, {DIGITS:,} digits ({results['digits']}) with a validation every five steps, "
         f"float32, eager; medians of {results['rounds']} rounds in which the four processes take turns."

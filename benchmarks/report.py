@@ -20,6 +20,8 @@ from minitorch.doctor import processor_model, usable_cores
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("numpy", "numba", "scipy", "torch")
+# The variables that say how many threads a library has.
+THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Measure = Callable[[int], dict[str, Any]]
 Summary = Callable[[dict[str, Any]], str]
@@ -45,6 +47,16 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def environment(threads: int | None = None) -> dict[str, str]:
+    """Give the variables of a process to measure: this one's, but that modules start from bytecode, as for people.
+
+    Args:
+        threads: of every library; as the variables are when left out.
+    """
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return variables if threads is None else {**variables, **dict.fromkeys(THREADS, str(threads))}
 
 
 def in_words(machine: dict[str, Any]) -> str:

@@ -17,55 +17,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import accuracies, exercises, gpu, kernels, lenet, startup, training
-from benchmarks.report import ROOT, Measure, Summary, in_words, load, put_between_markers, save
+from benchmarks import accuracies, exercises, kernels, lenet, startup, training, training_judging
+from benchmarks.pages import PARTS, write_pages
+from benchmarks.report import ROOT, Measure, save
 
-PARTS: dict[str, tuple[str, Measure, Summary]] = {
-    "lenet": ("LeNet, an epoch", lenet.measure, lenet.summary),
-    "training": ("Training steps, compiled", training.measure, training.summary),
-    "accuracies": ("Whole trainings, and how good they get", accuracies.measure_all, accuracies.summary),
-    "exercises": ("The exercises, part by part", exercises.measure, exercises.summary),
-    "startup": ("Waiting", startup.measure, startup.summary),
-    "kernels": ("Operations one by one", kernels.measure, kernels.summary),
+MEASURES: dict[str, Measure] = {
+    "lenet": lenet.measure,
+    "training": training.measure,
+    "accuracies": accuracies.measure_all,
+    "exercises": exercises.measure,
+    "startup": startup.measure,
+    "kernels": kernels.measure,
 }
 # The point sets have a page of their own, docs/points.md.
 POINTS = ROOT / "benchmarks" / "points.py"
-
-INTRODUCTION = """# Benchmarks
-
-MiniTorch beside PyTorch and JAX, float32, on one processor. `make bench` writes this page from what it measures.
-Libraries and numbers of threads take turns, so that a slow moment of the machine falls on all of them, and medians
-count. Cases that PyTorch wins are here too.
-"""
-
-
-def page() -> str:
-    """Write docs/benchmarks.md from the results that are kept."""
-    sections = [INTRODUCTION]
-    for name, (title, _, summary) in PARTS.items():
-        if results := load(name):
-            source = f"`python benchmarks/{name}.py`; {in_words(results['machine'])}."
-            sections.append(f"## {title}\n\n{summary(results)}\n\n{source}\n")
-    sections.append(f"## On a GPU\n\n<!-- gpu:begin -->\n{gpu.section()}\n<!-- gpu:end -->\n")
-    return "\n".join(sections)
-
-
-def first_screen() -> str:
-    """Write what README.md shows: compiled steps, LeNet operation by operation, and the waiting."""
-    parts = [training.headline(results)] if (results := load("training")) else []
-    parts += [PARTS[name][2](results) for name in ("lenet", "startup") if (results := load(name))]
-    if results := load("lenet"):
-        parts.append(f"{in_words(results['machine'])}.")
-    return "\n\n".join(parts)
-
-
-def write_pages() -> None:
-    """Write every page from the results that are kept."""
-    (ROOT / "docs" / "benchmarks.md").write_text(page(), encoding="utf-8")
-    put_between_markers(ROOT / "README.md", "speed", first_screen())
-    gpu.write_pages()
-    if results := load("accuracies"):
-        accuracies.write_page(results)
 
 
 def main() -> int:
@@ -78,13 +43,13 @@ def main() -> int:
         parser.error("a median of fewer than 5 rounds says little")
 
     problems: list[str] = []
-    for name, (title, measure, summary) in PARTS.items():
+    for name, (title, summary) in PARTS.items():
         if args.only in (None, name):
             print(f"{title} ...", flush=True)
-            results = measure(args.rounds)
+            results = MEASURES[name](args.rounds)
             save(name, results)
             print(summary(results), end="\n\n", flush=True)
-            problems += training.wrong(results) if name == "training" else []
+            problems += training_judging.wrong(results) if name == "training" else []
     write_pages()
     if args.only in (None, "points") and POINTS.exists():
         subprocess.run([sys.executable, str(POINTS)], cwd=ROOT, check=True)

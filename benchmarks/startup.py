@@ -10,7 +10,6 @@ a second run loads what the first one kept.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.digits import find_digits
-from benchmarks.report import ROOT, machine, measure_and_print, table
+from benchmarks.report import ROOT, environment, machine, measure_and_print, table
 
 # What `import minitorch` leaves alone: slow, optional, or needed by few.
 HEAVY = ("scipy.linalg", "matplotlib", "torch", "PIL", "pandas", "mlxtend", "safetensors", "threadpoolctl", "ssl")
@@ -48,11 +47,6 @@ def run(code: str) -> Any:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, env=environment())
     return json.loads(done.stdout)
-
-
-def environment() -> dict[str, str]:
-    """Give this process's variables, but let modules start from their bytecode, as they do for people."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def seconds_until(beginning: str, cache: Path, flags: list[str], out: Path) -> float:
@@ -106,7 +100,7 @@ def measure(rounds: int = 5) -> dict[str, Any]:
 def summary(results: dict[str, Any]) -> str:
     """Write the results as a table with a sentence on what they are."""
     rows = [(f"`import {module}`", f"{seconds:.2f}") for module, seconds in results["import"].items()]
-    rows += [(f"LeNet, {what}", f"{seconds:.1f}") for what, seconds in results["training"].items()]
+    rows += [(f"LeNet, compiled, {what}", f"{seconds:.1f}") for what, seconds in results["training"].items()]
     loaded = results["loaded by import minitorch"]
     absent = ", ".join(name for name in HEAVY if name not in loaded)
     compiled = results["compiled by import minitorch"]

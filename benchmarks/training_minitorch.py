@@ -18,10 +18,11 @@ import minitorch
 from benchmarks.worker import Request, Step, serve
 from benchmarks.workloads import CLASSES, DROPOUT, EMBEDDING, MAPS, MLP, ODD_CHANNELS, WIDTHS, Weights, Workload, at
 from minitorch import FastBackend, Module, Tensor
-from minitorch.convolution import Conv2d, MaxPool2d
+from minitorch.convolution import Conv2d
 from minitorch.io import load_state_dict
 from minitorch.layers import Dropout, Flatten, Linear, LogSoftmax, ReLU, Sequential
 from minitorch.losses import binary_cross_entropy_with_logits, cross_entropy, nll_loss
+from minitorch.pooling import MaxPool2d
 from minitorch.tensor_functions import Cat
 
 # --- the networks --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training import NAMES, Effort, contenders, start, take_turns
+from benchmarks.training_timing import NAMES, Effort, contenders, start, take_turns
 from benchmarks.worker import Request
 from benchmarks.workloads import WORKLOADS, Workload, at
 from minitorch.doctor import usable_cores

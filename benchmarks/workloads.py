@@ -38,12 +38,20 @@ class Layer:
         shape: of the weight.
         positions: how often each example multiplies by the whole weight.
         first: whether the input is data, which needs no gradient.
+        passed: how many positions of each example get a gradient through the maxima behind them; all when None.
     """
 
     name: str
     shape: tuple[int, ...]
     positions: int = 1
     first: bool = False
+    passed: int | None = None
+
+    def products(self) -> int:
+        """Count the multiplications of a forward pass for an example, without the zeros beyond one end of each axis."""
+        out, inputs, *window = self.shape
+        length = round(self.positions ** (1 / len(window))) if window else 1
+        return out * inputs * math.prod(width * length - width * (width - 1) // 2 for width in window)
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,7 @@ class Workload:
         if self.network == "lenet":
             return [
                 Layer("conv1", (4, 1, 3, 3), 28 * 28, first=True),
-                Layer("conv2", (8, 4, 3, 3), 28 * 28),
+                Layer("conv2", (8, 4, 3, 3), 28 * 28, passed=7 * 7),
                 Layer("hidden", (64, 392)),
                 Layer("classify", (CLASSES, 64)),
             ]
@@ -112,12 +120,12 @@ class Workload:
             first, second = ODD_CHANNELS
             return [
                 Layer("conv1", (first, 1, 3, 3), self.size**2, first=True),
-                Layer("conv2", (second, first, 3, 3), self.size**2),
+                Layer("conv2", (second, first, 3, 3), self.size**2, passed=(self.size // 4) ** 2),
                 Layer("hidden", (64, second * (self.size // 4) ** 2)),
                 Layer("classify", (CLASSES, 64)),
             ]
         if self.network == "kim":
-            filters = [Layer(f"conv{width}", (MAPS, EMBEDDING, width), WORDS, first=True) for width in WIDTHS]
+            filters = [Layer(f"conv{width}", (MAPS, EMBEDDING, width), WORDS, True, passed=1) for width in WIDTHS]
             return [*filters, Layer("classify", (1, MAPS * len(WIDTHS)))]
         if self.network == "mlp":
             sizes = zip(MLP[1:], MLP[:-1], strict=True)
@@ -125,8 +133,8 @@ class Workload:
         assert self.network == "cnn", self.network
         half, quarter = self.size // 2, self.size // 4
         return [
-            Layer("conv1", (32, 3, 3, 3), self.size**2, first=True),
-            Layer("conv2", (64, 32, 3, 3), half**2),
+            Layer("conv1", (32, 3, 3, 3), self.size**2, first=True, passed=half**2),
+            Layer("conv2", (64, 32, 3, 3), half**2, passed=quarter**2),
             Layer("hidden", (128, 64 * quarter**2)),
             Layer("classify", (CLASSES, 128)),
         ]
@@ -140,6 +148,15 @@ class Workload:
         for layer in self.layers():
             passes = (2 if layer.first else 3) if self.training else 1
             total += 2 * math.prod(layer.shape) * layer.positions * passes
+        return total * self.batch
+
+    def least_flops(self) -> int:
+        """Count those that remain without zeros beyond the edges, and without gradients that a maximum holds back."""
+        total = 0
+        for layer in self.layers():
+            passes = (1 if layer.first else 2) if self.training else 0
+            passed = layer.positions if layer.passed is None else layer.passed
+            total += 2 * (layer.products() + passes * layer.products() * passed // layer.positions)
         return total * self.batch
 
     def weights(self, dtype: str = "float32") -> Weights:

@@ -3,8 +3,9 @@
     python exercises/check.py                  all of them: what `make exercises` does
     python exercises/check.py 3_training       one
 
-The final exercise, which is no notebook, is copied to an empty folder, trained and evaluated there. Two exercises run
-at a time: most of what small settings take is starting and compiling, which use one core.
+Two are no notebooks: the final exercise is copied to an empty folder, trained and evaluated there, and the race is run
+with few digits. Two exercises run at a time: most of what small settings take is starting and compiling, which use one
+core.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from pathlib import Path
 from notebooks import differences, execute, make, mistakes, printed
 from scripts import EXERCISES, exercise_scripts, run_script, shown_outputs
 
-__all__ = ["Failed", "NotRun", "check_final_exercise", "check_notebook", "check_script", "main"]
+__all__ = ["Failed", "NotRun", "check_final_exercise", "check_notebook", "check_race", "check_script", "main"]
 
 FINAL = EXERCISES / "corrupted_mnist"
+RACE = EXERCISES / "race"
+RACE_DIGITS = 3000
 AT_A_TIME = 2
 NOT_RUN = 77  # the exit status by which .ci/run tells what could not run from what failed
 SHOWN = 20  # lines of what a script said before it failed, and of differences
@@ -99,9 +102,31 @@ def check_final_exercise() -> str:
         if set(folder.rglob("*.png")) == pictures:
             raise Failed("main.py train drew no picture")
         said = check_script(folder / "main.py", "evaluate", "trained_model.pt", folder=folder)
-        if not re.search(r"^Test accuracy: \d+\.\d\d%$", said, re.MULTILINE):
-            raise Failed(f"main.py evaluate printed no line 'Test accuracy: 12.34%': {said}")
-    return f"{time.perf_counter() - begun:.1f} s, {said.strip().splitlines()[-1]}"
+        accuracy = _accuracy("main.py evaluate", said)
+    return f"{time.perf_counter() - begun:.1f} s, {accuracy}"
+
+
+def check_race() -> str:
+    """Race with few digits.
+
+    Raises:
+        Failed: it failed, or printed no accuracy.
+        NotRun: its data are absent.
+    """
+    begun = time.perf_counter()
+    said = check_script(RACE / "race.py", "--limit", str(RACE_DIGITS))
+    return f"{time.perf_counter() - begun:.1f} s, {_accuracy('race.py', said)} with {RACE_DIGITS:,} digits"
+
+
+def _accuracy(command: str, said: str) -> str:
+    """Find the accuracy in what a command printed.
+
+    Raises:
+        Failed: there is none.
+    """
+    if found := re.search(r"^Test accuracy: \d+\.\d\d%", said, re.MULTILINE):
+        return found[0]
+    raise Failed(f"{command} printed no line 'Test accuracy: 12.34%': {said}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,10 +138,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run the exercises with small settings.")
     parser.add_argument("exercise", nargs="*", help="folders, such as 1_tensors; all when left out")
     names = parser.parse_args(argv).exercise
-    checks: dict[str, Callable[[], str]] = {}
-    if not names or FINAL.name in names:
-        checks[FINAL.name] = check_final_exercise
-    notebooks = [name for name in names if name != FINAL.name]
+    no_notebooks: dict[str, Callable[[], str]] = {FINAL.name: check_final_exercise, RACE.name: check_race}
+    checks = {name: check for name, check in no_notebooks.items() if not names or name in names}
+    notebooks = [name for name in names if name not in no_notebooks]
     if notebooks or not names:
         scripts = exercise_scripts(notebooks)
         checks = {script.parent.name: lambda script=script: check_notebook(script) for script in scripts} | checks

@@ -7,8 +7,9 @@
 
 Between ``<!-- output: NAME -->`` and ``<!-- end -->`` comes what the cell ``# %% NAME`` of the script prints, between
 ``<!-- code: NAME -->`` and ``<!-- end -->`` the cell itself. In a folder whose scripts are no notebooks the name is a
-command, ``<!-- output: main.py train -->``; its commands run one after the other in one empty folder. The pictures that
-a README shows as ``images/PICTURE.png`` are taken from the folder that was drawn into.
+command, ``<!-- output: main.py train -->``; its commands run one after the other in one empty folder. The times of
+epochs are left out. The pictures that a README shows as ``images/PICTURE.png`` are taken from the folder that was
+drawn into.
 
 The last line of a README keeps a digest of the folder's code and of the outputs, by which both a script that was
 changed since and an output that was changed by hand are told.
@@ -24,15 +25,16 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from minitorch.data.search import standing_places
 from minitorch.paths import cache_folder
 from notebooks import execute, make, mistakes, printed, times_left_out, without_times
 from scripts import EXERCISES, MARKED, exercise_scripts, named_cells, run_script, shown_outputs
 
-__all__ = ["filled", "main", "outputs_by_name", "stale", "stamped"]
+__all__ = ["code_lines", "filled", "main", "outputs_by_name", "places_left_out", "stale", "stamped"]
 
 FENCED = re.compile(r"```\w+\n(.*?)\n```\n", re.DOTALL)
 LARGE = 60_000  # bytes of a picture
@@ -83,12 +85,12 @@ def _run_notebook(script: Path) -> dict[str, str]:
 
 
 def outputs_by_name(notebook: Any) -> dict[str, str]:
-    """Give what the named cells of an executed notebook printed; cells of one name are joined."""
+    """Give what the named cells of an executed notebook printed, less epochs' times; cells of one name are joined."""
     outputs: dict[str, str] = {}
     for cell in notebook["cells"]:
         name = cell["metadata"].get("title")
         if cell["cell_type"] == "code" and name:
-            outputs[name] = outputs.get(name, "") + printed({"cells": [cell]})
+            outputs[name] = outputs.get(name, "") + times_left_out(printed({"cells": [cell]}))
     return outputs
 
 
@@ -104,11 +106,15 @@ def _run_commands(folder: Path, readme: str, scratch: Path) -> dict[str, str]:
         ran = run_script(folder / file, *flags, small=False, folder=scratch)
         if ran.returncode or not ran.stdout.strip():
             sys.exit(f"{block['name']} ended with status {ran.returncode}: {ran.stdout}{ran.stderr}")
-        text = times_left_out(ran.stdout)
-        for place in (os.environ.get("MINITORCH_DATA"), cache_folder()):
-            text = text.replace(f"{place}{os.sep}", "")
-        outputs[block["name"]] = text
+        outputs[block["name"]] = places_left_out(times_left_out(ran.stdout))
     return outputs
+
+
+def places_left_out(text: str) -> str:
+    """Leave out the folders in which this machine keeps its data; what is named below them stays."""
+    for place in (*standing_places(), cache_folder()):
+        text = text.replace(f"{place}{os.sep}", "")
+    return text
 
 
 def filled(readme: str, outputs: Mapping[str, str], cells: Mapping[str, str], keep_times: bool = False) -> str:
@@ -166,14 +172,19 @@ def stale(folder: Path) -> list[str]:
     return found
 
 
-def _digest(readme: str, folder: Path) -> str:
-    """Digest the code of a folder, without comments and empty lines, and the outputs that a README shows."""
-    code = [
+def code_lines(scripts: Iterable[Path]) -> list[str]:
+    """Give the lines of scripts, without comments and empty lines: where they are others, the code is another."""
+    return [
         line
-        for script in sorted(folder.glob("*.py"))
+        for script in scripts
         for line in script.read_text(encoding="utf-8").splitlines()
         if line.strip() and not COMMENT.match(line)
     ]
+
+
+def _digest(readme: str, folder: Path) -> str:
+    """Digest the code of a folder, without comments and empty lines, and the outputs that a README shows."""
+    code = code_lines(sorted(folder.glob("*.py")))
     outputs = [block[0] for block in MARKED.finditer(readme) if block["kind"] == "output"]
     return hashlib.sha256("\n".join([*code, *outputs]).encode()).hexdigest()[:16]
 

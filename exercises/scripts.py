@@ -6,10 +6,20 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-__all__ = ["EXERCISES", "MARKED", "exercise_scripts", "named_cells", "run_script", "shown_outputs", "small_settings"]
+__all__ = [
+    "EXERCISES",
+    "MARKED",
+    "exercise_scripts",
+    "named_cells",
+    "run_cells",
+    "run_script",
+    "shown_outputs",
+    "small_settings",
+]
 
 EXERCISES = Path(__file__).resolve().parent
 
@@ -43,6 +53,22 @@ def named_cells(source: str) -> dict[str, str]:
         if name.strip() and "[markdown]" not in name:
             cells[name.strip()] = cells.get(name.strip(), "") + code.strip() + "\n"
     return cells
+
+
+def run_cells(exercise: str, names: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Run cells that define something, without the cells before them, and give all names that there are then.
+
+    Args:
+        exercise: its folder.
+        names: of the cells.
+        given: what they use of the cells before them.
+    """
+    (script,) = exercise_scripts([exercise])
+    source = named_cells(script.read_text(encoding="utf-8"))
+    found = dict(given)
+    for name in names:
+        exec(source[name], found)
+    return found
 
 
 def shown_outputs(script: Path) -> set[str]:

@@ -1,6 +1,6 @@
 """MiniTorch: a deep-learning library that one person can read.
 
-This page is the public surface. Read the modules in the order of their imports below; each is one idea.
+This page is the public surface. Read the modules in the order of docs/architecture.md; each is one idea.
 """
 
 from importlib import import_module
@@ -53,6 +53,7 @@ from .fast_ops import FastBackend, FastOps, _tensor_matrix_multiply
 from .gradcheck import grad_central_difference, grad_check
 from .indexing import gather, one_hot, scatter, scatter_add
 from .io.checkpoint import load, load_model, load_state_dict, save, state_dict
+from .methods import exp, log, log_softmax, matmul, mean, relu, sigmoid, sum, tanh
 from .module import Module, Parameter
 from .nn import argmax, avgpool2d, dropout, logsoftmax, max, maxpool2d, softmax, tile
 from .operators import prod
@@ -111,23 +112,31 @@ del _function
 if TYPE_CHECKING:
     from . import cuda_conv as cuda_conv
     from . import cuda_ops as cuda_ops
+    from . import training as training
     from .cuda_ops import CudaOps as CudaOps
     from .cuda_ops import mm_practice as mm_practice
     from .cuda_ops import sum_practice as sum_practice
 
-# What stands on Numba's CUDA target is loaded when it is first asked for, and not by a star import.
-_CUDA = {"cuda_conv": "", "cuda_ops": "", "CudaOps": "cuda_ops", "mm_practice": "cuda_ops", "sum_practice": "cuda_ops"}
+# What stands on Numba's CUDA target, and what trains, is loaded when it is first asked for, and not by a star import.
+_LAZY = {
+    "CudaOps": "cuda_ops",
+    "cuda_conv": "",
+    "cuda_ops": "",
+    "mm_practice": "cuda_ops",
+    "sum_practice": "cuda_ops",
+    "training": "",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _CUDA:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f".{_CUDA[name] or name}", __name__)
-    return getattr(module, name) if _CUDA[name] else module
+    module = import_module(f".{_LAZY[name] or name}", __name__)
+    return getattr(module, name) if _LAZY[name] else module
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_CUDA})
+    return sorted({*globals(), *_LAZY})
 
 
 __all__ = [
@@ -181,12 +190,21 @@ __all__ = [
     "_tensor_conv1d",
     "_tensor_conv2d",
     "_tensor_matrix_multiply",
+    "abs",
+    "allclose",
+    "arange",
     "argmax",
+    "argsort",
     "avgpool2d",
     "backpropagate",
     "broadcast_index",
+    "broadcast_to",
+    "cat",
     "central_difference",
+    "clamp",
+    "clip",
     "clipping",
+    "clone",
     "compile",
     "conv1d",
     "conv2d",
@@ -198,10 +216,16 @@ __all__ = [
     "dropout",
     "enable_grad",
     "errors",
+    "exp",
+    "eye",
     "fast_conv",
     "fast_ops",
+    "flatten",
     "float32",
     "float64",
+    "from_numpy",
+    "full",
+    "gather",
     "get_default_dtype",
     "grad_central_difference",
     "grad_check",
@@ -211,70 +235,64 @@ __all__ = [
     "int64",
     "is_grad_enabled",
     "layers",
+    "linspace",
     "load",
     "load_model",
     "load_state_dict",
+    "log",
+    "log_softmax",
     "logsoftmax",
     "losses",
     "make_pts",
     "manual_seed",
+    "matmul",
     "max",
     "maxpool2d",
+    "mean",
+    "min",
     "nn",
     "no_grad",
+    "one_hot",
     "ones",
+    "ones_like",
     "operators",
+    "pow",
     "prod",
     "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "relu",
+    "reshape",
     "save",
+    "scatter",
+    "scatter_add",
     "schedules",
     "set_default_backend",
     "set_default_dtype",
     "shape_broadcast",
+    "sigmoid",
     "softmax",
+    "sort",
+    "split",
+    "sqrt",
+    "squeeze",
+    "stack",
     "state_dict",
+    "std",
     "strides_from_shape",
+    "sum",
+    "tanh",
     "tensor",
     "tile",
     "to_index",
+    "topk",
     "topological_sort",
-    "zeros",
-    "gather",
-    "one_hot",
-    "scatter",
-    "scatter_add",
-    "abs",
-    "clamp",
-    "clip",
-    "pow",
-    "sqrt",
-    "where",
-    "min",
-    "std",
-    "var",
-    "broadcast_to",
-    "cat",
-    "clone",
-    "flatten",
-    "reshape",
-    "squeeze",
-    "stack",
     "transpose",
     "unsqueeze",
-    "argsort",
-    "sort",
-    "topk",
-    "arange",
-    "from_numpy",
-    "full",
-    "linspace",
-    "randn",
-    "allclose",
-    "eye",
-    "ones_like",
-    "rand_like",
-    "randint",
-    "randn_like",
-    "split",
+    "var",
+    "where",
+    "zeros",
     "zeros_like",
 ]

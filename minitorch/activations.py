@@ -17,12 +17,15 @@ from typing import Any
 
 from .autodiff import Context
 from .errors import ArgumentError
+from .function import Function, Places
 from .module import Module
 from .nn import logsoftmax, softmax
+from .pointwise import Keep
 from .tensor import Tensor
-from .tensor_functions import Exp, Function, Mul, Neg
+from .tensor_functions import Exp, Mul, Neg
 from .tensor_functions import ReLU as ReLUFunction
 from .tensor_functions import Sigmoid as SigmoidFunction
+from .tensor_functions import Tanh as TanhFunction
 
 __all__ = ["GELU", "Erf", "LeakyReLU", "LogSoftmax", "ReLU", "Sigmoid", "Softmax", "Tanh"]
 
@@ -74,7 +77,8 @@ class LeakyReLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         """Apply it to every element."""
         positive = ReLUFunction.apply(input)
-        return positive + (input - positive) * self.negative_slope
+        rest = Keep.apply(input, Places(positive), False)  # chosen, for an infinity less itself is NaN
+        return positive + rest * self.negative_slope
 
 
 class Sigmoid(Module):
@@ -91,7 +95,7 @@ class Sigmoid(Module):
 
 
 class Tanh(Module):
-    r"""$\tanh x$, computed as $2 \sigma(2 x) - 1$: right to the last digit of 1, also where it is near 0.
+    r"""$\tanh x$.
 
     >>> from minitorch.creation import tensor
     >>> Tanh()(tensor([0.0, 100.0])).tolist()
@@ -100,7 +104,7 @@ class Tanh(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it to every element."""
-        return _tanh(input)
+        return TanhFunction.apply(input)
 
 
 class GELU(Module):
@@ -133,7 +137,7 @@ class GELU(Module):
         if self.approximate == "none":
             centred = Erf.apply(input * math.sqrt(0.5))
         else:
-            centred = _tanh((input + input * input * input * 0.044715) * math.sqrt(2.0 / math.pi))
+            centred = TanhFunction.apply((input + input * input * input * 0.044715) * math.sqrt(2.0 / math.pi))
         return input * 0.5 * (centred + 1.0)
 
 
@@ -183,10 +187,6 @@ class LogSoftmax(Module):
     def forward(self, input: Tensor) -> Tensor:
         """Compute it along ``dim``."""
         return logsoftmax(input, self.dim)
-
-
-def _tanh(x: Tensor) -> Tensor:
-    return SigmoidFunction.apply(x * 2.0) * 2.0 - 1.0
 
 
 def erf(x: Any) -> Any:

@@ -18,13 +18,15 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .autodiff import grad_mode, no_grad
 from .cells import tracing
 from .errors import BroadcastError, GraphError
+from .function import explain_mix
 from .indexing import counted_from_zero, element_of, narrowed
 from .kernels import elements
 from .tensor_data import shape_broadcast
-from .tensor_functions import explain_mix
 
 if TYPE_CHECKING:
     from .tensor import Tensor, TensorLike
@@ -65,6 +67,8 @@ def setitem(x: Tensor, key: Any, value: TensorLike) -> None:
         return
     with no_grad():
         part, picks = narrowed(x.detach(), key)
+    # Where a GPU's tensor names places, they are needed here: of several values for one of them the last stays.
+    picks = {dim: index if isinstance(index, np.ndarray) else index.to_numpy() for dim, index in picks.items()}
     functools.reduce(shape_broadcast, (index.shape for index in picks.values()), ())  # raises where they do not fit
     places = tuple(
         counted_from_zero(picks[dim], n, elements.index_from_either_end) if dim in picks else slice(None)
@@ -113,7 +117,7 @@ def _fitting(x: Tensor, value: TensorLike) -> Tensor:
         DTypeError: they are of different types.
         GraphError: the value is recorded, and its gradient would end here.
     """
-    value = x._ensure_tensor(value)
+    value = x._compared(value)
     if value.backend is not x.backend or value.dtype != x.dtype:
         explain_mix("t[...] = value", x, value)
     if value.history is not None and grad_mode.enabled:

@@ -25,10 +25,18 @@ class _InOrder(Module):
     def _add(self, name: str, module: Any) -> None:
         if not isinstance(module, Module):
             raise ArgumentError(
-                f"{type(self).__name__} holds modules, got {module!r} for {name!r}. Write ReLU() with parentheses, and "
-                "make a function a Module."
+                f"{type(self).__name__} holds modules, got {module!r} for {name!r}. {self._advice(module)}"
             )
         setattr(self, name, module)
+
+    def _advice(self, given: Any) -> str:
+        """Say how to make a module of something else."""
+        if isinstance(given, type) and issubclass(given, Module):
+            return f"Write {given.__name__}() with parentheses."
+        if isinstance(given, (list, tuple)):
+            kind = type(given).__name__
+            return f"Put an asterisk before the {kind}, as in Sequential(*layers): it stands for the modules inside."
+        return "Make a function a Module: put it into the method forward of a subclass."
 
     def __len__(self) -> int:
         return len(self._modules)

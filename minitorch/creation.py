@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from threading import local
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from .cells import tracing
 from .dtypes import default_dtype, float_dtype, storage_dtype
 from .errors import ArgumentError, BackendError, DTypeError, ShapeError
-from .random import default_generator
+from .function import require_tensor
+from .random import Generator, check_range, default_generator
 from .tensor import Tensor
 from .tensor_data import TensorData, UserShape
-from .tensor_functions import not_a_tensor
 from .tensor_ops import SimpleBackend, TensorBackend
 
 __all__ = [
@@ -40,6 +43,8 @@ __all__ = [
 
 _default_backend = SimpleBackend
 
+Maker = TypeVar("Maker", bound=Callable[..., Tensor])
+
 
 def set_default_backend(backend: TensorBackend) -> None:
     """Choose where tensors are made when no ``backend`` is given; at first the course's SimpleBackend."""
@@ -62,9 +67,15 @@ def check_backend(backend: Any) -> TensorBackend:
 
 
 def _wrap(array: npt.NDArray[Any], backend: TensorBackend | None, requires_grad: bool) -> Tensor:
-    backend = _default_backend if backend is None else check_backend(backend)
-    out = Tensor(TensorData.from_array(array), backend=backend)
+    return _leaf(Tensor(TensorData.from_array(array), backend=_checked_backend(backend)), requires_grad)
+
+
+def _leaf(out: Tensor, requires_grad: bool) -> Tensor:
     return out.requires_grad_(True) if requires_grad else out
+
+
+def _checked_backend(backend: TensorBackend | None) -> TensorBackend:
+    return _default_backend if backend is None else check_backend(backend)
 
 
 def tensor(
@@ -88,6 +99,9 @@ def tensor(
     >>> tensor([[1, 2, 3], [4, 5, 6]]).shape
     (2, 3)
     """
+    if tracing.tracer is not None and tracing.tracer.is_array(ls):
+        array = ls if dtype is None else ls.to(storage_dtype(dtype))
+        return _leaf(tracing.tracer.on(array, _checked_backend(backend)), requires_grad)
     if isinstance(ls, Tensor):
         raise DTypeError(
             "expected numbers, got a tensor: it is one already; detach() gives a constant of the same data"
@@ -111,7 +125,8 @@ def _numbers(ls: Any) -> npt.NDArray[Any]:
         ) from None
     if array.dtype.kind not in "biuf":
         for element in array.reshape(-1).tolist():
-            if not isinstance(element, (int, float)):  # an integer beyond 64 bits is a number too
+            # An integer beyond 64 bits is a number too.
+            if not isinstance(element, (int, float)) and not _is_stand_in(element):
                 raise DTypeError(
                     f"expected numbers, got {element!r} of type {type(element).__name__}. Convert the elements first, "
                     "for example with float()."
@@ -159,9 +174,27 @@ def _checked(shape: UserShape) -> tuple[int, ...]:
             f"expected no more numbers to be made than the file holds for them, got the shape {shape}. Make the model "
             "by hand, with arguments that you know, and fill it with load_state_dict."
         )
-    return shape
+    return tuple(map(int, shape))
 
 
+def _sizes_apart(make: Maker) -> Maker:
+    """Let the sizes of a shape come as separate numbers too: ``zeros(2, 3)`` for ``zeros((2, 3))``."""
+
+    @wraps(make)
+    def made(*arguments: Any, **options: Any) -> Tensor:
+        sizes = tuple(itertools.takewhile(_is_number, arguments))
+        if len(sizes) > 1:
+            arguments = (sizes, *arguments[len(sizes) :])
+        return make(*arguments, **options)
+
+    return made  # type: ignore[return-value]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+@_sizes_apart
 def zeros(
     shape: UserShape,
     backend: TensorBackend | None = None,
@@ -170,19 +203,30 @@ def zeros(
 ) -> Tensor:
     """Make a tensor of zeros.
 
-    >>> zeros((2, 2)).tolist()
-    [[0.0, 0.0], [0.0, 0.0]]
+    Args:
+        shape: the sizes; as in PyTorch they may also come one by one, ``zeros(2, 3)``, before the other arguments.
+        backend: what computes.
+        requires_grad: record what is computed from it.
+        dtype: of the elements, at first the default dtype.
+
+    Raises:
+        ShapeError: a size is negative or not whole.
+        BackendError: the backend is something else.
+
+    >>> zeros((2, 2)).tolist(), zeros(1, 3).tolist()
+    ([[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0, 0.0]])
     """
     return _wrap(np.zeros(_checked(shape), storage_dtype(dtype or default_dtype())), backend, requires_grad)
 
 
+@_sizes_apart
 def ones(
     shape: UserShape,
     backend: TensorBackend | None = None,
     requires_grad: bool = False,
     dtype: npt.DTypeLike | None = None,
 ) -> Tensor:
-    """Make a tensor of ones.
+    """Make a tensor of ones; the arguments are those of :func:`zeros`.
 
     >>> ones((3,)).tolist()
     [1.0, 1.0, 1.0]
@@ -190,32 +234,63 @@ def ones(
     return _wrap(np.ones(_checked(shape), storage_dtype(dtype or default_dtype())), backend, requires_grad)
 
 
+@_sizes_apart
 def rand(
     shape: UserShape,
     backend: TensorBackend | None = None,
     requires_grad: bool = False,
     dtype: npt.DTypeLike | None = None,
+    generator: Generator | None = None,
 ) -> Tensor:
     """Draw a tensor from the uniform distribution on $[0, 1)$; :func:`minitorch.manual_seed` fixes the draw.
 
-    Every backend draws the same numbers.
+    Every backend draws the same numbers, and a compiled step draws anew in every call.
+
+    Args:
+        shape: the shape; the sizes may also come one by one, as for :func:`zeros`.
+        backend: what computes.
+        requires_grad: record what is computed from it.
+        dtype: float32 or float64, at first the default dtype.
+        generator: what draws; :data:`minitorch.random.default_generator` when left out.
+
+    >>> from minitorch.random import Generator
+    >>> rand((2,), generator=Generator(3)).tolist() == rand((2,), generator=Generator(3)).tolist()
+    True
     """
-    draws = default_generator.uniform(_checked(shape), float_dtype(dtype or default_dtype()))
-    return _wrap(draws, backend, requires_grad)
+    return _drawn("uniform", shape, backend, requires_grad, dtype, generator)
 
 
+@_sizes_apart
 def randn(
     shape: UserShape,
     backend: TensorBackend | None = None,
     requires_grad: bool = False,
     dtype: npt.DTypeLike | None = None,
+    generator: Generator | None = None,
 ) -> Tensor:
-    """Draw a tensor from the standard normal distribution; :func:`minitorch.manual_seed` fixes the draw.
+    """Draw a tensor from the standard normal distribution; the arguments are those of :func:`rand`.
 
-    Every backend draws the same numbers.
+    >>> abs(randn((10_000,)).mean().item()) < 0.1
+    True
     """
-    draws = default_generator.normal(_checked(shape), float_dtype(dtype or default_dtype()))
-    return _wrap(draws, backend, requires_grad)
+    return _drawn("normal", shape, backend, requires_grad, dtype, generator)
+
+
+def _drawn(
+    distribution: str,
+    shape: UserShape,
+    backend: TensorBackend | None,
+    requires_grad: bool,
+    dtype: npt.DTypeLike | None,
+    generator: Generator | None,
+) -> Tensor:
+    """Draw from a distribution, by the method of this name: the generator's, or the tracer's while a step is traced."""
+    shape, dtype = _checked(shape), float_dtype(dtype or default_dtype())
+    generator = default_generator if generator is None else generator
+    if tracing.tracer is None:
+        return _wrap(getattr(generator, distribution)(shape, dtype), backend, requires_grad)
+    drawn = getattr(tracing.tracer, distribution)(generator, shape, dtype, _checked_backend(backend))
+    return _leaf(drawn, requires_grad)
 
 
 def randint(
@@ -224,6 +299,7 @@ def randint(
     size: UserShape | None = None,
     backend: TensorBackend | None = None,
     dtype: npt.DTypeLike = np.int64,
+    generator: Generator | None = None,
 ) -> Tensor:
     """Draw whole numbers from ``low`` to ``high - 1``, each as likely; :func:`minitorch.manual_seed` fixes the draw.
 
@@ -233,6 +309,7 @@ def randint(
         size: the shape.
         backend: what computes.
         dtype: of the elements.
+        generator: what draws; :data:`minitorch.random.default_generator` when left out.
 
     Raises:
         ArgumentError: ``low`` is not below ``high``, or one is not a whole number.
@@ -248,8 +325,13 @@ def randint(
             f"randint expected whole numbers, got {low!r} and {high!r}. Write randint(low, high, size), or "
             "randint(high, size)."
         )
-    draws = default_generator.integers(int(low), int(high), _checked(shape))
-    return _wrap(draws.astype(storage_dtype(dtype)), backend, False)
+    low, high, dtype = int(low), int(high), storage_dtype(dtype)
+    generator = default_generator if generator is None else generator
+    if tracing.tracer is None:
+        return _wrap(generator.integers(low, high, _checked(shape)).astype(dtype), backend, False)
+    check_range(low, high)
+    spread = rand(shape, backend, dtype="float64", generator=generator) * float(high - low)
+    return (spread.to("int64") + low).to(dtype)
 
 
 def zeros_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -261,7 +343,7 @@ def zeros_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad:
     >>> zeros_like(tensor([[1.0, 2.0]])).tolist()
     [[0.0, 0.0]]
     """
-    return zeros(_shape_of("zeros_like", input), input.backend, requires_grad, dtype or input.dtype)
+    return zeros(require_tensor("zeros_like", input).shape, input.backend, requires_grad, dtype or input.dtype)
 
 
 def ones_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -273,10 +355,15 @@ def ones_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: 
     >>> ones_like(tensor([[1.0, 2.0]])).tolist()
     [[1.0, 1.0]]
     """
-    return ones(_shape_of("ones_like", input), input.backend, requires_grad, dtype or input.dtype)
+    return ones(require_tensor("ones_like", input).shape, input.backend, requires_grad, dtype or input.dtype)
 
 
-def rand_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def rand_like(
+    input: Tensor,
+    dtype: npt.DTypeLike | None = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
     """Draw from the uniform distribution on $[0, 1)$, in the shape, backend and (unless given) dtype of a tensor.
 
     Raises:
@@ -285,10 +372,15 @@ def rand_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: 
     >>> rand_like(tensor([[1.0, 2.0]])).shape
     (1, 2)
     """
-    return rand(_shape_of("rand_like", input), input.backend, requires_grad, dtype or input.dtype)
+    return rand(require_tensor("rand_like", input).shape, input.backend, requires_grad, dtype or input.dtype, generator)
 
 
-def randn_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    input: Tensor,
+    dtype: npt.DTypeLike | None = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
     """Draw from the standard normal distribution, in the shape, backend and (unless given) dtype of a tensor.
 
     Raises:
@@ -297,13 +389,9 @@ def randn_like(input: Tensor, dtype: npt.DTypeLike | None = None, requires_grad:
     >>> randn_like(tensor([[1.0, 2.0]])).shape
     (1, 2)
     """
-    return randn(_shape_of("randn_like", input), input.backend, requires_grad, dtype or input.dtype)
-
-
-def _shape_of(name: str, input: Any) -> tuple[int, ...]:
-    if not isinstance(input, Tensor):
-        raise not_a_tensor(name, input)
-    return input.shape
+    return randn(
+        require_tensor("randn_like", input).shape, input.backend, requires_grad, dtype or input.dtype, generator
+    )
 
 
 def eye(
@@ -334,8 +422,12 @@ def full(
     >>> full((2, 2), 0.5).tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
+    dtype = storage_dtype(dtype or default_dtype())
+    if _is_stand_in(fill_value):
+        filled = tracing.tracer.full(_checked(shape), fill_value, dtype, _checked_backend(backend))
+        return _leaf(filled, requires_grad)
     (value,) = _numbers_only("full", fill_value)
-    return _wrap(np.full(_checked(shape), value, storage_dtype(dtype or default_dtype())), backend, requires_grad)
+    return _wrap(np.full(_checked(shape), value, dtype), backend, requires_grad)
 
 
 def arange(
@@ -363,16 +455,16 @@ def arange(
     >>> arange(3).tolist(), arange(1, 2, 0.5).tolist()
     ([0, 1, 2], [1.0, 1.5])
     """
-    start, end = (0, start) if end is None else (start, end)
-    numbers = _numbers_only("arange", start, end, step)
-    if not np.isfinite(numbers).all() or step == 0 or (end - start) * step < 0:
+    numbers = _numbers_only("arange", *((0, start) if end is None else (start, end)), step)
+    first, behind, by = numbers
+    if not np.isfinite(numbers).all() or by == 0 or (behind - first) * by < 0:
         raise ArgumentError(
-            f"arange expected finite numbers and a step that leads from start to end, got start {start}, end {end}, "
-            f"step {step}. Change the sign of the step, or exchange the two."
+            f"arange expected finite numbers and a step that leads from start to end, got start {first}, end {behind}, "
+            f"step {by}. Change the sign of the step, or exchange the two."
         )
     if dtype is None:
         dtype = np.int64 if all(isinstance(n, (int, np.integer)) for n in numbers) else default_dtype()
-    return _wrap(np.arange(start, end, step).astype(storage_dtype(dtype)), backend, requires_grad)
+    return _wrap(np.arange(*numbers).astype(storage_dtype(dtype)), backend, requires_grad)
 
 
 def linspace(
@@ -399,7 +491,7 @@ def linspace(
     >>> linspace(0, 1, 5).tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
-    _numbers_only("linspace", start, end)
+    start, end = _numbers_only("linspace", start, end)
     if not isinstance(steps, (int, np.integer)) or steps < 0:
         raise ArgumentError(f"linspace expected a whole number of steps, 0 or more, got {steps!r}. Round it first.")
     return _wrap(np.linspace(start, end, steps).astype(storage_dtype(dtype or default_dtype())), backend, requires_grad)
@@ -420,6 +512,8 @@ def from_numpy(array: npt.NDArray[Any], backend: TensorBackend | None = None) ->
     >>> shared.tolist()
     [0.0, 5.0]
     """
+    if tracing.tracer is not None and tracing.tracer.is_array(array):
+        return tracing.tracer.on(array, _checked_backend(backend))
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"from_numpy expected a NumPy array, got {type(array).__name__}. tensor() takes lists.")
     dtype = storage_dtype(array.dtype)
@@ -429,7 +523,7 @@ def from_numpy(array: npt.NDArray[Any], backend: TensorBackend | None = None) ->
             f"more whole elements, got {array.dtype.str}, strides {array.strides}, writeable={array.flags.writeable}. "
             "Pass array.copy(), or tensor(array)."
         )
-    backend = _default_backend if backend is None else check_backend(backend)
+    backend = _checked_backend(backend)
     strides = tuple(s // dtype.itemsize for s in array.strides)
     reach = sum((n - 1) * s for n, s in zip(array.shape, strides, strict=True)) + 1 if array.size else 0
     flat = np.lib.stride_tricks.as_strided(array, (reach,), (dtype.itemsize,))
@@ -437,8 +531,14 @@ def from_numpy(array: npt.NDArray[Any], backend: TensorBackend | None = None) ->
 
 
 def _numbers_only(name: str, *numbers: Any) -> tuple[Any, ...]:
-    """Check that arguments are numbers; infinity and NaN are."""
+    """Check that arguments are numbers, which infinity and NaN are; give their values."""
+    numbers = tuple(n._read() if _is_stand_in(n) else n for n in numbers)
     for n in numbers:
         if not isinstance(n, (int, float, np.number, np.bool_)):
             raise DTypeError(f"{name} expected numbers, got {type(n).__name__}. Read one from a tensor with item().")
     return numbers
+
+
+def _is_stand_in(value: Any) -> bool:
+    """Tell whether a number stands for another one in each call of a compiled step."""
+    return hasattr(value, "as_operand")

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .kernels import elements
+from .kernels.cuda.driver import require_same_process
 from .kernels.cuda.elementwise import fill, map_kernel
-from .kernels.cuda.launch import cuda
 from .kernels.cuda.memory import empty, to_device
 from .kernels.cuda.places import faults, write
 from .kernels.cuda.walk import joined
@@ -63,7 +63,9 @@ class CudaData(TensorData):
 
         Raises:
             IndexingError: an earlier operation met a place outside of a tensor.
+            BackendError: this process was forked from the one that uses the GPU.
         """
+        require_same_process()
         flat: Any = self.flat()
         host = flat.copy_to_host()
         faults.check()
@@ -108,8 +110,7 @@ class CudaData(TensorData):
 
     def tuple(self) -> tuple[Storage, Shape, Strides]:
         """Give ``(storage, shape, strides)`` on the device, as the course's kernels take them."""
-        shape, strides = (cuda.to_device(array) for array in (self._shape, self._strides))
-        return self._storage, shape, strides
+        return self._storage, to_device(self._shape), to_device(self._strides)
 
     def flat(self) -> Storage:
         """Give the elements in row-major order as a flat device array: the storage when contiguous, else a copy."""
@@ -118,10 +119,16 @@ class CudaData(TensorData):
         return self.astype(self.dtype)._storage
 
     def get(self, key: int | UserIndex) -> float:
-        """Read one element as a Python number."""
+        """Read one element as a Python number; raises as :attr:`array` does."""
+        require_same_process()
         value = super().get(key)
         faults.check()
         return value
+
+    def set(self, key: int | UserIndex, val: float) -> None:
+        """Write one element; every view of the storage sees it."""
+        require_same_process()
+        super().set(key, val)
 
 
 def flat_full(size: int, value: float, dtype: npt.DTypeLike) -> Any:

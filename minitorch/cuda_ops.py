@@ -21,9 +21,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .cuda_data import CudaData, flat_full, map_into
-from .errors import BackendError, IndexingError
+from .errors import BackendError, IndexingError, ShapeError
 from .kernels import elements
 from .kernels.cuda import conv, extremes, matmul, places, softmax, sort, strided
 from .kernels.cuda.driver import obstacle, simulated
@@ -91,6 +92,7 @@ class CudaOps(TensorOps):
         """Run a thread for each element."""
 
         def operation(a: Tensor, out: Tensor | None = None) -> Tensor:
+            _require_on_gpu(a, *(() if out is None else (out,)))
             result = a._new(CudaData.empty(a.shape, a.dtype)) if out is None else out
             map_into(fn, result._tensor, a._tensor)
             return result
@@ -98,12 +100,16 @@ class CudaOps(TensorOps):
         return operation
 
     @staticmethod
-    def zip(fn: Callable[[float, float], float]) -> Callable[[Tensor, Tensor], Tensor]:
+    def zip(
+        fn: Callable[[float, float], float], dtype: npt.DTypeLike | None = None
+    ) -> Callable[[Tensor, Tensor], Tensor]:
         """Run a thread for each element of the broadcast shape."""
 
         def operation(a: Tensor, b: Tensor) -> Tensor:
+            _require_on_gpu(a, b)
             left, right = a._tensor, b._tensor
-            out = CudaData.empty(shape_broadcast(left.shape, right.shape), left.dtype)
+            shape = shape_broadcast(left.shape, right.shape)
+            out = CudaData.empty(shape, left.dtype if dtype is None else dtype)
             walks = (expanded_strides(x.shape, x.strides, out.shape) for x in (left, right))
             layout = joined(out.shape, *walks)
             zip_kernel(fn).for_each(out.size, out._storage, left._storage, right._storage, out.size, *layout)
@@ -118,6 +124,7 @@ class CudaOps(TensorOps):
         """Fold runs of neighbouring dimensions at once, in an order of their own: ``fn`` has to be commutative too."""
 
         def operation(a: Tensor, dim: int | Sequence[int]) -> Tensor:
+            _require_on_gpu(a)
             return a._new(_fold(fn, start, a._tensor, {dim} if isinstance(dim, int) else set(dim)))
 
         return operation
@@ -125,6 +132,7 @@ class CudaOps(TensorOps):
     @staticmethod
     def matrix_multiply(a: Tensor, b: Tensor) -> Tensor:
         """Multiply in tiles of shared memory, of any layout."""
+        _require_on_gpu(a, b)
         shape = matmul_shape(a.shape, b.shape)
         *batch, rows, columns = shape
         left, right = (x._tensor.expand((*batch, *x.shape[-2:])) for x in (a, b))
@@ -197,7 +205,7 @@ class CudaOps(TensorOps):
 
     @staticmethod
     def put(a: Tensor, index: Tensor, shape: UserShape) -> Tensor:
-        """Add up each place's elements in order. A place outside raises when numbers are read back."""
+        """Add up each place's elements in a fixed order. A place outside raises when numbers are read back."""
         if index.size != a.size:
             raise IndexingError(f"expected a place for each of {a.size} elements, got {index.size}. Give one for each.")
         out = CudaData.full(shape, 0, a.dtype)
@@ -210,7 +218,9 @@ class CudaOps(TensorOps):
         else:
             order = empty(a.size, np.int64)
             sort.argsort_axis(order, at, a.size, 1, False, _maker(np.dtype(np.int64)))
-            places.add_runs.for_each(a.size, *arrays, order, seen)
+            heads = empty(blocks_for(a.size, places.PART), a.dtype)
+            places.add_runs.for_each(heads.size, out._storage, heads, *arrays[1:], order, seen)
+            places.join_runs.for_each(heads.size, out._storage, heads, at, order)
         return a._new(out)
 
     @staticmethod
@@ -254,6 +264,15 @@ def device_name() -> str:
 # --- helpers -------------------------------------------------------------------------------------------------
 
 
+def _require_on_gpu(*tensors: Tensor) -> None:
+    for x in tensors:
+        if not isinstance(x._tensor, CudaData):
+            raise BackendError(
+                f"CudaOps computes with tensors on the GPU, got one on {x.backend}. Nothing is moved silently: move it "
+                "with t.to(backend)."
+            )
+
+
 def _contiguous(flat: Storage, shape: tuple[int, ...]) -> CudaData:
     return CudaData.of(flat, shape, strides_from_shape(shape))
 
@@ -263,10 +282,17 @@ def _maker(dtype: np.dtype[Any]) -> Callable[[int], Any]:
 
 
 def number_of(value: float, dtype: np.dtype[Any]) -> Any:
-    """Give a number the type of the elements it meets; an infinity among integers stays what it is."""
+    """Give a number the type of the elements it meets; an infinity is the smallest or the largest of whole numbers.
+
+    >>> number_of(2.0, np.dtype("int64")), number_of(-math.inf, np.dtype("uint8"))
+    (2, 0)
+    """
     if dtype.kind == "f":
         return dtype.type(value)
-    return int(value) if math.isfinite(value) else value
+    if math.isfinite(value):
+        return int(value)
+    ends = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    return ends[value > 0]
 
 
 def _fold(fn: Callable[[float, float], float], start: float, data: TensorData, dims: set[int]) -> TensorData:
@@ -282,7 +308,7 @@ def _fold(fn: Callable[[float, float], float], start: float, data: TensorData, d
         if n and outer * inner:
             flat = fold(fn, begin, flat, outer, n, inner, _maker(data.dtype))
         else:
-            flat = flat_full(outer * inner, start, data.dtype)
+            flat = flat_full(outer * inner, begin, data.dtype)
     return _contiguous(flat, tuple(shape))
 
 
@@ -327,7 +353,14 @@ def sum_practice(a: Tensor) -> TensorData:
 
     Returns:
         A sum for each block of 32, and two at least.
+
+    Raises:
+        BackendError: the vector is on another backend.
+        ShapeError: it is no vector.
     """
+    _require_on_gpu(a)
+    if a.dims != 1:
+        raise ShapeError(f"sum_practice adds up a vector, expected one dimension, got {a.shape}. Flatten it with view.")
     (size,) = a.shape
     blocks = max(2, blocks_for(size, THREADS_PER_BLOCK))
     out = CudaData.empty((blocks,), a.dtype)
@@ -344,8 +377,18 @@ def mm_practice(a: Tensor, b: Tensor) -> TensorData:
 
     Returns:
         ``size x size``.
+
+    Raises:
+        BackendError: a matrix is on another backend.
+        ShapeError: the matrices are no squares of one size, or larger.
     """
-    size, _ = a.shape
+    _require_on_gpu(a, b)
+    size = a.shape[-1] if a.dims else 0
+    if not 0 < size <= THREADS_PER_BLOCK or not a.shape == b.shape == (size, size):
+        raise ShapeError(
+            f"mm_practice multiplies two square matrices of 1 to {THREADS_PER_BLOCK} rows in one block, got {a.shape} "
+            f"and {b.shape}. Multiply others with a @ b."
+        )
     out = CudaData.empty((size, size), a.dtype)
     strided.mm_practice(1, (size, size), out._storage, a._tensor.flat(), b._tensor.flat(), size)
     return out

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .autodiff import Context
 from .errors import ShapeError
+from .function import Function
 from .kernels.compile import jit
 from .kernels.geometry import Space, same_size
 from .kernels.strided import _tensor_conv1d, _tensor_conv2d
-from .tensor_functions import Function, Permute
+from .tensor_functions import Permute
 
 if TYPE_CHECKING:
     from .tensor import Tensor

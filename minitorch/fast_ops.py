@@ -20,6 +20,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from numba import prange
 
 from . import tensor_data
@@ -269,12 +270,15 @@ class FastOps(TensorOps):
         return operation
 
     @staticmethod
-    def zip(fn: Callable[[float, float], float]) -> Callable[[Tensor, Tensor], Tensor]:
+    def zip(
+        fn: Callable[[float, float], float], dtype: npt.DTypeLike | None = None
+    ) -> Callable[[Tensor, Tensor], Tensor]:
         """Run one loop over at most three dimensions, which every common broadcast comes down to."""
 
         def operation(a: Tensor, b: Tensor) -> Tensor:
             left, right = a._tensor, b._tensor
-            out = TensorData.empty(shape_broadcast(left.shape, right.shape), left.dtype)
+            shape = shape_broadcast(left.shape, right.shape)
+            out = TensorData.empty(shape, left.dtype if dtype is None else dtype)
             if out.size:
                 zip_kernel(fn).run(out.size, out._storage, *_plan_zip(left, right, out.shape))
             return a._new(out)

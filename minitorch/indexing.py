@@ -2,8 +2,8 @@
 
 Numbers, slices, None and the ellipsis change the walk through the storage and copy nothing. Integer arrays and masks
 name places: everything comes down to reading at places (``Take``) or adding up at places (``Put``) in row-major order,
-and each is the other's derivative. What is outside raises: here, where the values of an index can be looked at, and
-otherwise, in a compiled step, in the kernel that reads or writes.
+and each is the other's derivative. What is outside raises: here, where the values of an index are at hand, and
+otherwise, in a compiled step or on a GPU, in the kernel that reads or writes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from .autodiff import no_grad
 from .cells import tracing
 from .dtypes import storage_dtype
 from .errors import ArgumentError, DataError, DTypeError, IndexingError, ShapeError
+from .function import Places, is_tensor, require_tensor
 from .kernels import elements
 from .pointwise import Keep
 from .shaping import Squeeze, Step, broadcast_to, unsqueeze
 from .tensor_data import TensorData, shape_broadcast, strides_from_shape
-from .tensor_functions import EQ, Add, Index, Mul, Narrow, Put, Sum, Take, as_dims, is_tensor, not_a_tensor
+from .tensor_functions import EQ, Add, Mul, Narrow, Put, Sum, Take, View, as_dims
 
 if TYPE_CHECKING:
     from .tensor import Tensor, TensorLike
     from .tensor_data import UserShape
 
 __all__ = [
+    "at_hand",
     "counted_from_zero",
     "element_of",
     "gather",
@@ -42,7 +44,7 @@ __all__ = [
     "scatter_add",
 ]
 
-Places = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 # --- t[...] --------------------------------------------------------------------------------------------------
 
@@ -111,7 +113,8 @@ def narrowed(x: Tensor, key: Any) -> tuple[Tensor, dict[int, Any]]:
             if k.shape != view.shape[dim : dim + k.ndim]:
                 raise IndexingError(
                     f"a mask of shape {k.shape} does not fit dimensions {view.shape[dim : dim + k.ndim]}, which it "
-                    "stands for. Make it by a comparison of the tensor itself."
+                    "stands for. Make it by a comparison of the tensor itself. Positions have whole numbers: "
+                    'tensor([0, 1], dtype="int64").'
                 )
             for places in np.nonzero(k):
                 picks[dim], dim = places, dim + 1
@@ -138,7 +141,7 @@ def _parts(shape: UserShape, key: Any) -> list[Any]:
 
 
 def _part(k: Any) -> Any:
-    """Read one entry of a key: arrays for whatever names places, but tensors where a step is traced."""
+    """Read one entry of a key: arrays for whatever names places, but tensors for integers that are not at hand."""
     if k is None or k is Ellipsis or isinstance(k, slice):
         return k
     if is_tensor(k):
@@ -146,10 +149,12 @@ def _part(k: Any) -> Any:
             if k.dtype.kind not in "iu":
                 tracing.tracer.refuse(
                     "a compiled step cannot select by a mask: how many elements are kept depends on their values. "
-                    "Keep the shape instead, with minitorch.where(mask, x, 0.0) or sums of x * mask, or run inside "
-                    "`with minitorch.debug():`."
+                    "Keep the shape instead, with minitorch.where(mask, x, 0.0), or run inside `with "
+                    "minitorch.debug():`."
                 )
             return tracing.tracer.lift((k,))[0]
+        if k.dtype.kind in "iu" and k.shape and not at_hand(k):
+            return k
         k = k.to_numpy()
         if k.dtype.kind == "f":
             if not ((k == 0) | (k == 1)).all():
@@ -207,10 +212,15 @@ def _pick(x: Tensor, picks: Mapping[int, Any]) -> Tensor:
     for d in dims:
         index = counted_from_zero(picks[d], x.shape[d], elements.index_from_either_end)
         terms.append(_scaled(index, strides[d], (*index.shape, *[1] * len(behind))))
-    return Take.apply(x, Index(_total(x, terms)))
+    return Take.apply(x, Places(_total(x, terms)))
 
 
 # --- places --------------------------------------------------------------------------------------------------
+
+
+def at_hand(x: Tensor) -> bool:
+    """Tell whether values can be looked at without waiting: not those of a step that is traced, or on a GPU."""
+    return tracing.tracer is None and not x.backend.cuda
 
 
 def integers(like: Tensor, values: npt.ArrayLike) -> Tensor:
@@ -218,13 +228,13 @@ def integers(like: Tensor, values: npt.ArrayLike) -> Tensor:
     return like._new(TensorData.from_array(np.array(values, np.int64, order="C")))
 
 
-def _along(axis: int, dims: int, n: int) -> Places:
+def _along(axis: int, dims: int, n: int) -> Integers:
     """Count 0, 1, ... along one axis of several."""
     return np.arange(n).reshape((1,) * axis + (n,) + (1,) * (dims - axis - 1))
 
 
 def counted_from_zero(index: Any, n: int, rule: Any) -> Any:
-    """Count an index from zero; ``rule`` says which there are. Values that are only traced are checked when they run.
+    """Count an index from zero; ``rule`` says which there are. What is not at hand is checked where it is used.
 
     Raises:
         IndexingError: there is no such index.
@@ -270,7 +280,7 @@ def places_along(shape: UserShape, dim: int, index: Tensor) -> Tensor:
     for d, n in enumerate(index.shape):
         if d != dim:
             terms.append(_along(d, len(shape), n) * strides[d])
-    values = index if tracing.tracer is not None else index.to_numpy()
+    values = index.to_numpy() if at_hand(index) else index
     coordinate = counted_from_zero(values, shape[dim], elements.index_from_zero)
     return _total(index, [*terms, _scaled(coordinate, strides[dim], index.shape)])
 
@@ -299,7 +309,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     [[2.0], [3.0]]
     """
     input, dim, index = _prepared("gather", input, dim, index)
-    return Take.apply(input, Index(places_along(input.shape, dim, index)))
+    return Take.apply(input, Places(places_along(input.shape, dim, index)))
 
 
 def scatter(input: Tensor, dim: int, index: Tensor, src: TensorLike) -> Tensor:
@@ -327,12 +337,12 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: TensorLike) -> Tensor:
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
     input, dim, index = _prepared("scatter", input, dim, index)
-    places = Index(places_along(input.shape, dim, index))
+    places = Places(places_along(input.shape, dim, index))
     written, marks = _source(input, index, src), broadcast_to(integers(input, 1), index.shape)
     if index.shape[dim] > 1:
-        replaced = Index(_replaced(index, places.places, dim))
+        replaced = Places(_replaced(index, places.places, dim))
         written, marks = Keep.apply(written, replaced, False), Keep.apply(marks, replaced, False)
-    hit = Index(Put.apply(marks, places, input.shape))
+    hit = Places(Put.apply(marks, places, input.shape))
     return Add.apply(Keep.apply(input, hit, False), Put.apply(written, places, input.shape))
 
 
@@ -358,15 +368,14 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: TensorLike) -> Tens
     [2.0, 0.0, 4.0]
     """
     input, dim, index = _prepared("scatter_add", input, dim, index)
-    places = Index(places_along(input.shape, dim, index))
+    places = Places(places_along(input.shape, dim, index))
     return Add.apply(input, Put.apply(_source(input, index, src), places, input.shape))
 
 
 def _prepared(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, int, Tensor]:
     """Check what gather and scatter have in common."""
     for x in (input, index):
-        if not is_tensor(x):
-            raise not_a_tensor(name, x)
+        require_tensor(name, x)
     (dim,) = as_dims(dim, input.shape)
     if index.dtype.kind not in "iu":
         raise DTypeError(f'{name} expected integers as its index, got {index.dtype}. Make it with dtype="int64".')
@@ -402,17 +411,23 @@ def _source(input: Tensor, index: Tensor, src: TensorLike) -> Tensor:
 
 def _replaced(index: Tensor, places: Tensor, dim: int) -> Tensor:
     """Mark the elements that are not the last to go to their place."""
-    if tracing.tracer is None:
+    if at_hand(places):
         flat = places.to_numpy().reshape(-1)
         _, from_the_end = np.unique(flat[::-1], return_index=True)
         replaced = np.ones(flat.size)
         replaced[flat.size - 1 - from_the_end] = 0
         return integers(index, replaced.reshape(index.shape))
+    if tracing.tracer is None:  # sorted stably, what goes to one place stands together, and the last of it last
+        flat = View.apply(places.contiguous(), (places.size,))
+        order = places.backend.ops.argsort(flat, 0, False)
+        ordered, pairs = Take.apply(flat, Places(order)), max(places.size - 1, 0)
+        equal = EQ.apply(Narrow.apply(ordered, 0, 0, pairs), Narrow.apply(ordered, 0, places.size - pairs, places.size))
+        return Put.apply(equal, Places(Narrow.apply(order, 0, 0, pairs)), index.shape)
     # Without values to look at, each is compared with those behind it.
     n, lines = index.shape[dim], (1,) * (len(index.shape) - dim - 1)
     behind = integers(index, np.triu(np.ones((n, n)), k=1).reshape(n, n, *lines))
     equal = EQ.apply(unsqueeze(index, dim + 1), unsqueeze(index, dim))
-    return Sum.apply(Mul.apply(equal, behind), dim + 1, index.shape)
+    return Sum.apply(Keep.apply(behind, Places(equal)), dim + 1, index.shape)
 
 
 # --- one-hot -------------------------------------------------------------------------------------------------
@@ -439,11 +454,10 @@ def one_hot(labels: Tensor, num_classes: int = -1, dtype: npt.DTypeLike = np.int
     >>> one_hot(tensor([2, 0], dtype="int64"), 3).tolist()
     [[0, 0, 1], [1, 0, 0]]
     """
-    if not is_tensor(labels):
-        raise not_a_tensor("one_hot", labels)
+    require_tensor("one_hot", labels)
     if labels.dtype.kind not in "iu":
         raise DTypeError(f'one_hot expected integer labels, got {labels.dtype}. Make them with dtype="int64".')
-    if tracing.tracer is None:
+    if at_hand(labels) or (tracing.tracer is None and num_classes == -1):
         values = labels.to_numpy()
         if num_classes == -1 and values.size:
             num_classes = int(values.max()) + 1
@@ -452,7 +466,7 @@ def one_hot(labels: Tensor, num_classes: int = -1, dtype: npt.DTypeLike = np.int
                 f"one_hot expected labels from 0 to {num_classes - 1}, got {values.min()} to {values.max()}. Count "
                 "from 0, or give the number of classes."
             )
-    elif num_classes == -1:
+    elif tracing.tracer is not None and num_classes == -1:
         tracing.tracer.refuse(
             "a compiled step cannot find the number of classes from the labels: their values are not known while it "
             "is traced. Pass num_classes."
@@ -462,4 +476,4 @@ def one_hot(labels: Tensor, num_classes: int = -1, dtype: npt.DTypeLike = np.int
     shape = (*labels.shape, num_classes)
     lines = unsqueeze(labels, -1)
     ones = lines._new(TensorData.from_array(np.ones(lines.shape, storage_dtype(dtype))))
-    return Put.apply(ones, Index(places_along(shape, len(labels.shape), lines)), shape)
+    return Put.apply(ones, Places(places_along(shape, len(labels.shape), lines)), shape)

@@ -21,19 +21,21 @@ import numpy as np
 import numpy.typing as npt
 
 from .activations import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from .cells import tracing
 from .containers import ModuleList, Sequential
-from .convolution import AvgPool2d, Conv1d, Conv2d, MaxPool1d, MaxPool2d
-from .errors import ArgumentError, DataError, DTypeError, IndexingError, ShapeError
+from .convolution import Conv1d, Conv2d
+from .errors import ArgumentError, DataError, DTypeError, ShapeError
+from .function import Places, require_tensor
+from .indexing import at_hand, integers
 from .init import kaiming_uniform, normal, uniform
 from .module import Module, Parameter
-from .nn import Dropout as DropoutFunction
-from .nn import check_rate
+from .nn import DropoutFun, as_int64, check_rate
 from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from .pooling import AvgPool2d, MaxPool1d, MaxPool2d
 from .random import default_generator
+from .shaping import flatten
 from .tensor import Tensor
 from .tensor_data import TensorData
-from .tensor_functions import Add, Index, MatMul, Mul, Permute, Take, View, not_a_tensor
+from .tensor_functions import Add, MatMul, Mul, Permute, Take, View
 from .tensor_ops import TensorBackend
 
 __all__ = [
@@ -86,14 +88,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     [16.0]
     """
     features = weight.shape[1]
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("a linear layer", input)
+    require_tensor("a linear layer", input)
     if input.dims == 0 or input.shape[-1] != features:
-        flat = input.dims > 2 and math.prod(input.shape[1:]) == features
         raise ShapeError(
             f"this linear layer takes {features} features, the last size of its input; got shape {input.shape}. "
-            + ("A Flatten is missing: put one " if flat else "Put a Flatten ")
-            + ("before it." if flat else f"before it, or make it with in_features={(*input.shape, 1)[input.dims - 1]}.")
+            + _how_to_fit(input.shape, features)
         )
     rows = input
     if input.dims != 2:  # one matrix product, whatever the dimensions before
@@ -102,6 +101,18 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None:
         out = Add.apply(out, bias)
     return out if input.dims == 2 else View.apply(out, (*input.shape[:-1], weight.shape[0]))
+
+
+def _how_to_fit(shape: Sequence[int], features: int) -> str:
+    """Advise on an input whose last size is not the number of features."""
+    if len(shape) == 0:
+        return "Give it the features of an example, or rows of them: a single number has no dimension."
+    if len(shape) <= 2:
+        return f"Make it with in_features={shape[-1]}."
+    flat = math.prod(shape[1:])
+    if flat == features:
+        return "A Flatten is missing: put one before it."
+    return f"Make it with in_features={shape[-1]}, or put a Flatten before it and make it with in_features={flat}."
 
 
 class Linear(Module):
@@ -117,7 +128,7 @@ class Linear(Module):
         backend: what computes.
 
     Raises:
-        ArgumentError: there are no features.
+        ArgumentError: a number of features is no whole number from 1.
 
     >>> from minitorch.creation import ones
     >>> Linear(3, 2)(ones((5, 3))).shape
@@ -133,10 +144,10 @@ class Linear(Module):
         backend: TensorBackend | None = None,
     ) -> None:
         super().__init__()
-        if in_features < 1 or out_features < 1:
+        if not _are_counts(in_features, out_features):
             raise ArgumentError(
-                f"expected at least one feature on each side, got {in_features} and {out_features}. Check the sizes "
-                "that these come from."
+                f"expected at least one feature on each side, as whole numbers, got {in_features!r} and "
+                f"{out_features!r}. Check the sizes that these come from."
             )
         self.in_features, self.out_features = in_features, out_features
         shape = (out_features, in_features)
@@ -151,6 +162,11 @@ class Linear(Module):
     def forward(self, input: Tensor) -> Tensor:
         """Map ``* x in_features`` to ``* x out_features``."""
         return linear(input, self.weight.value, None if self.bias is None else self.bias.value)
+
+
+def _are_counts(*sizes: Any) -> bool:
+    """Tell whether all sizes are whole numbers from 1."""
+    return all(isinstance(n, (int, np.integer)) and n >= 1 for n in sizes)
 
 
 # --- arranging -----------------------------------------------------------------------------------------------
@@ -172,7 +188,7 @@ class Identity(Module):
 
 
 class Flatten(Module):
-    """Make one dimension of several neighbouring ones; of all but the first (the batch), unless told otherwise.
+    """Join neighbouring dimensions into one; all but the first (the batch), unless told otherwise.
 
     Args:
         start_dim: the first of them.
@@ -192,29 +208,13 @@ class Flatten(Module):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
     def forward(self, input: Tensor) -> Tensor:
-        """Join the dimensions.
+        """Join the dimensions, as :func:`minitorch.flatten` does.
 
         Raises:
             IndexingError: the input lacks one of the dimensions.
-            ShapeError: the last dimension comes before the first.
+            ArgumentError: the last dimension comes before the first.
         """
-        if not isinstance(input, Tensor):
-            raise not_a_tensor("Flatten", input)
-        dims = input.dims
-        for d in (self.start_dim, self.end_dim):
-            if not -dims <= d < dims:
-                raise IndexingError(
-                    f"Flatten joins dimensions {self.start_dim} to {self.end_dim}, got shape {input.shape}, which has "
-                    f"{dims}. The first is the batch: add it with view, or name others."
-                )
-        start, end = self.start_dim % dims, self.end_dim % dims
-        if start > end:
-            raise ShapeError(
-                f"expected start_dim before end_dim, got {self.start_dim} and {self.end_dim} for shape {input.shape}. "
-                "Exchange them."
-            )
-        joined = math.prod(input.shape[start : end + 1])
-        return View.apply(input.contiguous(), (*input.shape[:start], joined, *input.shape[end + 1 :]))
+        return flatten(input, self.start_dim, self.end_dim)
 
 
 class Reshape(Module):
@@ -251,8 +251,7 @@ class Reshape(Module):
         Raises:
             ShapeError: there is no batch, or an example has another number of elements.
         """
-        if not isinstance(input, Tensor):
-            raise not_a_tensor("Reshape", input)
+        require_tensor("Reshape", input)
         elements = math.prod(input.shape[1:])
         known = math.prod(n for n in self.shape if n != -1)
         shape = tuple(elements // known if n == -1 else n for n in self.shape)
@@ -304,7 +303,7 @@ class Dropout(Module):
         if not self.training or self.p == 0.0:
             return x
         scale = 0.0 if self.p == 1.0 else 1.0 / (1.0 - self.p)
-        return DropoutFunction.apply(x, self.p, scale, *default_generator.next_stream())
+        return DropoutFun.apply(x, self.p, scale, *default_generator.next_stream())
 
 
 # --- embedding -----------------------------------------------------------------------------------------------
@@ -324,47 +323,37 @@ def embedding(index: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     Raises:
         DTypeError: the indices are not integers.
         ArgumentError: ``padding_idx`` is not a row.
-        DataError: an index is not a row. (A step that is traced has no values to check.)
+        DataError: an index is not a row. (On a GPU the next number that is read raises an IndexingError instead, and a
+            step that is traced has no values to check.)
 
     >>> from minitorch.creation import tensor
     >>> embedding(tensor([1, 0], dtype="int64"), tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[3.0, 4.0], [1.0, 2.0]]
     """
-    if not isinstance(index, Tensor):
-        raise not_a_tensor("embedding", index)
+    require_tensor("embedding", index)
     if index.dtype.kind not in "iu":
         raise DTypeError(f'embedding expects integer indices, got {index.dtype}: make them with dtype="int64"')
     rows, features = weight.shape
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ArgumentError(f"expected padding_idx as one of the {rows} rows, got {padding_idx}. Rows count from 0.")
-    if tracing.tracer is None:
+    if at_hand(index):
         which = index.to_numpy()
         if which.size and not 0 <= which.min() <= which.max() < rows:
             raise DataError(
                 f"embedding: expected indices from 0 to {rows - 1}, got {which.min()} to {which.max()}. Map words that "
                 "the table lacks to a row of their own."
             )
-        index = index if index.dtype == np.int64 else index.to(np.int64)
-    elif index.dtype != np.int64:
-        tracing.tracer.refuse(
-            f"a compiled step takes indices as int64, got {index.dtype}: it does not convert integers. Convert them "
-            'outside: index.to("int64").'
-        )
-    first = Mul.apply(View.apply(index.contiguous(), (*index.shape, 1)), _integers(weight, [features]))
-    out = Take.apply(weight, Index(Add.apply(first, _integers(weight, np.arange(features)))))
+    index = as_int64("indices", index)
+    first = Mul.apply(View.apply(index.contiguous(), (*index.shape, 1)), integers(weight, [features]))
+    out = Take.apply(weight, Places(Add.apply(first, integers(weight, np.arange(features)))))
     if padding_idx is None:
         return out
     learnt = np.ones(rows, weight.dtype)
     learnt[padding_idx] = 0.0
     kept = Take.apply(
-        weight._new(TensorData.from_array(learnt)), Index(View.apply(index.contiguous(), (*index.shape, 1)))
+        weight._new(TensorData.from_array(learnt)), Places(View.apply(index.contiguous(), (*index.shape, 1)))
     )
     return out * kept + out.detach() * (1.0 - kept)
-
-
-def _integers(like: Tensor, values: npt.ArrayLike) -> Tensor:
-    """Make int64 constants on the backend of ``like``."""
-    return like._new(TensorData.from_array(np.array(values, np.int64)))
 
 
 class Embedding(Module):
@@ -398,10 +387,10 @@ class Embedding(Module):
         backend: TensorBackend | None = None,
     ) -> None:
         super().__init__()
-        if num_embeddings < 1 or embedding_dim < 1:
+        if not _are_counts(num_embeddings, embedding_dim):
             raise ArgumentError(
-                f"expected at least one row and one feature, got {num_embeddings} and {embedding_dim}. Check the size "
-                "of the vocabulary."
+                f"expected at least one row and one feature, as whole numbers, got {num_embeddings!r} and "
+                f"{embedding_dim!r}. Check the size of the vocabulary."
             )
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ArgumentError(
@@ -440,8 +429,7 @@ class Embedding(Module):
         >>> table(tensor([1], dtype="int64")).tolist(), table.weight.value.requires_grad()
         ([[3.0, 4.0]], False)
         """
-        if not isinstance(embeddings, Tensor):
-            raise not_a_tensor("Embedding", embeddings)
+        require_tensor("Embedding", embeddings)
         if embeddings.dims != 2:
             raise ShapeError(
                 f"expected a table, rows x features, got shape {embeddings.shape}. Bring it there by view."

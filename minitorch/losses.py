@@ -7,7 +7,8 @@ compare every example with every other, and training would go wrong without a wo
 
 Each loss is composed of the functions of :mod:`minitorch.tensor_functions`, so it runs on every backend, differentiates
 to any order, and becomes part of a compiled step. The values of labels and probabilities are checked in eager steps
-only: a step that is traced has no values to look at.
+only: a step that is traced has no values to look at. On a GPU nobody waits for them: a label that is no class raises
+with the next number that is read.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import numpy.typing as npt
 
 from .cells import read, tracing
 from .errors import ArgumentError, DataError, DTypeError, ShapeError
-from .indexing import integers
+from .function import Places, require_tensor
+from .indexing import at_hand, integers
 from .kernels import elements
 from .module import Module
-from .nn import logsoftmax
+from .nn import as_int64, logsoftmax
+from .pointwise import Keep, abs
 from .tensor import Tensor
 from .tensor_data import TensorData
-from .tensor_functions import EQ, Add, Exp, Index, Log, Mul, Permute, ReLU, Sum, Take, View, not_a_tensor
+from .tensor_functions import EQ, Add, Exp, Log, Permute, ReLU, Sum, Take, View
 
 __all__ = [
     "BCELoss",
@@ -54,18 +57,18 @@ def nll_loss(
     input: Tensor,
     target: Labels,
     weight: Tensor | None = None,
-    ignore_index: int | None = None,
+    ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
     r"""Compute the negative log-likelihood of the right classes, $-w_{y_i} x_{i, y_i}$.
 
     Args:
         input: log-probabilities, ``batch x class``, such as :func:`minitorch.nn.logsoftmax` gives; or one for each
-            place, ``batch x class x *space``.
-        target: the number of each example's class, ``batch`` (or ``batch x *space``), integers.
+            place, ``batch x class x *space``; or those of a single example, ``class``.
+        target: the number of each example's class, ``batch`` (or ``batch x *space``, or one number), integers.
         weight: how much each class counts, ``class``; all the same when left out.
-        ignore_index: the label of examples to leave out. (PyTorch's default is -100; here nothing is left out unless
-            it is asked for, and a label that is no class raises.)
+        ignore_index: the label of examples to leave out, which need not be a class. Any other label that is none
+            raises.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``; the mean is that of the examples that count, weighted.
 
     Raises:
@@ -76,6 +79,8 @@ def nll_loss(
     >>> from minitorch.creation import tensor
     >>> nll_loss(tensor([[-0.5, -1.0], [-2.0, -0.25]]), [0, 1]).item()
     0.375
+    >>> nll_loss(tensor([[-0.5, -1.0], [-2.0, -0.25]]), [0, -100]).item()
+    0.5
     """
     _check_reduction(reduction)
     return _likelihood(_rows(input), _places(input), target, weight, ignore_index, reduction, 0.0)
@@ -85,7 +90,7 @@ def cross_entropy(
     input: Tensor,
     target: Labels,
     weight: Tensor | None = None,
-    ignore_index: int | None = None,
+    ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -95,9 +100,9 @@ def cross_entropy(
       q_{ic} = (1 - \epsilon) [c = y_i] + \epsilon / C$$
 
     Args:
-        input: unnormalised scores (logits), ``batch x class``, or ``batch x class x *space``.
-        target: the number of each example's class, ``batch`` (or ``batch x *space``), integers; or their
-            probabilities $q$, a tensor with the shape and dtype of ``input``.
+        input: unnormalised scores (logits), ``batch x class``, or ``batch x class x *space``, or ``class``.
+        target: the number of each example's class, ``batch`` (or ``batch x *space``, or one number), integers; or
+            their probabilities $q$, a tensor with the shape and dtype of ``input``.
         weight: how much each class counts, ``class``.
         ignore_index: as in :func:`nll_loss`; only with class numbers.
         reduction: as in :func:`nll_loss`; with probabilities the mean is that of all examples.
@@ -122,23 +127,26 @@ def cross_entropy(
     _check_reduction(reduction)
     log_probabilities = logsoftmax(_rows(input), 1)
     if isinstance(target, Tensor) and target.dtype.kind == "f":
-        if ignore_index is not None:
+        if target.dims == input.dims - 1:
+            raise _no_labels(target)
+        if ignore_index >= 0:
             raise ArgumentError(f"probabilities have no label to leave out, got ignore_index={ignore_index}. Omit it.")
         _check_shapes("cross_entropy with probabilities", input, target)
-        smooth = _rows(target) * (1.0 - label_smoothing) + label_smoothing / input.shape[1]
+        smooth = _rows(target) * (1.0 - label_smoothing) + label_smoothing / log_probabilities.shape[1]
         return _reduced(-_over_classes(smooth * log_probabilities, weight), reduction, _places(input))
     return _likelihood(log_probabilities, _places(input), target, weight, ignore_index, reduction, label_smoothing)
 
 
 def _rows(input: Tensor) -> Tensor:
     """Bring the classes last and everything else together: ``row x class``, one row for each label."""
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("a loss", input)
-    if input.dims < 2:
+    require_tensor("a loss", input)
+    if input.dims == 0:
         raise ShapeError(
-            f"expected a score for each class, batch x class and any dimensions behind, got shape {input.shape}. Bring "
-            "the classes to dimension 1 with permute, or insert the batch with view."
+            "expected a score for each class, batch x class and any dimensions behind, or those of one example; got "
+            "shape (). Leave out the reduction that gave a single number."
         )
+    if input.dims == 1:
+        return View.apply(input.contiguous(), (1, *input.shape))
     if input.dims == 2:
         return input
     last = Permute.apply(input, (0, *range(2, input.dims), 1)).contiguous()
@@ -147,7 +155,7 @@ def _rows(input: Tensor) -> Tensor:
 
 def _places(input: Tensor) -> tuple[int, ...]:
     """Give the shape of the labels for scores: all dimensions but that of the classes."""
-    return (*input.shape[:1], *input.shape[2:])
+    return (*input.shape[:1], *input.shape[2:]) if input.dims > 1 else ()
 
 
 def _likelihood(
@@ -155,82 +163,91 @@ def _likelihood(
     places: tuple[int, ...],
     target: Labels,
     weight: Tensor | None,
-    ignore_index: int | None,
+    ignore_index: int,
     reduction: str,
     label_smoothing: float,
 ) -> Tensor:
-    labels, kept, counted = _labels(log_probabilities, places, target, weight, ignore_index)
+    labels, ignored = _labels(log_probabilities, places, target, ignore_index)
     count, classes = log_probabilities.shape
-    if tracing.tracer is not None:
-        # Checked when the program runs: a label that is no class must not read another example's numbers.
+    if not at_hand(labels):
+        # Checked by the kernel that reads: a label that is no class must not read another example's numbers.
         labels = labels.backend.ops.zip(elements.index_from_zero)(integers(labels, [classes]), labels)
     rows = integers(log_probabilities, np.arange(count) * classes)
-    losses = -Take.apply(log_probabilities, Index(Add.apply(labels, rows)))
+    losses = -Take.apply(log_probabilities, Places(Add.apply(labels, rows)))
+    counted = None if weight is None else _weights(labels, weight, classes)
     if counted is not None:
         losses = losses * counted
     if label_smoothing:
         everywhere = -_over_classes(log_probabilities, weight)
-        if kept is not None:
-            everywhere = everywhere * kept
         losses = losses * (1.0 - label_smoothing) + everywhere * (label_smoothing / classes)
+    if ignored is not None:
+        losses = Keep.apply(losses, ignored, False)
+        counted = Keep.apply(losses._ensure_tensor(1.0) if counted is None else counted, ignored, False)
     if reduction == "mean" and counted is not None:
         return losses.sum() / counted.sum()
     return _reduced(losses, reduction, places)
 
 
-def _labels(
-    scores: Tensor, places: tuple[int, ...], target: Labels, weight: Tensor | None, ignore_index: int | None
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def _labels(scores: Tensor, places: tuple[int, ...], target: Labels, ignore_index: int) -> tuple[Tensor, Places | None]:
     """Check the labels; their values only where there are any.
 
     Returns:
-        The labels in a row, as int64, with class 0 in the place of the one to ignore; 1 for the examples that are kept
-        and 0 for the others; and how much each example counts. The last two are None where it is 1 for all.
+        The labels, ``1 x row``, as int64, with class 0 in the place of the one to ignore; and a mask of the examples
+        that are ignored, or None where there are none.
     """
-    if not isinstance(target, Tensor):
-        target = scores._new(TensorData.from_array(np.array(target)))
-    if target.dtype.kind not in "iu":
-        raise DTypeError(
-            f'class labels are integers, got {target.dtype}. Make them with dtype="int64"; rows of probabilities go '
-            "to cross_entropy."
-        )
+    if isinstance(target, Tensor):
+        labels, values = target, target.to_numpy() if at_hand(target) else None
+    else:
+        values = np.array(target)
+        labels = scores._new(TensorData.from_array(values))
+    if labels.dtype.kind not in "iu":
+        raise _no_labels(labels)
     count, classes = scores.shape
-    if target.shape != places:
+    if labels.shape != places:
         raise ShapeError(
-            f"expected one label for each of the {count} examples, shape {places}, got {target.shape}. Labels are "
+            f"expected one label for each of the {count} examples, shape {places}, got {labels.shape}. Labels are "
             "class numbers, and not rows of zeros and ones."
         )
-    if tracing.tracer is None:
-        _check_labels(target.to_numpy(), classes, ignore_index)
-        target = target if target.dtype == np.int64 else target.to(np.int64)
-    elif target.dtype != np.int64:
-        tracing.tracer.refuse(
-            f"a compiled step takes class labels as int64, got {target.dtype}: it does not convert integers. Convert "
-            'them outside: labels.to("int64"), or labels.astype("int64") of an array.'
-        )
-    labels, kept = View.apply(target.contiguous(), (count,)), None
-    if ignore_index is not None:
-        ignored = Index(EQ.apply(labels, integers(scores, [ignore_index])))
-        kept = Take.apply(scores._new(TensorData.from_array(np.array([1.0, 0.0], scores.dtype))), ignored)
-        labels = Mul.apply(labels, Take.apply(integers(scores, [1, 0]), ignored))
-    if weight is None:
-        return labels, kept, kept
+    some_ignored = tracing.tracer is not None or values is None or _check_labels(values, classes, ignore_index)
+    # One row: with a number for each example there is too little for a compiled step to divide among the cores.
+    labels = View.apply(as_int64("labels", labels).contiguous(), (1, count))
+    if not some_ignored:
+        return labels, None
+    ignored = Places(EQ.apply(labels, integers(scores, [ignore_index])))
+    return Keep.apply(labels, ignored, False), ignored
+
+
+def _no_labels(given: Tensor) -> DTypeError:
+    return DTypeError(
+        f'class labels are integers, got {given.dtype} of shape {given.shape}. Make them with dtype="int64"; '
+        "probabilities of every class, in the shape of the scores, go to cross_entropy."
+    )
+
+
+def _weights(labels: Tensor, weight: Tensor, classes: int) -> Tensor:
+    """Give each example the weight of its class."""
     if weight.shape != (classes,):
         raise ShapeError(
             f"expected a weight for each of the {classes} classes, shape {(classes,)}, got {weight.shape}. To weight "
             "single examples, multiply the losses that reduction='none' gives."
         )
-    counted = Take.apply(weight, Index(labels))
-    return labels, kept, counted if kept is None else counted * kept
+    return Take.apply(weight, Places(labels))
 
 
-def _check_labels(values: npt.NDArray[Any], classes: int, ignore_index: int | None) -> None:
-    values = values if ignore_index is None else values[values != ignore_index]
-    if values.size and not 0 <= values.min() <= values.max() < classes:
+def _check_labels(values: npt.NDArray[Any], classes: int, ignore_index: int) -> bool:
+    """Check that all labels but the one to ignore are classes, and tell whether that one is among them."""
+    if not values.size:
+        return False
+    if values.min() >= 0 and values.max() < classes and not 0 <= ignore_index < classes:
+        return False
+    ignored = values == ignore_index
+    kept = values[~ignored]
+    if kept.size and not 0 <= kept.min() <= kept.max() < classes:
         raise DataError(
-            f"class labels go from 0 to {classes - 1}, got {values.min()} to {values.max()}. Count from 0, or leave "
+            f"class labels go from 0 to {classes - 1}, got {kept.min()} to {kept.max()}. Count from 0, or leave "
             "examples out by a label of their own, such as ignore_index=-1."
         )
+    return bool(ignored.any())
 
 
 def _over_classes(x: Tensor, weight: Tensor | None) -> Tensor:
@@ -265,7 +282,7 @@ def binary_cross_entropy(
     """
     _check_reduction(reduction)
     _check_shapes("binary_cross_entropy", input, target, weight)
-    if tracing.tracer is None and input.size:
+    if at_hand(input) and input.size:
         values = input.to_numpy()
         if (values < 0.0).any() or (values > 1.0).any():
             raise DataError(
@@ -356,7 +373,7 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """
     _check_reduction(reduction)
     _check_shapes("l1_loss", input, target)
-    return _reduced(_absolute(input - target), reduction)
+    return _reduced(abs(input - target), reduction)
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -386,7 +403,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
         return l1_loss(input, target, reduction)
     _check_reduction(reduction)
     _check_shapes("smooth_l1_loss", input, target)
-    distance = _absolute(input - target)
+    distance = abs(input - target)
     beyond = ReLU.apply(distance - beta)
     near = distance - beyond
     return _reduced(near * near * (0.5 / beta) + beyond, reduction)
@@ -419,10 +436,6 @@ def _reduced(losses: Tensor, reduction: str, shape: tuple[int, ...] | None = Non
     if reduction == "none":
         return losses if shape in (None, losses.shape) else View.apply(losses.contiguous(), shape)
     return losses.mean() if reduction == "mean" else losses.sum()
-
-
-def _absolute(x: Tensor) -> Tensor:
-    return ReLU.apply(x) + ReLU.apply(-x)
 
 
 def _softplus(x: Tensor) -> Tensor:
@@ -461,7 +474,7 @@ class NLLLoss(_Loss):
     [0.75]
     """
 
-    def __init__(self, weight: Tensor | None = None, ignore_index: int | None = None, reduction: str = "mean") -> None:
+    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self.weight, self.ignore_index = weight, ignore_index
 
@@ -481,7 +494,7 @@ class CrossEntropyLoss(_Loss):
     def __init__(
         self,
         weight: Tensor | None = None,
-        ignore_index: int | None = None,
+        ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:

@@ -10,11 +10,16 @@ import difflib
 import itertools
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .cells import read, write
 from .errors import ArgumentError, BackendError, DataError, DTypeError, IndexingError, MiniTorchError, ShapeError
-from .state import Arrays, arrays_of, fill
+from .state import Arrays, IncompatibleKeys, arrays_of, fill, move
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .tensor_ops import TensorBackend
 
 __all__ = ["Buffer", "Module", "Parameter", "last_change"]
 
@@ -212,25 +217,56 @@ class Module:
         """
         return arrays_of(self.named_state())
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Give every parameter and persistent buffer the array of its name, converted to its dtype.
 
         Nothing is changed unless everything fits.
 
         Args:
             state_dict: arrays or tensors by dotted name; PyTorch's names are the same for layers of the same kind.
+            strict: refuse names that are missing or unexpected; with False what has no partner stays as it is.
+
+        Returns:
+            The names that are missing and those that are unexpected, as PyTorch gives them.
 
         Raises:
-            ShapeError: a name is missing or unexpected, or a shape differs; the message lists all of them.
+            ShapeError: a name is missing or unexpected, or a shape differs; the message lists all of them. Shapes
+                must agree also where ``strict`` is False.
             DTypeError: there are no names, or a value is neither an array nor a tensor.
 
         >>> from minitorch.layers import Linear
-        >>> first, second = Linear(2, 1), Linear(2, 1)
-        >>> second.load_state_dict(first.state_dict())
+        >>> first, second = Linear(2, 1, bias=False), Linear(2, 1)
+        >>> second.load_state_dict(first.state_dict(), strict=False)
+        IncompatibleKeys(missing_keys=['bias'], unexpected_keys=[])
         >>> second.weight.value.tolist() == first.weight.value.tolist()
         True
         """
-        fill(type(self).__name__, self.named_state(), state_dict)
+        return fill(type(self).__name__, self.named_state(), state_dict, strict)
+
+    # --- moving ---
+
+    def to(self, target: TensorBackend | npt.DTypeLike) -> Self:
+        """Move every parameter and buffer to another backend, or convert those of floats to another dtype.
+
+        The parameters stay the same objects. Gradients are not carried along, and neither is what an optimiser has
+        gathered: make the optimiser afterwards.
+
+        Args:
+            target: a backend, such as ``minitorch.FastBackend``, or a dtype, ``"float32"`` or ``"float64"``.
+
+        Returns:
+            The module itself.
+
+        Raises:
+            DTypeError: the target is neither, or a value is no tensor. Nothing is changed.
+
+        >>> from minitorch.layers import BatchNorm1d
+        >>> layer = BatchNorm1d(2).to("float32")
+        >>> layer.weight.value.dtype, layer.num_batches_tracked.value.dtype
+        (dtype('float32'), dtype('int64'))
+        """
+        move(self._named_values(), target)
+        return self
 
     # --- attributes ---
 

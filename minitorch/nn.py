@@ -6,17 +6,21 @@ As in the course, reductions keep the reduced dimension with size 1, and :func:`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
 
 from .autodiff import Context, no_grad
 from .cells import tracing
 from .creation import ones
-from .errors import ArgumentError, IndexingError, ShapeError
+from .errors import ArgumentError, ShapeError
 from .fast_conv import conv1d, conv2d
+from .function import Function, Places, require_tensor
 from .kernels.geometry import Space, side_by_side
+from .probabilities import logsoftmax, one_dim, softmax
 from .random import default_generator
 from .tensor import Tensor
-from .tensor_functions import Add, Exp, Function, Index, Mul, Neg, Put, Sum, as_dims, not_a_tensor
+from .tensor_functions import Put, Sum
 
 __all__ = [
     "Max",
@@ -33,13 +37,22 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> NoReturn:
+    """Say where a layer is, for in PyTorch it would be here."""
+    from . import layers  # which stands on this module
+
+    where = "It has the functions; layers are in minitorch.layers, and losses in minitorch.losses."
+    if name in layers.__all__:
+        where = f"It has the functions; the layer is minitorch.layers.{name}."
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}. {where}")
+
+
 # --- pooling -------------------------------------------------------------------------------------------------
 
 
 def _pooled_size(input: Tensor, kernel: tuple[int, int]) -> tuple[int, int]:
     """Check a pooling's arguments and give the output's height and width."""
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("pooling", input)
+    require_tensor("pooling", input)
     if input.dims != 4:
         raise ShapeError(
             f"pooling expects batch x channel x height x width, got {input.shape}. Insert missing dimensions with view."
@@ -109,14 +122,14 @@ def avgpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
     return Sum.apply(windows, (3, 5), (batch, channel, new_height, new_width)) * (1.0 / (kh * kw))
 
 
-class MaxPool2d(Function):
+class MaxPool2dFun(Function):
     """The maximum of each window; its whole gradient goes to the first one, in row-major order."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, kernel: tuple[int, int], geometry: Space) -> Tensor:
         """Find the maxima, and remember their places."""
         values, places = x.backend.ops.max_pool(x, kernel, geometry)
-        ctx.save_for_backward(Index(places), x.shape)
+        ctx.save_for_backward(Places(places), x.shape)
         return values
 
     @staticmethod
@@ -144,7 +157,7 @@ def maxpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
     [[[[6.0, 8.0]]]]
     """
     _pooled_size(input, kernel)
-    return MaxPool2d.apply(input, tuple(kernel), side_by_side(input.shape[2:], kernel))
+    return MaxPool2dFun.apply(input, tuple(kernel), side_by_side(input.shape[2:], kernel))
 
 
 # --- maximum -------------------------------------------------------------------------------------------------
@@ -156,8 +169,8 @@ class Max(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dim: Any) -> Tensor:
         """Find the maxima, and remember their places."""
-        values, places = x.backend.ops.max(x, _one_dim(x, dim))
-        ctx.save_for_backward(Index(places), x.shape)
+        values, places = x.backend.ops.max(x, one_dim(x, dim))
+        ctx.save_for_backward(Places(places), x.shape)
         return values
 
     @staticmethod
@@ -165,23 +178,6 @@ class Max(Function):
         """Only the maxima had a part in the result."""
         index, shape = ctx.saved_values
         return Put.apply(d, index, shape)
-
-
-def _one_dim(x: Tensor, dim: Any) -> int:
-    if not isinstance(x, Tensor):
-        raise not_a_tensor("a function along a dimension", x)
-    dims = as_dims(dim, x.shape)
-    if len(dims) != 1:
-        raise IndexingError(
-            f"expected one dimension of shape {x.shape}, got {dim}. Join several with view, or take each by itself."
-        )
-    (d,) = dims
-    if x.shape[d] == 0:
-        raise ShapeError(
-            f"expected elements to compare, got none: shape {x.shape}, dimension {d}. Check that the batch is not "
-            "empty, or name another dimension."
-        )
-    return d
 
 
 def max(input: Tensor, dim: int | Tensor) -> Tensor:
@@ -195,7 +191,7 @@ def max(input: Tensor, dim: int | Tensor) -> Tensor:
     >>> max(tensor([[1, 3, 2], [6, 5, 4]]), 1).tolist()
     [[3.0], [6.0]]
     """
-    return Max.apply(input, _one_dim(input, dim))
+    return Max.apply(input, one_dim(input, dim))
 
 
 def argmax(input: Tensor, dim: int | Tensor) -> Tensor:
@@ -212,80 +208,19 @@ def argmax(input: Tensor, dim: int | Tensor) -> Tensor:
     >>> argmax(tensor([[1, 3, 3], [6, 5, 4]]), 1).tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
-    dim = _one_dim(input, dim)
+    dim = one_dim(input, dim)
     if tracing.tracer is not None:
         (input,) = tracing.tracer.lift((input,))
     with no_grad():
         _, places = input.backend.ops.max(input, dim)
         marks = ones(places.shape, backend=input.backend, dtype=input.dtype)
-        return Put.apply(marks, Index(places), input.shape)
-
-
-# --- softmax -------------------------------------------------------------------------------------------------
-
-
-class Softmax(Function):
-    r"""$y_i = e^{x_i} / \sum_j e^{x_j}$."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
-        """Exponentiate and divide by the sum, after the maximum has been subtracted."""
-        ctx.save_for_backward(dim)
-        return x.backend.ops.softmax(x, dim)
-
-    @staticmethod
-    def backward(ctx: Context, d: Tensor) -> Tensor:
-        r"""$\partial z / \partial x_i = y_i \left(d_i - \sum_j d_j y_j\right)$."""
-        (dim,) = ctx.saved_values
-        y = ctx.output
-        mean = Sum.apply(Mul.apply(d, y), dim)
-        return Mul.apply(y, Add.apply(d, Neg.apply(mean)))
-
-
-class LogSoftmax(Function):
-    r"""$y_i = x_i - \ln \sum_j e^{x_j}$."""
-
-    @staticmethod
-    def forward(ctx: Context, x: Tensor, dim: int) -> Tensor:
-        """Subtract the maximum and then the logarithm of the sum."""
-        ctx.save_for_backward(dim)
-        return x.backend.ops.logsoftmax(x, dim)
-
-    @staticmethod
-    def backward(ctx: Context, d: Tensor) -> Tensor:
-        r"""$\partial z / \partial x_i = d_i - e^{y_i} \sum_j d_j$."""
-        (dim,) = ctx.saved_values
-        return Add.apply(d, Neg.apply(Mul.apply(Exp.apply(ctx.output), Sum.apply(d, dim))))
-
-
-def softmax(input: Tensor, dim: int | Tensor) -> Tensor:
-    r"""Turn numbers into probabilities along a dimension: $e^{x_i} / \sum_j e^{x_j}$ (course task 4.4).
-
-    The maximum is subtracted first, so that no exponential overflows.
-
-    >>> from minitorch.creation import tensor
-    >>> softmax(tensor([10000.0, 10000.0]), 0).tolist()
-    [0.5, 0.5]
-    """
-    dim = _one_dim(input, dim)
-    return Softmax.apply(input._real("softmax"), dim)
-
-
-def logsoftmax(input: Tensor, dim: int | Tensor) -> Tensor:
-    r"""Compute the logarithm of the softmax, $x_i - \ln \sum_j e^{x_j}$, without losing small probabilities (task 4.4).
-
-    >>> from minitorch.creation import tensor
-    >>> logsoftmax(tensor([0.0, -10000.0]), 0).tolist()
-    [0.0, -10000.0]
-    """
-    dim = _one_dim(input, dim)
-    return LogSoftmax.apply(input._real("logsoftmax"), dim)
+        return Put.apply(marks, Places(places), input.shape)
 
 
 # --- dropout -------------------------------------------------------------------------------------------------
 
 
-class Dropout(Function):
+class DropoutFun(Function):
     """Multiply each element by ``scale`` or by 0, by a mask that depends on seed, stream and place alone."""
 
     @staticmethod
@@ -297,7 +232,7 @@ class Dropout(Function):
     @staticmethod
     def backward(ctx: Context, d: Tensor) -> Tensor:
         """The same mask."""
-        return Dropout.apply(d, *ctx.saved_values)
+        return DropoutFun.apply(d, *ctx.saved_values)
 
 
 def check_rate(rate: float) -> None:
@@ -333,4 +268,27 @@ def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
     check_rate(rate)
     if ignore or rate == 0.0:
         return input
-    return Dropout.apply(input, float(rate), 1.0, *default_generator.next_stream())
+    return DropoutFun.apply(input, float(rate), 1.0, *default_generator.next_stream())
+
+
+# --- indices -------------------------------------------------------------------------------------------------
+
+
+def as_int64(what: str, x: Tensor) -> Tensor:
+    """Convert integers to int64, as the kernels read indices and labels.
+
+    Args:
+        what: what to call them in a message, in the plural.
+        x: integers of any dtype.
+
+    Raises:
+        CompileError: they have another dtype in a step that is traced, where integers are not converted.
+    """
+    if x.dtype == np.int64:
+        return x
+    if tracing.tracer is not None:
+        tracing.tracer.refuse(
+            f"a compiled step takes {what} as int64, got {x.dtype}: it does not convert integers. Convert them "
+            f'outside: {what}.to("int64"), or {what}.astype("int64") of an array.'
+        )
+    return x.to(np.int64)

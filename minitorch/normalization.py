@@ -26,10 +26,11 @@ from .autodiff import no_grad
 from .cells import read, write
 from .creation import ones, zeros
 from .errors import ArgumentError, ShapeError
+from .function import require_tensor
 from .module import Buffer, Module, Parameter
 from .tensor import Tensor
 from .tensor_data import TensorData
-from .tensor_functions import Sqrt, Sum, View, not_a_tensor
+from .tensor_functions import Sqrt, Sum, View
 from .tensor_ops import TensorBackend
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm", "batch_norm", "layer_norm"]
@@ -82,8 +83,7 @@ def batch_norm(
     >>> batch_norm(tensor([[1.0], [3.0]]), Buffer(tensor([1.0])), Buffer(tensor([4.0])), eps=0.0).tolist()
     [[0.0], [1.0]]
     """
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("batch_norm", input)
+    require_tensor("batch_norm", input)
     if input.dims < 2:
         raise ShapeError(
             f"batch_norm expects batch x channel and any dimensions behind, got {input.shape}. Insert the missing one "
@@ -200,8 +200,7 @@ class _BatchNorm(Module):
 
     def _check(self, input: Tensor) -> None:
         name = type(self).__name__
-        if not isinstance(input, Tensor):
-            raise not_a_tensor(name, input)
+        require_tensor(name, input)
         if input.dims not in self.layouts:
             raise ShapeError(
                 f"{name} expects an input of {' or '.join(self.layouts.values())}, got {input.shape}. Insert missing "
@@ -297,8 +296,7 @@ def layer_norm(
     >>> layer_norm(tensor([[1.0, 3.0], [5.0, 1.0]]), 2, eps=0.0).tolist()
     [[-1.0, 1.0], [1.0, -1.0]]
     """
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("layer_norm", input)
+    require_tensor("layer_norm", input)
     shape = _as_shape(normalized_shape)
     if input.shape[max(0, input.dims - len(shape)) :] != shape:
         raise ShapeError(

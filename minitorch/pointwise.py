@@ -1,34 +1,51 @@
 r"""Functions of single elements beyond the course's, with PyTorch's names and meanings: choices, limits and powers.
 
-A condition is a tensor of truth values, or of the 1.0 and 0.0 that comparisons give here. It chooses and is not
-multiplied by: what is not chosen may be infinite or NaN, and sends no gradient back.
+A condition is a tensor of truth values, as comparisons of whole numbers give, or of the 1.0 and 0.0 that comparisons of
+floats give here. It chooses and is not multiplied by: what is not chosen may be infinite or NaN, and sends no gradient
+back. Conditions are combined with ``&``, ``|`` and ``~``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .autodiff import Context, no_grad
 from .cells import tracing
 from .dtypes import default_dtype
 from .errors import ArgumentError, BackendError, DTypeError
+from .function import Function, Places, explain_mix, is_tensor, not_a_tensor, require_tensor
 from .kernels import elements
-from .tensor_functions import EQ, LT, Add, Function, Index, Log, Mul, Neg, ReLU, Sqrt, is_tensor, not_a_tensor
+from .tensor_functions import EQ, LT, Add, Log, Mul, Neg, ReLU, Sqrt
 
 if TYPE_CHECKING:
     from .tensor import Tensor, TensorLike
 
-__all__ = ["Keep", "Pow", "abs", "clamp", "clip", "pow", "sqrt", "where"]
+__all__ = [
+    "Keep",
+    "Maximum",
+    "Minimum",
+    "Pow",
+    "abs",
+    "both",
+    "clamp",
+    "clip",
+    "either",
+    "opposite",
+    "pow",
+    "sqrt",
+    "where",
+]
 
 
 class Keep(Function):
-    """$y = x$ where a mask is not zero, else 0: ``Keep.apply(x, Index(mask))``, or the opposite with ``False`` behind.
+    """$y = x$ where a mask is not zero, else 0: ``Keep.apply(x, Places(mask))``, or the opposite with ``False`` behind.
 
     The mask may have any element type. It broadcasts against $x$, and has no derivative.
     """
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, mask: Index, where: bool = True) -> Tensor:
+    def forward(ctx: Context, x: Tensor, mask: Places, where: bool = True) -> Tensor:
         """Choose."""
         ctx.save_for_backward(mask, where)
         return x.backend.ops.zip(elements.keep if where else elements.drop)(x, mask.places)
@@ -60,14 +77,54 @@ class Pow(Function):
         gradient_a = gradient_b = None
         if for_a:
             with no_grad():
-                constant = Index(EQ.apply(b, zero))
+                constant = Places(EQ.apply(b, zero))
             slope = Mul.apply(b, Pow.apply(a, Add.apply(b, b._ensure_tensor(-1.0))))
             gradient_a = Keep.apply(Mul.apply(d, slope), constant, False)
         if for_b:
             with no_grad():
-                flat = Index(Mul.apply(EQ.apply(a, zero), Add.apply(LT.apply(zero, b), EQ.apply(b, zero))))
+                flat = Places(Mul.apply(EQ.apply(a, zero), Add.apply(LT.apply(zero, b), EQ.apply(b, zero))))
             gradient_b = Keep.apply(Mul.apply(d, Mul.apply(ctx.output, Log.apply(a))), flat, False)
         return gradient_a, gradient_b
+
+
+class Maximum(Function):
+    r"""$y = \max(a, b)$; NaN where one of them is. Where they are equal $y$ is $a$, and the slope is its."""
+
+    @staticmethod
+    def forward(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
+        """Choose the larger, broadcasting."""
+        ctx.save_for_backward(a, b)
+        return a.backend.ops.zip(elements.maximum)(a, b)
+
+    @staticmethod
+    def backward(ctx: Context, d: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The other one had no part in the result."""
+        a, b = ctx.saved_values
+        return _to_chosen(ctx, d, a, b)
+
+
+class Minimum(Function):
+    r"""$y = \min(a, b)$; NaN where one of them is. Where they are equal $y$ is $a$, and the slope is its."""
+
+    @staticmethod
+    def forward(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
+        """Choose the smaller, broadcasting."""
+        ctx.save_for_backward(a, b)
+        return a.backend.ops.zip(elements.minimum)(a, b)
+
+    @staticmethod
+    def backward(ctx: Context, d: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The other one had no part in the result."""
+        a, b = ctx.saved_values
+        return _to_chosen(ctx, d, b, a)
+
+
+def _to_chosen(ctx: Context, d: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Give ``d`` to the second operand where ``a`` is less than ``b``, and to the first elsewhere."""
+    with no_grad():
+        second = Places(LT.apply(a, b))
+    for_a, for_b = ctx.needs_input_grad
+    return Keep.apply(d, second, False) if for_a else None, Keep.apply(d, second) if for_b else None
 
 
 def where(condition: Tensor, input: TensorLike, other: TensorLike) -> Tensor:
@@ -87,8 +144,7 @@ def where(condition: Tensor, input: TensorLike, other: TensorLike) -> Tensor:
     >>> where(x > 0, x, x * 0.5).tolist()
     [-0.5, 2.0, -1.5]
     """
-    if not is_tensor(condition):
-        raise not_a_tensor("where, for its condition,", condition)
+    require_tensor("where, for its condition,", condition)
     like = next((x for x in (input, other) if is_tensor(x)), None)
     if like is None:
         like = condition._new(condition._tensor)
@@ -99,9 +155,81 @@ def where(condition: Tensor, input: TensorLike, other: TensorLike) -> Tensor:
             f"where: the condition is on {condition.backend}, what it chooses from on {like.backend}. Nothing is moved "
             "silently: move one with t.to(backend)."
         )
-    mask = Index(condition.detach())
+    mask = Places(condition.detach())
     chosen, rest = like._ensure_tensor(input), like._ensure_tensor(other)
     return Add.apply(Keep.apply(chosen, mask), Keep.apply(rest, mask, False))
+
+
+def both(a: Tensor, b: Tensor) -> Tensor:
+    """Tell where two masks hold: ``a & b``. No gradient.
+
+    A mask is a tensor of bool, or one of floats that are 1 and 0. Of two masks of floats the result has their dtype,
+    and otherwise it is one of bool. In a step that is traced the floats are not looked at, and all but 0 count as true.
+
+    Raises:
+        DTypeError: one is no mask, or they are floats of different types.
+        BackendError: they live on different backends.
+
+    >>> from minitorch.creation import tensor
+    >>> x = tensor([-0.5, 0.5, 1.5])
+    >>> both(x > 0, x < 1).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    return _combined("&", elements.both, a, b)
+
+
+def either(a: Tensor, b: Tensor) -> Tensor:
+    """Tell where one of two masks holds, or both: ``a | b``. No gradient; see :func:`both`.
+
+    >>> from minitorch.creation import tensor
+    >>> labels = tensor([3, 1, 4], dtype="int64")
+    >>> either(labels == 3, labels == 4).tolist()
+    [True, False, True]
+    """
+    return _combined("|", elements.either, a, b)
+
+
+def opposite(a: Tensor) -> Tensor:
+    """Tell where a mask does not hold: ``~a``. No gradient; see :func:`both`.
+
+    >>> from minitorch.creation import tensor
+    >>> opposite(tensor([1.0, 0.0])).tolist()
+    [0.0, 1.0]
+    """
+    _require_mask("~", a)
+    with no_grad():
+        return EQ.apply(a, a._ensure_tensor(False))
+
+
+def _combined(name: str, fn: Callable[[float, float], float], a: Tensor, b: Tensor) -> Tensor:
+    for mask in (a, b):
+        _require_mask(name, mask)
+    if tracing.tracer is not None:
+        a, b = tracing.tracer.lift((a, b))
+    alike = a.dtype == b.dtype
+    if a.backend is not b.backend or not (alike or "b" in (a.dtype.kind, b.dtype.kind)):
+        explain_mix(name, a, b)
+    first, second = (a, b) if alike or a.dtype.kind == "b" else (b, a)
+    return a.backend.ops.zip(fn)(first, second)
+
+
+def _require_mask(name: str, x: Tensor) -> None:
+    """Check that something is a mask; the values of floats only where there are any.
+
+    Raises:
+        DTypeError: it is none.
+    """
+    if x.dtype.kind == "f":
+        if tracing.tracer is not None:
+            return
+        values = x.to_numpy()
+        if ((values == 0) | (values == 1)).all():
+            return
+    if x.dtype.kind != "b":
+        raise DTypeError(
+            f"{name} combines masks, of bool or of 1.0 and 0.0, and got other numbers of {x.dtype}. Make masks by "
+            "comparisons, in brackets: (x > 0) & (x < 1)."
+        )
 
 
 def clip(input: Tensor, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
@@ -121,27 +249,18 @@ def clip(input: Tensor, min: TensorLike | None = None, max: TensorLike | None = 
     >>> clip(tensor([-1.0, 0.25, 7.0]), 0.0, 1.0).tolist()
     [0.0, 0.25, 1.0]
     """
-    if not is_tensor(input):
-        raise not_a_tensor("clip", input)
+    require_tensor("clip", input)
     if min is None and max is None:
         raise ArgumentError("clip expected a lower limit, an upper limit, or both; got neither. Give min= or max=.")
     out = input
     if min is not None:
-        low = out._ensure_tensor(min)
-        out = where(_less(out, low), low, out)
+        out = Maximum.apply(out, out._ensure_tensor(min))
     if max is not None:
-        high = out._ensure_tensor(max)
-        out = where(_less(high, out), high, out)
+        out = Minimum.apply(out, out._ensure_tensor(max))
     return out
 
 
 clamp = clip
-
-
-def _less(a: Tensor, b: Tensor) -> Tensor:
-    """Compare without recording: a condition has no slope."""
-    with no_grad():
-        return LT.apply(a, b)
 
 
 def abs(input: Tensor) -> Tensor:
@@ -151,8 +270,7 @@ def abs(input: Tensor) -> Tensor:
     >>> abs(tensor([-2.0, 0.5])).tolist()
     [2.0, 0.5]
     """
-    if not is_tensor(input):
-        raise not_a_tensor("abs", input)
+    require_tensor("abs", input)
     return Add.apply(ReLU.apply(input), ReLU.apply(Neg.apply(input)))
 
 
@@ -166,8 +284,7 @@ def sqrt(input: Tensor) -> Tensor:
     >>> sqrt(tensor([4.0, 9.0])).tolist()
     [2.0, 3.0]
     """
-    if not is_tensor(input):
-        raise not_a_tensor("sqrt", input)
+    require_tensor("sqrt", input)
     return Sqrt.apply(input._real("sqrt"))
 
 

@@ -36,6 +36,7 @@ import numpy.typing as npt
 
 from .cells import tracing
 from .errors import ArgumentError, DTypeError
+from .kernels import elements
 
 __all__ = ["Generator", "default_generator", "initial_seed", "manual_seed", "philox"]
 
@@ -84,6 +85,16 @@ def philox(
     return c0, c1, c2, c3
 
 
+def check_range(low: int, high: int) -> None:
+    """Check that there is an integer from ``low`` to ``high - 1``.
+
+    Raises:
+        ArgumentError: there is none.
+    """
+    if low >= high:
+        raise ArgumentError(f"Expected low below high, got {low} and {high}. The upper end is never drawn.")
+
+
 class Generator:
     """A source of random arrays: a seed, and the number of the next stream.
 
@@ -103,23 +114,51 @@ class Generator:
 
         Raises:
             ArgumentError: the seed is not a whole number.
+            CompileError: a compiled step seeds, which its program would not repeat.
         """
         if not isinstance(seed, Integral):
             raise ArgumentError(f"Expected a whole number as the seed, got {seed!r}. Pass an int.")
-        with self._lock:
-            self.seed = int(seed) & (1 << 64) - 1
-            self.stream = 0
+        self.state = int(seed) & (1 << 64) - 1, 0
+
+    @property
+    def seed(self) -> int:
+        """The low 64 bits of the seed; :meth:`manual_seed` gives another one. Not for compiled steps; see ``state``."""
+        return self.state[0]
+
+    @property
+    def stream(self) -> int:
+        """The number of the next stream. Not for compiled steps; see ``state``."""
+        return self.state[1]
 
     @property
     def state(self) -> tuple[int, int]:
-        """``(seed, next stream)``: all there is to save."""
-        return self.seed, self.stream
+        """``(seed, next stream)``: all there is to save.
+
+        Raises:
+            CompileError: a compiled step reads or sets it.
+        """
+        if tracing.tracer is not None:
+            tracing.tracer.refuse(
+                "a compiled step cannot read the seed of a generator of random numbers or the number of its next "
+                "stream: its program would go on with those of the traced call. Read them outside, or run inside "
+                "`with minitorch.debug():`."
+            )
+        with self._lock:
+            return self._seed, self._stream
 
     @state.setter
     def state(self, value: Sequence[int]) -> None:
+        if tracing.tracer is not None:
+            tracing.tracer.refuse(
+                "a compiled step cannot seed a generator of random numbers: it would happen once, while the step is "
+                "traced. Seed it outside, or run inside `with minitorch.debug():`."
+            )
         seed, stream = value
+        self._set(seed, stream)
+
+    def _set(self, seed: int, stream: int) -> None:
         with self._lock:
-            self.seed, self.stream = int(seed), int(stream)
+            self._seed, self._stream = int(seed), int(stream)
 
     def next_stream(self) -> tuple[int, int]:
         """Reserve a stream: ``(seed, stream)``, for a kernel that makes its own numbers.
@@ -128,23 +167,28 @@ class Generator:
         """
         if tracing.tracer is not None:
             return tracing.tracer.next_stream(self)
-        return self._reserve()
+        return self.reserve()
 
-    def _reserve(self) -> tuple[int, int]:
+    def reserve(self, count: int = 1) -> tuple[int, int]:
+        """Reserve streams at once, whichever threads draw besides: ``(seed, first of count streams)``.
+
+        Raises:
+            CompileError: a compiled step is being traced, in which ``next_stream`` reserves.
+        """
         if tracing.tracer is not None:
             tracing.tracer.refuse(
-                "random numbers drawn inside a compiled step would be the same in every call. Draw them outside and "
-                "pass them in, use layers.Dropout, which draws anew in every call, or run inside "
-                "`with minitorch.debug():`."
+                "random numbers that a compiled step draws as a NumPy array, or from reserved streams, would be the "
+                "same in every call. Draw a tensor by minitorch.rand or minitorch.randn, which draw anew in every "
+                "call, draw them outside and pass them in, or run inside `with minitorch.debug():`."
             )
         with self._lock:
-            stream = self.stream
-            self.stream += 1
-            return self.seed, stream
+            first = self._stream
+            self._stream += count
+            return self._seed, first
 
     def words(self, count: int) -> npt.NDArray[np.uint64]:
         """Draw ``count`` integers, uniform on $[0, 2^{32})$: word 0 of positions 0, 1, ..."""
-        seed, stream = self._reserve()
+        seed, stream = self.reserve()
         return philox(np.arange(count, dtype=np.uint64), stream, seed)[0]
 
     def uniform(self, shape: int | Sequence[int], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
@@ -162,7 +206,7 @@ class Generator:
                 f"Expected the dtype float32 or float64 for random numbers, got {np.dtype(dtype)}. Draw in one of "
                 "these and convert afterwards; integers() draws whole numbers."
             )
-        seed, stream = self._reserve()
+        seed, stream = self.reserve()
         w0, w1, _, _ = philox(np.arange(math.prod(shape), dtype=np.uint64), stream, seed)
         if np.dtype(dtype) == np.float32:
             values = (w0 >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
@@ -171,10 +215,8 @@ class Generator:
         return values.reshape(shape)
 
     def normal(self, shape: int | Sequence[int], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
-        """Draw from the standard normal distribution by the transform of Box and Muller (1958)."""
-        radius = np.sqrt(-2.0 * np.log1p(-self.uniform(shape)))
-        angle = (2.0 * np.pi) * self.uniform(shape)
-        return (radius * np.cos(angle)).astype(dtype)
+        """Draw from the standard normal distribution; see :func:`minitorch.kernels.elements.normal`."""
+        return elements.normal(self.uniform(shape), self.uniform(shape)).astype(dtype)
 
     def permutation(self, n: int) -> npt.NDArray[np.int64]:
         """Draw an order of ``0, ..., n - 1``: positions sorted by a random key (equal keys keep their order)."""
@@ -186,8 +228,7 @@ class Generator:
         Raises:
             ArgumentError: there is no such integer.
         """
-        if low >= high:
-            raise ArgumentError(f"Expected low below high, got {low} and {high}. The upper end is never drawn.")
+        check_range(low, high)
         return (low + np.floor(self.uniform(shape) * (high - low))).astype(np.int64)
 
     def __repr__(self) -> str:
@@ -203,7 +244,7 @@ class _GeneratorOfEachThread(threading.local, Generator):
     def __init__(self) -> None:  # Python calls it again in every thread that looks at the generator
         self._lock = threading.Lock()
         first = 0 if _in_main_thread() else next(self._threads) * STREAMS_OF_A_THREAD
-        self.state = self._main_seed, first
+        self._set(self._main_seed, first)  # a step that is being traced may look first
 
     def manual_seed(self, seed: int) -> None:
         Generator.manual_seed(self, seed)

@@ -4,9 +4,9 @@ A schedule is made from an optimiser, whose learning rates it takes as the *base
 $t = 0$ at once. Each call of ``step()`` goes on by one: after every epoch or after every batch, whatever ``step`` is to
 mean. Names, arguments and values are PyTorch's.
 
-The rate is a function of $\eta_0$ and $t$ alone: a schedule goes on exactly where its :meth:`~LRScheduler.state_dict`
-was made, and a rate that is written by hand lasts until the next step. :class:`ReduceLROnPlateau` is the exception: it
-looks at how training goes.
+The rate is a function of $\eta_0$ and $t$ alone: a schedule goes on exactly where its
+:meth:`~minitorch.scheduler.LRScheduler.state_dict` was made, and a rate that is written by hand lasts until the next
+step. :class:`~minitorch.plateau.ReduceLROnPlateau` is the exception: it looks at how training goes.
 
 A compiled step follows a schedule without being compiled again, because the optimiser reads its learning rate through
 :mod:`minitorch.cells`. ``step()`` itself is called outside the compiled step.
@@ -28,13 +28,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, SupportsFloat
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from .cells import tracing, write
+from .cells import write
 from .errors import ArgumentError
-from .optim import Optimizer
-from .saved import number, sequence, whole
+from .optimizer import Optimizer
+from .plateau import ReduceLROnPlateau
+from .scheduler import LRScheduler, checked_optimizer, for_each_group, refuse_inside_a_compiled_step
 
 __all__ = [
     "ChainedScheduler",
@@ -50,119 +51,6 @@ __all__ = [
     "StepLR",
 ]
 
-
-class LRScheduler:
-    r"""What schedules share: counting steps, writing rates, and their state.
-
-    A subclass gives the rates of step ``self.last_epoch`` in :meth:`get_lr`, one for each of the optimiser's groups,
-    from ``self.base_lrs``.
-
-    Args:
-        optimizer: whose learning rates are scheduled.
-        last_epoch: the number of the last step that was made, to go on from; -1 begins. Going on needs groups with an
-            ``"initial_lr"``, such as an optimiser has whose state was loaded.
-
-    Attributes:
-        last_epoch: $t$, the number of the step whose rates were written last.
-        base_lrs: $\eta_0$ of each group.
-
-    Raises:
-        ArgumentError: the optimiser is something else, or ``last_epoch`` goes on from where nothing began.
-
-    >>> from minitorch.module import Parameter
-    >>> from minitorch.optim import SGD
-    >>> class Halving(LRScheduler):
-    ...     def get_lr(self) -> list[float]:
-    ...         return [base * 0.5**self.last_epoch for base in self.base_lrs]
-    >>> schedule = Halving(SGD([Parameter(1.0)], lr=0.5))
-    >>> schedule.step()
-    >>> schedule.get_last_lr()
-    [0.25]
-    """
-
-    # What a state holds. Settings are not among it: whoever goes on makes the schedule anew, with or without others.
-    kept: ClassVar[Sequence[str]] = ("last_epoch", "base_lrs")
-
-    # Whether step takes a number that was measured; training.fit passes the monitored one then.
-    takes_measure: ClassVar[bool] = False
-
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        self.optimizer = _checked_optimizer(self, optimizer)
-        for group in optimizer.param_groups:
-            if last_epoch == -1:
-                group.setdefault("initial_lr", group["lr"])
-            elif "initial_lr" not in group:
-                raise ArgumentError(
-                    f"expected groups with an initial_lr to go on from last_epoch={last_epoch}, got one with "
-                    f"{', '.join(group)}. Load the optimiser's state first, or leave last_epoch out to begin."
-                )
-        self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
-        self.last_epoch = last_epoch
-        self.step()
-
-    def get_lr(self) -> list[float]:
-        """Compute the rate of each group for step ``self.last_epoch``; a subclass defines it."""
-        return [self._rate(base, self.last_epoch, i) for i, base in enumerate(self.base_lrs)]
-
-    def _rate(self, base: float, step: int, group: int) -> float:
-        """Compute the rate of one group."""
-        raise NotImplementedError(f"expected {type(self).__name__} to define get_lr(self). Write that method.")
-
-    def get_last_lr(self) -> list[float]:
-        """Give the rate of each group as it is now."""
-        return [group["lr"] for group in self.optimizer.param_groups]
-
-    def step(self) -> None:
-        """Go on by one step, and write its rates.
-
-        Raises:
-            CompileError: a compiled step calls it.
-            ArgumentError: a rate is negative or not a number.
-        """
-        _refuse_inside_a_compiled_step()
-        self.last_epoch += 1
-        self._write(self.get_lr())
-
-    def _write(self, rates: Iterable[float]) -> None:
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            if not rate >= 0.0:
-                raise ArgumentError(
-                    f"{type(self).__name__}: expected a learning rate of 0 or more for step {self.last_epoch}, got "
-                    f"{rate}. Check the function or the numbers that it comes from."
-                )
-            write(group, "lr", float(rate))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Copy what the next steps depend on, beside the settings: plain numbers, which JSON can hold."""
-        return {name: _copied(getattr(self, name)) for name in self.kept}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on where a schedule stood when its :meth:`state_dict` was made; PyTorch's can be loaded too.
-
-        The learning rate of now is the optimiser's: load its state as well.
-
-        Nothing is changed unless everything fits.
-
-        Raises:
-            ArgumentError: a name is missing, or it belongs to another number of groups.
-            DataError: something else stands in the place of a number.
-        """
-        if missing := [name for name in self.kept if name not in state_dict]:
-            raise ArgumentError(
-                f"expected the state of a {type(self).__name__} with {', '.join(self.kept)}, got one without "
-                f"{', '.join(missing)}. Load it into the kind of schedule that it was saved from."
-            )
-        loaded = {name: _like(name, getattr(self, name), state_dict[name]) for name in self.kept}
-        rates = loaded.get("base_lrs")
-        if rates is not None and len(rates) != len(self.optimizer.param_groups):
-            raise ArgumentError(
-                f"expected the state of a schedule of {len(self.optimizer.param_groups)} groups, got one of "
-                f"{len(rates)}. Build the optimiser with the same groups."
-            )
-        for name, value in loaded.items():
-            setattr(self, name, value)
-
-
 # --- functions of the step -----------------------------------------------------------------------------------
 
 
@@ -172,7 +60,7 @@ class LambdaLR(LRScheduler):
     Args:
         optimizer: whose learning rates are scheduled.
         lr_lambda: $f$, or one for each group. It is no part of the state.
-        last_epoch: as in :class:`LRScheduler`.
+        last_epoch: as in :class:`~minitorch.scheduler.LRScheduler`.
 
     Raises:
         ArgumentError: there are not as many functions as groups, or a rate is negative.
@@ -191,7 +79,7 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
-        self.lr_lambdas = _for_each_group("lr_lambda", _checked_optimizer(self, optimizer), lr_lambda)
+        self.lr_lambdas = for_each_group("lr_lambda", checked_optimizer(self, optimizer), lr_lambda)
         super().__init__(optimizer, last_epoch)
 
     def _rate(self, base: float, step: int, group: int) -> float:
@@ -205,7 +93,7 @@ class StepLR(LRScheduler):
         optimizer: whose learning rates are scheduled.
         step_size: $s$.
         gamma: $\gamma$.
-        last_epoch: as in :class:`LRScheduler`.
+        last_epoch: as in :class:`~minitorch.scheduler.LRScheduler`.
 
     Raises:
         ArgumentError: ``step_size`` is no whole number from 1.
@@ -233,7 +121,7 @@ class MultiStepLR(LRScheduler):
         optimizer: whose learning rates are scheduled.
         milestones: the steps, in any order; one that comes twice multiplies twice.
         gamma: $\gamma$.
-        last_epoch: as in :class:`LRScheduler`.
+        last_epoch: as in :class:`~minitorch.scheduler.LRScheduler`.
 
     >>> from minitorch.module import Parameter
     >>> from minitorch.optim import SGD
@@ -259,7 +147,7 @@ class ExponentialLR(LRScheduler):
     Args:
         optimizer: whose learning rates are scheduled.
         gamma: $\gamma$.
-        last_epoch: as in :class:`LRScheduler`.
+        last_epoch: as in :class:`~minitorch.scheduler.LRScheduler`.
 
     >>> from minitorch.module import Parameter
     >>> from minitorch.optim import SGD
@@ -287,7 +175,7 @@ class LinearLR(LRScheduler):
         start_factor: $a$, above 0 and up to 1.
         end_factor: $b$, from 0 to 1.
         total_iters: $n$, the steps on the way.
-        last_epoch: as in :class:`LRScheduler`.
+        last_epoch: as in :class:`~minitorch.scheduler.LRScheduler`.
 
     Raises:
         ArgumentError: a share is not from 0 to 1, or ``total_iters`` is no whole number from 1.
@@ -331,7 +219,7 @@ class CosineAnnealingLR(LRScheduler):
         optimizer: whose learning rates are scheduled.
         T_max: $T$, the steps on the way down.
         eta_min: $\eta_\mathrm{min}$.
-        last_epoch: as in :class:`LRScheduler`.
+        last_epoch: as in :class:`~minitorch.scheduler.LRScheduler`.
 
     Raises:
         ArgumentError: ``T_max`` is no whole number from 1.
@@ -373,7 +261,7 @@ class OneCycleLR(LRScheduler):
         div_factor: the largest rate divided by the first.
         final_div_factor: the first rate divided by the last.
         three_phase: go down in two parts.
-        last_epoch: as in :class:`LRScheduler`.
+        last_epoch: as in :class:`~minitorch.scheduler.LRScheduler`.
 
     Raises:
         ArgumentError: the number of steps is not given, a share is not from 0 to 1, the strategy is unknown, the
@@ -407,7 +295,7 @@ class OneCycleLR(LRScheduler):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        groups = _checked_optimizer(self, optimizer).param_groups
+        groups = checked_optimizer(self, optimizer).param_groups
         self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
         if not 0.0 <= pct_start <= 1.0:
             raise ArgumentError(f"expected pct_start from 0 to 1, got {pct_start}. Write 30 % as 0.3.")
@@ -422,9 +310,9 @@ class OneCycleLR(LRScheduler):
             )
         self._between = _along_cosine if anneal_strategy == "cos" else _along_line
         self.cycle_momentum, self.final_div_factor = cycle_momentum, final_div_factor
-        self.max_lrs = _for_each_group("max_lr", optimizer, max_lr)
-        self.max_momentums = _for_each_group("max_momentum", optimizer, max_momentum)
-        self.base_momentums = _for_each_group("base_momentum", optimizer, base_momentum)
+        self.max_lrs = for_each_group("max_lr", optimizer, max_lr)
+        self.max_momentums = for_each_group("max_momentum", optimizer, max_momentum)
+        self.base_momentums = for_each_group("base_momentum", optimizer, base_momentum)
         if last_epoch == -1:
             for group, rate in zip(groups, self.max_lrs, strict=True):
                 group["initial_lr"] = rate / div_factor
@@ -485,7 +373,7 @@ class SequentialLR(LRScheduler):
         optimizer: whose learning rates are scheduled.
         schedulers: the schedules, all made for this optimiser.
         milestones: the steps at which the second begins, the third, and so on.
-        last_epoch: as in :class:`LRScheduler`.
+        last_epoch: as in :class:`~minitorch.scheduler.LRScheduler`.
 
     Raises:
         ArgumentError: they belong to another optimiser, or there is not one milestone between each two.
@@ -522,7 +410,7 @@ class SequentialLR(LRScheduler):
 
     def step(self) -> None:
         """Go on by one step of the schedule whose turn it is."""
-        _refuse_inside_a_compiled_step()
+        refuse_inside_a_compiled_step()
         self.last_epoch += 1
         turn = bisect_right(self.milestones, self.last_epoch)
         begin = self.milestones[turn - 1] if turn else 0
@@ -559,105 +447,13 @@ class ChainedScheduler(LRScheduler):
 
     def step(self) -> None:
         """Go on by one step of every schedule."""
-        _refuse_inside_a_compiled_step()
+        refuse_inside_a_compiled_step()
         self.last_epoch += 1
         rates = self.base_lrs
         for schedule in self.schedulers:
             schedule.base_lrs, schedule.last_epoch = rates, self.last_epoch - 1
             schedule.step()
             rates = schedule.get_last_lr()
-
-
-# --- a function of how training goes -------------------------------------------------------------------------
-
-
-class ReduceLROnPlateau(LRScheduler):
-    """Multiply by a factor when a measure has not become better for a while.
-
-    Args:
-        optimizer: whose learning rates are scheduled.
-        mode: ``"min"`` for a measure that should fall, such as the loss; ``"max"`` for one that should rise.
-        factor: what the rates are multiplied by, below 1.
-        patience: how many steps in a row may pass without a better measure; the next one reduces the rates.
-        threshold: by how much a measure must be better to count.
-        threshold_mode: ``"rel"`` for a share of the best measure so far, ``"abs"`` for a difference.
-        cooldown: steps after a reduction in which nothing is counted.
-        min_lr: the smallest rate, or one for each group.
-        eps: a reduction by less than this is not made.
-
-    Raises:
-        ArgumentError: ``factor`` is not from 0 to below 1, or a mode is unknown.
-
-    >>> from minitorch.module import Parameter
-    >>> from minitorch.optim import SGD
-    >>> schedule = ReduceLROnPlateau(SGD([Parameter(1.0)], lr=0.5), factor=0.5, patience=1)
-    >>> for loss in (2.0, 1.0, 1.0, 1.0):
-    ...     schedule.step(loss)
-    >>> schedule.get_last_lr()
-    [0.25]
-    """
-
-    kept = ("last_epoch", "best", "num_bad_epochs", "cooldown_counter")
-    takes_measure = True
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_lr: float | Sequence[float] = 0.0,
-        eps: float = 1e-8,
-    ) -> None:
-        self.optimizer = _checked_optimizer(self, optimizer)
-        if not 0.0 <= factor < 1.0:
-            raise ArgumentError(f"expected a factor from 0 to below 1, got {factor}. Write 0.1 for a tenth.")
-        for name, given, known in (
-            ("mode", mode, ("min", "max")),
-            ("threshold_mode", threshold_mode, ("rel", "abs")),
-        ):
-            if given not in known:
-                raise ArgumentError(f"expected {name} as {known[0]!r} or {known[1]!r}, got {given!r}. Write one.")
-        self.mode, self.threshold_mode, self.threshold = mode, threshold_mode, threshold
-        self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
-        self.min_lrs = _for_each_group("min_lr", optimizer, min_lr)
-        self.last_epoch = 0
-        self.best = math.inf if mode == "min" else -math.inf
-        self.num_bad_epochs = self.cooldown_counter = 0
-
-    def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
-        """Look at a measure, and reduce the rates if it is time.
-
-        Args:
-            metrics: a number, or a tensor of one element.
-
-        Raises:
-            CompileError: a compiled step calls it.
-        """
-        _refuse_inside_a_compiled_step()
-        measure = float(metrics)
-        self.last_epoch += 1
-        if self._is_better(measure):
-            self.best, self.num_bad_epochs = measure, 0
-        else:
-            self.num_bad_epochs += 1
-        if self.cooldown_counter > 0:
-            self.cooldown_counter -= 1
-            self.num_bad_epochs = 0
-        if self.num_bad_epochs > self.patience:
-            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
-            old = self.get_last_lr()
-            new = [max(rate * self.factor, least) for rate, least in zip(old, self.min_lrs, strict=True)]
-            self._write(b if a - b > self.eps else a for a, b in zip(old, new, strict=True))
-
-    def _is_better(self, measure: float) -> bool:
-        margin = self.threshold
-        if self.threshold_mode == "rel":
-            margin = self.best * margin if math.isfinite(self.best) else 0.0
-        return measure < self.best - margin if self.mode == "min" else measure > self.best + margin
 
 
 # --- what they share -----------------------------------------------------------------------------------------
@@ -670,23 +466,6 @@ def _along_line(start: float, end: float, share: float) -> float:
 def _along_cosine(start: float, end: float, share: float) -> float:
     """Go from one number to another along half a wave."""
     return end + (start - end) / 2.0 * (1.0 + math.cos(math.pi * share))
-
-
-def _checked_optimizer(schedule: LRScheduler, optimizer: Any) -> Optimizer:
-    if not isinstance(optimizer, Optimizer):
-        raise ArgumentError(
-            f"{type(schedule).__name__} schedules the learning rates of an optimiser, got {type(optimizer).__name__}. "
-            "Pass the optimiser itself, such as SGD(model.parameters(), lr=0.1)."
-        )
-    return optimizer
-
-
-def _refuse_inside_a_compiled_step() -> None:
-    if tracing.tracer is not None:
-        tracing.tracer.refuse(
-            "a schedule counts its steps in Python, and a compiled step would not repeat that. Call schedule.step() "
-            "outside the compiled step, behind it: the step follows the learning rate."
-        )
 
 
 def _functions_of_the_step(
@@ -710,19 +489,6 @@ def _functions_of_the_step(
     return list(schedulers)
 
 
-def _for_each_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
-    """Read one value for every group, or one for each."""
-    groups = len(optimizer.param_groups)
-    if not isinstance(value, (list, tuple)):
-        return [value] * groups
-    if len(value) != groups:
-        raise ArgumentError(
-            f"expected {name} for each of the optimiser's {groups} groups, got {len(value)}. Give one for each, or a "
-            "single one for all."
-        )
-    return list(value)
-
-
 def _whole(name: str, value: Any) -> int:
     if not isinstance(value, int) or value < 1:
         raise ArgumentError(f"expected {name} as a whole number from 1, got {value!r}. It counts steps.")
@@ -738,16 +504,3 @@ def _total_steps(total_steps: int | None, epochs: int | None, steps_per_epoch: i
             "Write epochs=10, steps_per_epoch=len(loader)."
         )
     return _whole("epochs", epochs) * _whole("steps_per_epoch", steps_per_epoch)
-
-
-def _like(name: str, own: Any, value: Any) -> Any:
-    """Check that a value that was saved is of the kind of our own, and copy it."""
-    if isinstance(own, list):
-        return [number(name, element) for element in sequence(name, value)]
-    if isinstance(own, int):
-        return whole(name, value)
-    return number(name, value) if isinstance(own, float) else _copied(value)
-
-
-def _copied(value: Any) -> Any:
-    return list(value) if isinstance(value, (list, tuple)) else value

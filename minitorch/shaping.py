@@ -12,19 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from .autodiff import Context
 from .errors import ArgumentError, ShapeError
-from .tensor_functions import (
-    Cat,
-    Copy,
-    Expand,
-    Function,
-    Narrow,
-    Permute,
-    View,
-    as_dims,
-    as_integers,
-    is_tensor,
-    not_a_tensor,
-)
+from .function import Function, require_tensor
+from .tensor_functions import Cat, Copy, Expand, Narrow, Permute, View, as_dims, as_integers
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -97,7 +86,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     >>> squeeze(ones((2, 1, 3, 1))).shape, squeeze(ones((2, 1, 3, 1)), -1).shape
     ((2, 3), (2, 1, 3))
     """
-    dims = as_dims(dim, _shape_of("squeeze", input))
+    dims = as_dims(dim, require_tensor("squeeze", input).shape)
     return Squeeze.apply(input, tuple(n for d, n in enumerate(input.shape) if d not in dims or n != 1))
 
 
@@ -111,7 +100,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     >>> unsqueeze(ones((2, 3)), 1).shape, unsqueeze(ones((2, 3)), -1).shape
     ((2, 1, 3), (2, 3, 1))
     """
-    shape = _shape_of("unsqueeze", input)
+    shape = require_tensor("unsqueeze", input).shape
     (dim,) = as_dims(dim, (*shape, 1))
     return Squeeze.apply(input, (*shape[:dim], 1, *shape[dim:]))
 
@@ -130,7 +119,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     >>> reshape(arange(6), (3, -1)).tolist()
     [[0, 1], [2, 3], [4, 5]]
     """
-    _shape_of("reshape", input)
+    require_tensor("reshape", input)
     return View.apply(Copy.apply(input), shape)
 
 
@@ -150,7 +139,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     >>> flatten(ones((2, 3, 4)), 1).shape
     (2, 12)
     """
-    shape = _shape_of("flatten", input) or (1,)
+    shape = require_tensor("flatten", input).shape or (1,)
     first, last = as_dims((start_dim, end_dim), shape)
     if first > last:
         raise ArgumentError(
@@ -172,7 +161,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     >>> transpose(ones((2, 3, 4)), 0, -1).shape
     (4, 3, 2)
     """
-    first, second = as_dims((dim0, dim1), _shape_of("transpose", input))
+    first, second = as_dims((dim0, dim1), require_tensor("transpose", input).shape)
     order = list(range(input.dims))
     order[first], order[second] = second, first
     return Permute.apply(input, order)
@@ -195,7 +184,7 @@ def broadcast_to(input: Tensor, *shape: Any) -> Tensor:
     [[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]
     """
     sizes = as_integers(shape)
-    padded = (-1,) * (len(sizes) - len(_shape_of("expand", input))) + input.shape
+    padded = (-1,) * (len(sizes) - len(require_tensor("expand", input).shape)) + input.shape
     target = tuple(own if n == -1 else n for n, own in zip(sizes, padded, strict=False))
     if len(sizes) < input.dims or -1 in target:
         raise ShapeError(
@@ -264,7 +253,7 @@ def split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple
     >>> [piece.tolist() for piece in split(tensor([1, 2, 3, 4, 5]), [4, 1])]
     [[1.0, 2.0, 3.0, 4.0], [5.0]]
     """
-    shape = _shape_of("split", input)
+    shape = require_tensor("split", input).shape
     (dim,) = as_dims(dim, shape)
     whole, sizes = shape[dim], split_size
     if isinstance(sizes, int) and sizes > 0:
@@ -292,20 +281,14 @@ def clone(input: Tensor) -> Tensor:
     >>> x.tolist()
     [1.0, 2.0]
     """
-    _shape_of("clone", input)
+    require_tensor("clone", input)
     return Copy.apply(input, True)
-
-
-def _shape_of(name: str, input: Tensor) -> tuple[int, ...]:
-    if not is_tensor(input):
-        raise not_a_tensor(name, input)
-    return input.shape
 
 
 def _several(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     given: list[Any] = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
     for t in given:
-        _shape_of(name, t)
+        require_tensor(name, t)
     if not given or not isinstance(tensors, (list, tuple)):
         what = "an empty list" if not given else f"a {type(tensors).__name__}"
         raise ShapeError(f"{name} expected a list of one tensor or more, got {what}. Write {name}([a, b]).")

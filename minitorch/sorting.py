@@ -13,11 +13,13 @@ import numpy as np
 from .autodiff import no_grad
 from .cells import tracing
 from .errors import ArgumentError
+from .function import Places, require_tensor
 from .indexing import gather, integers, places_along
 from .kernels import elements
 from .pointwise import Keep
+from .reductions import argmax
 from .shaping import unsqueeze
-from .tensor_functions import Add, Index, Narrow, Neg, Sum, as_dims, is_tensor, not_a_tensor
+from .tensor_functions import Add, Narrow, Neg, Sum, as_dims
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -50,8 +52,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
     >>> argsort(tensor([3.0, 1.0, 2.0])).tolist()
     [1, 2, 0]
     """
-    if not is_tensor(input):
-        raise not_a_tensor("a sort", input)
+    require_tensor("a sort", input)
     if tracing.tracer is not None:
         (input,) = tracing.tracer.lift((input,))
     (dim,) = as_dims(dim, input.shape)
@@ -60,6 +61,8 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
 
 def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Ordered:
     """Sort along a dimension.
+
+    A compiled step sorts lines of up to 4096 elements: it compares each of them with every other.
 
     Args:
         input: any shape.
@@ -71,6 +74,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Ordered:
 
     Raises:
         IndexingError: the dimension does not exist.
+        CompileError: the line is too long for a step that is traced.
 
     >>> from minitorch.creation import tensor
     >>> values, indices = sort(tensor([3.0, 1.0, 2.0]))
@@ -84,6 +88,8 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False) -> Ordered:
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> Ordered:
     """Find the ``k`` largest elements along a dimension, or the smallest, in order.
 
+    A compiled step sorts the line for it, as :func:`sort` says; the largest alone, ``k = 1``, comes without.
+
     Args:
         input: any shape.
         k: how many.
@@ -96,20 +102,24 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True) -> Ordered:
     Raises:
         ArgumentError: there are not that many.
         IndexingError: the dimension does not exist.
+        CompileError: the line is too long for a step that is traced.
 
     >>> from minitorch.creation import tensor
     >>> top_p, top_class = topk(tensor([[0.1, 0.7, 0.2], [0.5, 0.1, 0.4]]), 1)
     >>> top_p.tolist(), top_class.tolist()
     ([[0.7], [0.5]], [[1], [0]])
     """
-    indices = argsort(input, dim, largest)
+    require_tensor("topk", input)
     (dim,) = as_dims(dim, input.shape)
     if not 0 <= k <= input.shape[dim]:
         raise ArgumentError(
             f"topk expected k from 0 to {input.shape[dim]}, the size of dimension {dim} of {input.shape}; got {k}. "
             "Take fewer, or name another dimension."
         )
-    first = Narrow.apply(indices, dim, 0, k).contiguous()
+    if k == 1 and largest:
+        first = argmax(input, dim, keepdim=True)
+    else:
+        first = Narrow.apply(argsort(input, dim, largest), dim, 0, k).contiguous()
     return Ordered(gather(input, dim, first), first)
 
 
@@ -117,7 +127,7 @@ def argsort_by_counting(a: Tensor, dim: int, descending: bool) -> Tensor:
     r"""Sort by comparing each element with every other: its place is the number of those that stand before it.
 
     These are $n^2$ comparisons for a line of $n$ elements, but they need nothing beside map, zip, reduce and ``put``,
-    and so a compiled step sorts in this way.
+    and so a compiled step sorts in this way: in one loop, which writes no more than the line.
     """
     n, lines = a.shape[dim], (1,) * (a.dims - dim - 1)
 
@@ -130,9 +140,10 @@ def argsort_by_counting(a: Tensor, dim: int, descending: bool) -> Tensor:
     with no_grad():
         this, other = unsqueeze(a, dim + 1), unsqueeze(a, dim)
         first, last = (this, other) if descending else (other, this)
-        earlier = Index(integers(a, np.tri(n, k=-1).reshape(n, n, *lines)))  # where the other one came before
+        positions = integers(a, np.broadcast_to(np.arange(n).reshape(n, *lines), a.shape))
+        here, there = unsqueeze(positions, dim + 1), unsqueeze(positions, dim)
+        earlier, later = (Places(ops.zip(elements.precedes)(x, y)) for x, y in ((there, here), (here, there)))
         not_behind = Add.apply(integers(a, 1), Neg.apply(count(last, first)))
-        before = Add.apply(Keep.apply(not_behind, earlier), Keep.apply(count(first, last), earlier, False))
+        before = Add.apply(Keep.apply(not_behind, earlier), Keep.apply(count(first, last), later))
         rank = Sum.apply(before, dim + 1, a.shape)
-        positions = np.broadcast_to(np.arange(n).reshape(n, *lines), a.shape)
-        return ops.put(integers(a, positions), places_along(a.shape, dim, rank), a.shape)
+        return ops.put(positions, places_along(a.shape, dim, rank), a.shape)

@@ -5,8 +5,10 @@ Below this file everything is exact and neutral. The course's habits are all her
 ========================  =======================================================================================
 ``t.log()``               $\ln(x + 10^{-6})$, so that a probability of zero gives a large loss and not infinity
 ``t.is_close(u)``         equal within 0.01
-``t < u``, ``t != u``     1.0 or 0.0 in the dtype of the operands, as of the other four comparisons
-``t.sum(d)``, ``mean``    the reduced dimension stays, with size 1; over everything, the result has shape ``(1,)``
+``t < u``, ``t != u``     1.0 or 0.0 in the dtype of the operands where these are floats, as of the other four
+                          comparisons; truth values where they are whole numbers, as labels are
+``t.sum(d)``, ``mean``    the reduced dimension stays, with size 1; over everything, the result has shape ``(1,)``;
+                          ``keepdim=False`` drops it
 ``t[i, j]``               a full index gives a Python number; any other index a tensor
 ``t.requires_grad()``     a method
 ``t.size``                the number of elements
@@ -16,6 +18,7 @@ Below this file everything is exact and neutral. The course's habits are all her
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Union
@@ -23,11 +26,12 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 import numpy.typing as npt
 
-from . import assignment, indexing, pointwise, reductions, shaping, sorting
+from . import assignment, indexing, pointwise, probabilities, reductions, shaping, sorting
 from .autodiff import Variable, backpropagate, enable_grad, grad_mode, no_grad
 from .cells import tracing
 from .dtypes import FLOATS, storage_dtype
 from .errors import DTypeError, GraphError, ShapeError
+from .function import History, count_writes
 from .indexing import element_of, getitem
 from .sorting import Ordered
 from .tensor_data import TensorData, UserShape, UserStrides
@@ -39,7 +43,6 @@ from .tensor_functions import (
     Copy,
     Div,
     Exp,
-    History,
     IsClose,
     Log,
     MatMul,
@@ -49,9 +52,9 @@ from .tensor_functions import (
     ReLU,
     Sigmoid,
     Sum,
+    Tanh,
     View,
     as_dims,
-    count_writes,
     sum_to_shape,
 )
 from .tensor_ops import SimpleBackend, TensorBackend
@@ -69,6 +72,24 @@ _ids = itertools.count(1)
 LOG_EPS = 1e-6
 
 
+def _require_fitting(number: Any, dtype: np.dtype[Any]) -> None:
+    """Check that a number is one of a type that is no float.
+
+    Raises:
+        DTypeError: it is none.
+    """
+    if dtype.kind == "b" and not isinstance(number, (bool, np.bool_)):
+        raise DTypeError(
+            f'{number} is no truth value, and a tensor of bool meets it. Convert the tensor first: mask.to("int64"), '
+            "or write True or False."
+        )
+    if not float(number).is_integer():
+        raise DTypeError(
+            f"{number} is no number of {dtype}, the type of the tensor that it meets: expected a whole one. Convert "
+            'the tensor first: t.to("float32").'
+        )
+
+
 class Tensor:
     """An array of numbers on a backend, which can be differentiated.
 
@@ -77,6 +98,9 @@ class Tensor:
         back: how it was made; None for a constant.
         name: a label for drawings; the unique id when left out.
         backend: what computes; the default backend when left out.
+
+    Raises:
+        DTypeError: the data are something else, such as a list, which :func:`minitorch.tensor` takes.
 
     >>> from minitorch.creation import tensor
     >>> x = tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
@@ -97,6 +121,11 @@ class Tensor:
         name: str | None = None,
         backend: TensorBackend | None = None,
     ) -> None:
+        if not isinstance(v, TensorData):
+            raise DTypeError(
+                f"Tensor expected TensorData, got {type(v).__name__}. minitorch.tensor([1.0, 2.0]) makes a tensor of "
+                "numbers, and minitorch.zeros((2, 3)) one of a shape."
+            )
         if backend is None:
             backend = SimpleBackend
         self._tensor = backend.ops.place(v) if backend.cuda else v
@@ -135,6 +164,15 @@ class Tensor:
     @property
     def dims(self) -> int:
         """The number of dimensions."""
+        return self._tensor.dims
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions: :attr:`dims`, under NumPy's and PyTorch's name."""
+        return self._tensor.dims
+
+    def dim(self) -> int:
+        """Count the dimensions: :attr:`dims`."""
         return self._tensor.dims
 
     @property
@@ -177,6 +215,10 @@ class Tensor:
             notes.append("requires_grad=True" if last_fn is None else f"made_by={last_fn.__name__}")
         return f"tensor({', '.join(notes)})"
 
+    def __format__(self, spec: str) -> str:
+        """Format the only element as a number: ``f"{loss:.2f}"``; without a format, what ``str`` gives."""
+        return format(self.item(), spec) if spec else str(self)
+
     __hash__ = object.__hash__
 
     def __reduce__(self) -> Any:
@@ -184,6 +226,22 @@ class Tensor:
             "a tensor is not pickled: a file of ours is data, never code. Save t.to_numpy(), or a whole model's "
             "parameters with safetensors."
         )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """Copy a constant or a leaf with its gradient, as a copy of a whole model asks for.
+
+        Raises:
+            GraphError: the tensor was computed; what it was computed from would not be copied along.
+        """
+        if self.history is not None and self.history.last_fn is not None:
+            raise GraphError(
+                "a tensor that was computed is not copied by copy.deepcopy: its history would stay with the old one. "
+                "Keep t.detach() there, or write t.clone(), through which gradients pass."
+            )
+        made = self.detach().clone()
+        made.history, made._name = None if self.history is None else History(), self._name
+        made.grad = copy.deepcopy(self.grad, memo)
+        return made
 
     # --- reading and writing elements ------------------------------------------------------------------------
 
@@ -214,17 +272,35 @@ class Tensor:
     def __iter__(self) -> Iterator[float]:
         if self.dims != 1:
             raise ShapeError(
-                f"only a tensor of one dimension can be iterated over, got shape {self.shape}. Use tolist()."
+                f"only a tensor of one dimension can be iterated over, got shape {self.shape}. Use tolist(), or "
+                "index each part: t[i] for i in range(len(t))."
             )
         return iter(self.to_numpy().tolist())
 
     def __float__(self) -> float:
         return float(self.item())
 
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        """Read the only element as the index of a list: ``names[label]``.
+
+        Raises:
+            DTypeError: the elements are floats.
+            ShapeError: there is not exactly one.
+        """
+        if self.dtype.kind == "f":
+            raise DTypeError(
+                f'an index has whole numbers, got a tensor of {self.dtype}. Convert it first: t.to("int64").'
+            )
+        return int(self.item())
+
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ShapeError(
-                f"the truth of a tensor of shape {self.shape} is ambiguous: reduce it first, for example with all()"
+                f"the truth of a tensor of shape {self.shape} is ambiguous: reduce it first, for example with all(), "
+                "or write (x > 0) & (x < 1) in the place of 0 < x < 1 and of `and`"
             )
         return bool(self.item())
 
@@ -271,6 +347,11 @@ class Tensor:
     def detach(self) -> Tensor:
         """Give the same data as a constant."""
         return self._new(self._tensor)
+
+    @property
+    def data(self) -> Tensor:
+        """The same data as a constant: :meth:`detach`, under PyTorch's older name. It is read, and not set."""
+        return self.detach()
 
     def zero_grad_(self) -> None:
         """Forget the gradient."""
@@ -377,23 +458,26 @@ class Tensor:
 
     # --- arithmetic ------------------------------------------------------------------------------------------
 
-    def _ensure_tensor(self, b: TensorLike) -> Tensor:
+    def _ensure_tensor(self, b: Any) -> Tensor:
         """Give a number the backend and dtype of this tensor."""
-        if isinstance(b, Tensor):
+        if type(b) is Tensor or issubclass(type(b), Tensor):  # isinstance would ask a stand-in for its class
             return b
+        if hasattr(b, "as_operand"):  # a number that stands for another one in each call of a compiled step
+            return b.as_operand(self)
         if isinstance(b, (int, float, np.number, np.bool_)):
-            if self.dtype.kind != "f" and not float(b).is_integer():
-                raise DTypeError(
-                    f"{b} is no number of {self.dtype}, the type of the tensor that it meets: expected a whole one. "
-                    'Convert the tensor first: t.to("float32").'
-                )
+            if self.dtype.kind != "f":
+                _require_fitting(b, self.dtype)
             shape = (1,) if self.dims else ()
             return self._new(TensorData.of(np.array([b], self.dtype), shape, shape))
-        if hasattr(b, "as_operand"):  # a number that stands for itself while a step is traced
-            return b.as_operand(self)
         raise DTypeError(
             f"expected a tensor or a number, got {type(b).__name__}. Make a tensor of it first: minitorch.tensor(...)."
         )
+
+    def _compared(self, b: TensorLike) -> Tensor:
+        """Give what is compared with this tensor its backend and dtype; 1 and 0 stand for true and false."""
+        if self._tensor._storage.dtype.kind == "b" and isinstance(b, (int, float, np.number)) and b in (0, 1):
+            b = bool(b)
+        return self._ensure_tensor(b)
 
     def _real(self, what: str) -> Tensor:
         """Check that ``what`` this tensor is asked for, which is seldom a whole number, can be stored."""
@@ -447,30 +531,43 @@ class Tensor:
     neg = __neg__
 
     def __lt__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
-        return LT.apply(self, self._ensure_tensor(b))
+        return LT.apply(self, self._compared(b))
 
     def __gt__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
-        return LT.apply(self._ensure_tensor(b), self)
+        return LT.apply(self._compared(b), self)
 
     # Not the opposites of these two: where an operand is NaN, none of the four holds.
 
     def __le__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
-        b = self._ensure_tensor(b)
+        b = self._compared(b)
         return Add.apply(LT.apply(self, b), EQ.apply(self, b))
 
     def __ge__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
-        b = self._ensure_tensor(b)
+        b = self._compared(b)
         return Add.apply(LT.apply(b, self), EQ.apply(self, b))
 
     def __eq__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
-        return EQ.apply(self, self._ensure_tensor(b))
+        return EQ.apply(self, self._compared(b))
 
     def __ne__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
-        equal = EQ.apply(self, self._ensure_tensor(b))
-        return EQ.apply(equal, equal._ensure_tensor(0.0))
+        equal = EQ.apply(self, self._compared(b))
+        return EQ.apply(equal, equal._ensure_tensor(False))
 
     # As methods, under PyTorch's names.
     lt, gt, le, ge, eq, ne = __lt__, __gt__, __le__, __ge__, __eq__, __ne__
+
+    def __and__(self, b: Tensor | bool) -> Tensor:
+        return pointwise.both(self, self._ensure_tensor(b))
+
+    __rand__ = __and__
+
+    def __or__(self, b: Tensor | bool) -> Tensor:
+        return pointwise.either(self, self._ensure_tensor(b))
+
+    __ror__ = __or__
+
+    def __invert__(self) -> Tensor:
+        return pointwise.opposite(self)
 
     def is_close(self, b: TensorLike) -> Tensor:
         """Compare within 0.01, the course's tolerance: 1.0 or 0.0."""
@@ -487,6 +584,18 @@ class Tensor:
     def sigmoid(self) -> Tensor:
         r"""$1 / (1 + e^{-x})$."""
         return Sigmoid.apply(self._real("sigmoid"))
+
+    def tanh(self) -> Tensor:
+        r"""$\tanh x$."""
+        return Tanh.apply(self._real("tanh"))
+
+    def softmax(self, dim: int | Tensor) -> Tensor:
+        """Turn numbers into probabilities along a dimension; see :func:`minitorch.softmax`."""
+        return probabilities.softmax(self, dim)
+
+    def log_softmax(self, dim: int | Tensor) -> Tensor:
+        """Compute the logarithm of the softmax; see :func:`minitorch.logsoftmax`."""
+        return probabilities.logsoftmax(self, dim)
 
     def relu(self) -> Tensor:
         r"""$\max(x, 0)$."""
@@ -519,16 +628,23 @@ class Tensor:
 
     # --- reductions ------------------------------------------------------------------------------------------
 
-    def sum(self, dim: Any = None) -> Tensor:
-        """Add up along ``dim``, which keeps size 1; over everything, with shape ``(1,)``, when it is None."""
-        # Here a dimension given as a tensor becomes a number, so that it may be of any backend and dtype.
-        return Sum.apply(self, None, (1,)) if dim is None else Sum.apply(self, as_dims(dim, self.shape))
+    def sum(self, dim: Any = None, keepdim: bool = True) -> Tensor:
+        """Add up along ``dim``, which keeps size 1; over everything, with shape ``(1,)``, when it is None.
 
-    def mean(self, dim: Any = None) -> Tensor:
+        With ``keepdim=False`` that dimension goes, as in PyTorch; over everything, the shape is ``()``.
+        Truth values are counted: the sum is the number of those that are true, int64.
+        """
+        # Here a dimension given as a tensor becomes a number, so that it may be of any backend and dtype.
+        kept = Sum.apply(self, None, (1,)) if dim is None else Sum.apply(self, as_dims(dim, self.shape))
+        return kept if keepdim else shaping.squeeze(kept, dim)
+
+    def mean(self, dim: Any = None, keepdim: bool = True) -> Tensor:
         """Average along ``dim``, which keeps size 1; over everything, with shape ``(1,)``, when it is None.
 
+        With ``keepdim=False`` that dimension goes, as in PyTorch; over everything, the shape is ``()``.
+
         Raises:
-            DTypeError: the elements are not float32 or float64. A comparison of integers is one of integers too:
+            DTypeError: the elements are not float32 or float64. A comparison of integers gives truth values:
                 ``(a == b).to("float32").mean()`` is the share of them that are equal.
             ShapeError: there is nothing to average.
         """
@@ -541,15 +657,22 @@ class Tensor:
                 f"expected elements to average, got none: shape {self.shape}, dimension {dim}. Check that the "
                 "batch is not empty."
             )
-        return self.sum(dim) * (1.0 / count)
+        return self.sum(dim, keepdim) * (1.0 / count)
 
     def all(self, dim: Any = None) -> Tensor:
-        """Tell whether every element along ``dim`` is 1: 1.0 or 0.0."""
+        """Tell whether every element along ``dim`` is 1: 1.0 or 0.0; of whole numbers whether none is 0, as bool."""
+        if self.dtype.kind != "f":
+            return ~(self == 0).any(dim)
         return All.apply(self, None if dim is None else as_dims(dim, self.shape))
 
-    def max(self, dim: int | None = None) -> Tensor:
+    def any(self, dim: Any = None) -> Tensor:
+        """Tell whether an element along ``dim`` is not 0: 1.0 or 0.0; of whole numbers as bool. No gradient."""
+        with no_grad():
+            return (self != 0).sum(dim) != 0
+
+    def max(self, dim: int | None = None, keepdim: bool = True) -> Tensor:
         """Take the largest element along ``dim``, which keeps size 1, or of all; see :func:`minitorch.nn.max`."""
-        return reductions.max(self, dim)
+        return reductions.max(self, dim, keepdim)
 
     def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
         """Find where the largest element along ``dim`` stands, int64, as PyTorch does.
@@ -558,17 +681,33 @@ class Tensor:
         """
         return reductions.argmax(self, dim, keepdim)
 
-    def min(self, dim: int | None = None) -> Tensor:
+    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """Find where the smallest element along ``dim`` stands, int64; see :func:`minitorch.reductions.argmin`."""
+        return reductions.argmin(self, dim, keepdim)
+
+    def min(self, dim: int | None = None, keepdim: bool = True) -> Tensor:
         """Take the smallest element along ``dim``, which keeps size 1, or of all; see :func:`minitorch.min`."""
-        return reductions.min(self, dim)
+        return reductions.min(self, dim, keepdim)
 
-    def var(self, dim: int | Sequence[int] | None = None, correction: int = 1) -> Tensor:
+    def var(
+        self,
+        dim: int | Sequence[int] | None = None,
+        correction: int = 1,
+        keepdim: bool = True,
+        unbiased: bool | None = None,
+    ) -> Tensor:
         """Compute the variance along ``dim``, which keeps size 1, or of all; see :func:`minitorch.var`."""
-        return reductions.var(self, dim, correction)
+        return reductions.var(self, dim, correction, keepdim, unbiased)
 
-    def std(self, dim: int | Sequence[int] | None = None, correction: int = 1) -> Tensor:
+    def std(
+        self,
+        dim: int | Sequence[int] | None = None,
+        correction: int = 1,
+        keepdim: bool = True,
+        unbiased: bool | None = None,
+    ) -> Tensor:
         """Compute the standard deviation; see :func:`minitorch.std`."""
-        return reductions.std(self, dim, correction)
+        return reductions.std(self, dim, correction, keepdim, unbiased)
 
     # --- order and places ------------------------------------------------------------------------------------
 

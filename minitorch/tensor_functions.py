@@ -4,6 +4,8 @@ A *forward* calls the backend and records nothing. A *backward* receives $d = \p
 function's result $y$ and gives $\partial z / \partial x$ for each input $x$; it is written with the same differentiable
 functions, so a gradient can itself be differentiated (``backward(create_graph=True)``).
 
+What a function is, with its ``apply``, is in :mod:`minitorch.function`.
+
 These functions are exact and keep to no front end's habits. What the course does differently is in
 :mod:`minitorch.tensor`.
 """
@@ -11,13 +13,15 @@ These functions are exact and keep to no front end's habits. What the course doe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeGuard
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .autodiff import Context, grad_mode
-from .cells import tracing
-from .errors import BackendError, DTypeError, IndexingError, ShapeError
+import numpy as np
+
+from . import operators
+from .autodiff import Context
+from .errors import DTypeError, IndexingError, ShapeError
+from .function import Function, History, Places
 from .kernels import elements
 from .tensor_data import shape_broadcast
 from .tensor_ops import matmul_shape
@@ -38,7 +42,6 @@ __all__ = [
     "Expand",
     "Function",
     "History",
-    "Index",
     "Inv",
     "IsClose",
     "Log",
@@ -47,6 +50,7 @@ __all__ = [
     "Narrow",
     "Neg",
     "Permute",
+    "Places",
     "Put",
     "ReLU",
     "ReLUGrad",
@@ -54,148 +58,9 @@ __all__ = [
     "Sqrt",
     "Sum",
     "Take",
+    "Tanh",
     "View",
 ]
-
-
-@dataclass(slots=True)
-class History:
-    """How a tensor was made.
-
-    Attributes:
-        last_fn: the function; None for a leaf.
-        ctx: what its forward saved; None once the graph has been freed.
-        inputs: what it was applied to.
-        version: how often its inputs and its result had been written when it ran.
-    """
-
-    last_fn: type[Function] | None = None
-    ctx: Context | None = None
-    inputs: Sequence[Any] = ()
-    version: int = 0
-
-
-class Function:
-    """A differentiable operation. A subclass gives ``forward(ctx, *inputs)`` and ``backward(ctx, d)``.
-
-    Inputs are tensors first; further arguments may be numbers, tuples or flags, which have no derivative.
-    ``backward`` returns one gradient for each input: anything, or nothing at the end, for those that are not tensors;
-    None where ``ctx.needs_input_grad`` says that it is not wanted. A gradient may have the broadcast shape: it is
-    summed to the input's shape afterwards.
-    """
-
-    registry: ClassVar[list[type[Function]]] = []
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        Function.registry.append(cls)
-
-    @classmethod
-    def _forward(cls, ctx: Context, *inputs: Any) -> Tensor:
-        return cls.forward(ctx, *inputs)  # type: ignore[attr-defined]
-
-    @classmethod
-    def _backward(cls, ctx: Context, d: Tensor) -> tuple[Any, ...]:
-        gradients = cls.backward(ctx, d)  # type: ignore[attr-defined]
-        return gradients if isinstance(gradients, tuple) else (gradients,)
-
-    @classmethod
-    def apply(cls, *inputs: Any) -> Any:
-        """Run the forward and, when an input asks for gradients and they are enabled, remember how.
-
-        Raises:
-            BackendError: the tensors live on different backends.
-            DTypeError: the tensors have different element types, or something else is given in the place of one.
-        """
-        if tracing.tracer is not None:
-            inputs = tracing.tracer.lift(inputs)
-        try:
-            first = inputs[0]
-            kind = type(first)
-            recording = False
-            for x in inputs:
-                if isinstance(x, kind):
-                    if x.backend is not first.backend or x._tensor._storage.dtype != first._tensor._storage.dtype:
-                        explain_mix(cls.__name__, first, x)
-                    recording = recording or x.history is not None
-            if not (recording and grad_mode.enabled):
-                return cls._forward(Context(no_grad=True), *inputs)
-
-            ctx = Context(needs_input_grad=tuple(isinstance(x, kind) and x.history is not None for x in inputs))
-            grad_mode.enabled = False
-            try:
-                out = cls._forward(ctx, *inputs)
-            finally:
-                grad_mode.enabled = True
-        except AttributeError as error:
-            # To ask every input what it is would slow every operation down; a mistake can wait for its explanation.
-            if error.name and any(error.obj is x for x in inputs) and not hasattr(error.obj, "_tensor"):
-                raise not_a_tensor(cls.__name__, error.obj) from error
-            raise
-        if any(x is out for x in inputs):  # an input handed through must keep its own history
-            out = out._new(out._tensor)
-        out.history = History(cls, ctx, inputs, count_writes(inputs) + out._tensor._version[0])
-        return out
-
-
-def count_writes(inputs: Sequence[Any]) -> int:
-    """Count how often the tensors among a function's inputs have been written; masks and places are among them."""
-    count = 0
-    for x in inputs:
-        if isinstance(x, Index):
-            x = x.places
-        if is_tensor(x):
-            count += x._tensor._version[0]
-    return count
-
-
-def is_tensor(x: Any) -> TypeGuard[Tensor]:
-    """Tell whether something is a tensor, whose class is defined on top of these functions."""
-    return hasattr(x, "_tensor")
-
-
-def not_a_tensor(name: str, given: Any) -> DTypeError:
-    """Make the exception for a function that was given something else in the place of a tensor."""
-    return DTypeError(
-        f"{name} expected a tensor, got {type(given).__name__}. Make a tensor of it first: minitorch.tensor(...)."
-    )
-
-
-def explain_mix(name: str, a: Tensor, b: Tensor) -> NoReturn:
-    """Say in what two tensors differ that cannot be combined.
-
-    Raises:
-        BackendError: they live on different backends.
-        DTypeError: they have different element types.
-    """
-    if a.backend is not b.backend:
-        for data in (a._tensor, b._tensor):
-            if (tracer := getattr(data, "tracer", None)) is not None:  # left behind by a compiled step
-                tracer.refuse_reading()
-        raise BackendError(
-            f"{name}: one tensor is on {a.backend}, the other on {b.backend}. Nothing is moved silently: make both "
-            "on one backend, or move one with t.to(backend)."
-        )
-    raise DTypeError(
-        f"{name}: one tensor is {a.dtype}, the other {b.dtype}. Nothing is converted silently: make both with the same "
-        'dtype=, or convert one with t.to("float32").'
-    )
-
-
-def sum_to_shape(d: Tensor, shape: UserShape) -> Tensor:
-    """Give a gradient the shape of the input it belongs to: sum what was broadcast, repeat what was reduced."""
-    shape = tuple(shape)
-    if d.shape == shape:
-        return d
-    full = shape_broadcast(d.shape, shape)
-    if d.shape != full:
-        d = Expand.apply(d, full)
-        if full == shape:
-            return d
-    missing = len(full) - len(shape)
-    dims = tuple(i for i, n in enumerate(full) if i < missing or (shape[i - missing] == 1 and n != 1))
-    return Sum.apply(d, dims, shape)
-
 
 # --- element by element --------------------------------------------------------------------------------------
 
@@ -205,7 +70,16 @@ class Neg(Function):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor) -> Tensor:
-        """Negate."""
+        """Negate.
+
+        Raises:
+            DTypeError: these are truth values.
+        """
+        if x.dtype.kind == "b":
+            raise DTypeError(
+                "expected numbers to negate or subtract, got truth values (bool). Write ~mask for the opposite of a "
+                'mask, or convert it first: mask.to("int64").'
+            )
         return x.backend.neg_map(x)
 
     @staticmethod
@@ -289,6 +163,21 @@ class Sigmoid(Function):
         return Mul.apply(d, Add.apply(y, Neg.apply(Mul.apply(y, y))))
 
 
+class Tanh(Function):
+    r"""$y = \tanh x$, with all its digits near zero, where $2 \sigma(2 x) - 1$ loses them."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor) -> Tensor:
+        """Squash to (-1, 1)."""
+        return x.backend.ops.map(elements.tanh)(x)
+
+    @staticmethod
+    def backward(ctx: Context, d: Tensor) -> Tensor:
+        r"""$\partial y / \partial x = 1 - y^2$."""
+        y = ctx.output
+        return Add.apply(d, Neg.apply(Mul.apply(d, Mul.apply(y, y))))
+
+
 class ReLU(Function):
     r"""$y = \max(x, 0)$; NaN stays NaN."""
 
@@ -370,8 +259,17 @@ class Div(Function):
         return share if for_a else None, Neg.apply(Mul.apply(share, ctx.output)) if for_b else None
 
 
+def _truth(compare: Callable[[float, float], float], a: Tensor, b: Tensor) -> Tensor:
+    """Compare whole numbers, or truth values: the result is one of truth values."""
+    return a.backend.ops.zip(compare, np.bool_)(a, b)
+
+
 class _Step(Function):
-    """A comparison: 1.0 or 0.0 in the operands' dtype. It is flat wherever it is continuous."""
+    """A comparison of floats: 1.0 or 0.0 in their dtype. It is flat wherever it is continuous.
+
+    The course wants numbers there, to multiply by. A 1 among whole numbers would be taken for an index, and so LT and
+    EQ of these give truth values.
+    """
 
     @staticmethod
     def backward(ctx: Context, d: Tensor) -> tuple[Tensor, Tensor]:
@@ -381,21 +279,21 @@ class _Step(Function):
 
 
 class LT(_Step):
-    """$y = 1$ where $a < b$, else 0."""
+    """$y = 1$ where $a < b$, else 0; of whole numbers true and false."""
 
     @staticmethod
     def forward(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
         """Compare, broadcasting."""
-        return a.backend.lt_zip(a, b)
+        return a.backend.lt_zip(a, b) if a.dtype.kind == "f" else _truth(operators.lt, a, b)
 
 
 class EQ(_Step):
-    """$y = 1$ where $a = b$, else 0."""
+    """$y = 1$ where $a = b$, else 0; of whole numbers true and false."""
 
     @staticmethod
     def forward(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
         """Compare, broadcasting."""
-        return a.backend.eq_zip(a, b)
+        return a.backend.eq_zip(a, b) if a.dtype.kind == "f" else _truth(operators.eq, a, b)
 
 
 class IsClose(_Step):
@@ -434,7 +332,7 @@ def as_dims(dim: Any, shape: UserShape) -> tuple[int, ...]:
 
 
 class Sum(Function):
-    r"""$y = \sum_i x_i$ over one dimension or several.
+    r"""$y = \sum_i x_i$ over one dimension or several. The sum of truth values is the number of those that are true.
 
     Args of apply: the tensor; ``dim`` (int, tuple, one-element tensor, or None for all); optionally the shape of the
     result, when the reduced sizes of 1 are not to stay.
@@ -443,6 +341,8 @@ class Sum(Function):
     @staticmethod
     def forward(ctx: Context, x: Tensor, dim: Any = None, shape: UserShape | None = None) -> Tensor:
         """Add up."""
+        if x.dtype.kind == "b":
+            x = x.backend.ops.convert(x, np.dtype(np.int64))
         dims = as_dims(dim, x.shape)
         kept = tuple(1 if i in dims else n for i, n in enumerate(x.shape))
         ctx.save_for_backward(x.shape, kept)
@@ -476,6 +376,21 @@ class Expand(Function):
         """Every repetition contributes."""
         (shape,) = ctx.saved_values
         return sum_to_shape(d, shape)
+
+
+def sum_to_shape(d: Tensor, shape: UserShape) -> Tensor:
+    """Give a gradient the shape of the input it belongs to: sum what was broadcast, repeat what was reduced."""
+    shape = tuple(shape)
+    if d.shape == shape:
+        return d
+    full = shape_broadcast(d.shape, shape)
+    if d.shape != full:
+        d = Expand.apply(d, full)
+        if full == shape:
+            return d
+    missing = len(full) - len(shape)
+    dims = tuple(i for i, n in enumerate(full) if i < missing or (shape[i - missing] == 1 and n != 1))
+    return Sum.apply(d, dims, shape)
 
 
 class All(Function):
@@ -653,11 +568,11 @@ class Narrow(Function):
 class Take(Function):
     """$y_j = x_{i_j}$: read the elements at given places, counted in row-major order.
 
-    Args of apply: the tensor, and the places as an :class:`Index`.
+    Args of apply: the tensor, and the places as :class:`~minitorch.function.Places`.
     """
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, index: Index) -> Tensor:
+    def forward(ctx: Context, x: Tensor, index: Places) -> Tensor:
         """Read."""
         ctx.save_for_backward(index, x.shape)
         return x.backend.ops.take(x, index.places)
@@ -673,7 +588,7 @@ class Put(Function):
     r"""$y_{i_j} = \sum x_j$: add elements up at given places of a tensor of zeros. The transpose of :class:`Take`."""
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, index: Index, shape: UserShape) -> Tensor:
+    def forward(ctx: Context, x: Tensor, index: Places, shape: UserShape) -> Tensor:
         """Write."""
         ctx.save_for_backward(index)
         return x.backend.ops.put(x, index.places, shape)
@@ -683,13 +598,6 @@ class Put(Function):
         """Read back."""
         (index,) = ctx.saved_values
         return Take.apply(d, index)
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """Places of elements: an integer tensor, wrapped so that a function takes it as an argument, not as an operand."""
-
-    places: Tensor
 
 
 # --- matrix product ------------------------------------------------------------------------------------------

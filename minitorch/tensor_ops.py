@@ -73,8 +73,13 @@ class TensorOps:
         raise NotImplementedError
 
     @staticmethod
-    def zip(fn: Callable[[float, float], float]) -> Callable[[Tensor, Tensor], Tensor]:
-        """Make the tensor operation that applies ``fn`` to pairs of elements, broadcasting the operands."""
+    def zip(
+        fn: Callable[[float, float], float], dtype: npt.DTypeLike | None = None
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """Make the tensor operation that applies ``fn`` to pairs of elements, broadcasting the operands.
+
+        The result has elements of ``dtype``; of the first operand's where it is left out.
+        """
         raise NotImplementedError
 
     @staticmethod
@@ -259,12 +264,14 @@ class SimpleOps(TensorOps):
         return operation
 
     @staticmethod
-    def zip(fn: Callable[[float, float], float]) -> Callable[[Tensor, Tensor], Tensor]:
+    def zip(
+        fn: Callable[[float, float], float], dtype: npt.DTypeLike | None = None
+    ) -> Callable[[Tensor, Tensor], Tensor]:
         """Make ``out[i] = fn(a[i], b[i])`` for every index ``i`` of the broadcast shape."""
         run = tensor_zip(fn)
 
         def operation(a: Tensor, b: Tensor) -> Tensor:
-            out = _empty(a, shape_broadcast(a.shape, b.shape))
+            out = _empty(a, shape_broadcast(a.shape, b.shape), dtype)
             run(*out.tuple(), *a.tuple(), *b.tuple())
             return out
 
@@ -528,8 +535,8 @@ def matmul_shape(a: UserShape, b: UserShape) -> tuple[int, ...]:
 # --- helpers -------------------------------------------------------------------------------------------------
 
 
-def _empty(like: Tensor, shape: UserShape) -> Tensor:
-    return like._new(TensorData.empty(shape, like.dtype))
+def _empty(like: Tensor, shape: UserShape, dtype: npt.DTypeLike | None = None) -> Tensor:
+    return like._new(TensorData.empty(shape, like.dtype if dtype is None else dtype))
 
 
 def _batched(a: Tensor, batch: Sequence[int]) -> TensorData:

@@ -266,12 +266,6 @@ class ImageTrain:
         )
         return self.history.losses
 
-    def time_report(self) -> str:
-        """Tell what compiling and what an epoch of the latest training took."""
-        if not self.compiled:
-            return describe_times(self.history)
-        return describe_times(self.history, self.validate.compile_seconds)  # type: ignore[attr-defined]
-
 
 class CourseLog:
     """Validates on a batch every five steps and logs as the course does: a callback of ``fit``.
@@ -364,7 +358,7 @@ def run(settings: Settings) -> float:
         accuracy = held_out_accuracy()
         minitorch.save({"model": trainer.model, "accuracy": accuracy}, out / "mnist.safetensors")
         draw_curve(trainer.history, out / "mnist.png")
-        say(trainer.time_report())
+        say(describe_times(trainer.history, trainer.validate))
         say(f"Held-out accuracy: {accuracy:.2%}")
     return accuracy
 

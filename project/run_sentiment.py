@@ -504,12 +504,6 @@ class SentenceSentimentTrain:
         )
         return accuracies(self.history)[1]
 
-    def time_report(self) -> str:
-        """Tell what compiling and what an epoch of the latest training took."""
-        if not self.compiled:
-            return describe_times(self.history)
-        return describe_times(self.history, self.score.compile_seconds)  # type: ignore[attr-defined]
-
 
 def accuracies(history: History) -> tuple[list[float], list[float]]:
     """Give the accuracies of all epochs, on train and on validation."""
@@ -570,8 +564,6 @@ def run(settings: Settings) -> float:
             for line in epoch_lines(epoch, loss, *accuracies):
                 say(line)
 
-        # What fit says of an epoch, its time among it, goes to the screen only: the log of a seed is the same in every
-        # run.
         accuracy_of = trainer.train(
             data,
             plan.lr,
@@ -582,14 +574,14 @@ def run(settings: Settings) -> float:
             settings.full,
             checkpoint=checkpoint,
             resume=settings.resume,
-            log=print,
+            log=say,
         )
         if validation is None:
             # Nothing was chosen on dev: it is scored once, at the end.
             unseen = encoded(dev, range(len(dev.sentences)))
             accuracy_of = [get_accuracy(unseen.label, trainer.probabilities(unseen))]
             say(f"Dev accuracy: {accuracy_of[-1]:.2%} of {len(unseen)} sentences")
-    print(trainer.time_report())
+        say(describe_times(trainer.history, trainer.score))
 
     # The table travels with the model, so that it can answer without the data.
     state = {"model": cnn, "vectors": model.table(), "words": row, "accuracy": accuracy_of[-1]}

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
+from typing import Any
 
 from minitorch.training import History
 
 __all__ = ["describe_times"]
 
 
-def describe_times(history: History, more_compiling: float | None = None) -> str:
+def describe_times(history: History, evaluate: Callable[..., Any]) -> str:
     """Tell in one line what compiling and what an epoch took.
 
     Args:
         history: of the training.
-        more_compiling: the seconds that compiling took beside the training itself; None where nothing was compiled.
+        evaluate: what judged the model beside the training; it is compiled where the training is.
     """
     seconds = history["seconds"]
     epochs = f"{statistics.median(seconds):.2f} s (median of {len(seconds)})"
-    if more_compiling is None:
+    compiling = getattr(evaluate, "compile_seconds", None)
+    if compiling is None:
         return f"Time per epoch: {epochs}, operation by operation"
-    return f"Compile time: {history.compile_seconds + more_compiling:.2f} s. Time per epoch: {epochs}"
+    return f"Compile time: {history.compile_seconds + compiling:.2f} s. Time per epoch: {epochs}"

@@ -67,7 +67,7 @@ def switches_stay_as_they_were() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def compiled_steps_may_refer_to_pytest() -> Iterator[None]:
     """Let compiled steps of tests refer to what pytest made, such as fixtures, and not be read any further there."""
-    from minitorch.compiler import reach
+    from minitorch.compiler.guard import reach
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reach, "LIBRARIES", reach.LIBRARIES | {"_pytest"})

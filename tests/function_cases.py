@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 import minitorch
 from minitorch.tensor import Tensor
@@ -153,6 +154,19 @@ ROWS: list[Row] = [
         lambda x: (x != -0.5) * x,
         draw=lambda rng, shape: distinct(rng, shape) + 0.1,
     ),
+    Row("tensor", "exp", minitorch.exp, np.exp),
+    Row("tensor", "log", minitorch.log, lambda x: np.log(x + 1e-6), draw=positive),
+    Row("tensor", "relu", minitorch.relu, lambda x: np.maximum(x, 0.0), draw=away_from_zero),
+    Row("tensor", "sigmoid", minitorch.sigmoid, special.expit),
+    Row("tensor", "tanh", minitorch.tanh, np.tanh),
+    Row("tensor", "softmax", lambda x: x.softmax(1), lambda x: special.softmax(x, 1)),
+    Row("tensor", "log_softmax", lambda x: x.log_softmax(-1), lambda x: special.log_softmax(x, -1)),
+    Row("tensor", "sum", minitorch.sum, lambda x: x.sum().reshape(1)),
+    Row("tensor", "sum to a number", lambda x: minitorch.sum(x, keepdim=False), np.sum),
+    Row("tensor", "sum without its dimension", lambda x: x.sum(1, keepdim=False), lambda x: x.sum(1)),
+    Row("tensor", "mean", lambda x: minitorch.mean(x, 1), kept(np.mean, axis=1)),
+    Row("tensor", "mean without two", lambda x: x.mean((0, -1), keepdim=False), lambda x: x.mean((0, -1))),
+    Row("tensor", "matmul", minitorch.matmul, np.matmul, ((2, 3, 4), (4, 5))),
     Row("pointwise", "where", lambda a, b: minitorch.where(a < b, a, b), np.minimum, draw=distinct),
     Row(
         "pointwise",
@@ -196,6 +210,13 @@ ROWS: list[Row] = [
     Row("reductions", "min along", lambda x: x.min(-1), kept(np.min, axis=-1), draw=distinct),
     Row("reductions", "max", lambda x: x.max(), lambda x: x.max().reshape(1), draw=distinct),
     Row("reductions", "max along", lambda x: x.max(0), kept(np.max, axis=0), draw=distinct),
+    Row("reductions", "var to a number", lambda x: x.var(keepdim=False, unbiased=False), np.var),
+    Row("reductions", "std without its dimension", lambda x: x.std(1, keepdim=False), lambda x: x.std(1, ddof=1)),
+    Row(
+        "reductions", "min without its dimension", lambda x: x.min(1, keepdim=False), lambda x: x.min(1), draw=distinct
+    ),
+    Row("reductions", "max without its dimension", lambda x: x.max(-1, False), lambda x: x.max(-1), draw=distinct),
+    Row("reductions", "max to a number", lambda x: x.max(keepdim=False), np.max, draw=distinct),
     Row("sorting", "sort", lambda x: x.sort().values, lambda x: np.sort(x), draw=distinct),
     Row(
         "sorting",

@@ -18,14 +18,15 @@ import numpy as np
 from scipy import special
 
 import minitorch
-from minitorch import convolution, fast_conv, nn, pointwise, shaping
+from minitorch import fast_conv, nn, pointwise, pooling, shaping
 from minitorch import tensor_functions as tf
 from minitorch.activations import Erf
 from minitorch.kernels.geometry import Geometry, Space, same_size
+from minitorch.probabilities import LogSoftmaxFun, SoftmaxFun
 from minitorch.random import Generator
 from minitorch.tensor import Tensor
 from minitorch.tensor_data import TensorData
-from minitorch.tensor_functions import Function, Index
+from minitorch.tensor_functions import Function, Places
 
 from .cases import (
     Array,
@@ -98,9 +99,9 @@ def with_arguments(op: type[Function], *arguments: Any) -> Callable[..., Tensor]
     return lambda *tensors: op.apply(*tensors, *arguments)
 
 
-def at(places: Array, x: Tensor) -> Index:
+def at(places: Array, x: Tensor) -> Places:
     """Wrap places for an operation on ``x``."""
-    return Index(x._new(TensorData.from_array(np.asarray(places, np.int64))))
+    return Places(x._new(TensorData.from_array(np.asarray(places, np.int64))))
 
 
 def places_within(shape: tuple[int, ...], count: int) -> Array:
@@ -263,14 +264,14 @@ def overlapping_maxima(x: Array) -> Array:
     return windows_at(x, (2, 3), geometry, beyond=-np.inf).max((-2, -1))
 
 
-def every_third(x: Tensor) -> Index:
+def every_third(x: Tensor) -> Places:
     """Make a mask of truth values: true for every third element."""
-    return Index(x._new(TensorData.from_array(np.arange(x.size).reshape(x.shape) % 3 == 0)))
+    return Places(x._new(TensorData.from_array(np.arange(x.size).reshape(x.shape) % 3 == 0)))
 
 
-def every_other_column(x: Tensor) -> Index:
+def every_other_column(x: Tensor) -> Places:
     """Make a mask of 1 and 0 that broadcasts: 1 for every other place of the last dimension."""
-    return Index(x._new(TensorData.from_array((np.arange(x.shape[-1]) + 1.0) % 2)))
+    return Places(x._new(TensorData.from_array((np.arange(x.shape[-1]) + 1.0) % 2)))
 
 
 NO_VIEW = dict.fromkeys(
@@ -287,6 +288,7 @@ TABLE: list[Case] = [
     one_operand(tf.Log, np.log, draw=positive),
     one_operand(tf.Sqrt, np.sqrt, draw=positive),
     one_operand(tf.Sigmoid, special.expit),
+    one_operand(tf.Tanh, np.tanh),
     one_operand(tf.ReLU, lambda x: np.maximum(x, 0), draw=away_from_zero),
     *two_operands(tf.ReLUGrad, lambda x, d: np.where(x > 0, d, 0), draw=away_from_zero),
     *two_operands(tf.Add, np.add),
@@ -403,6 +405,8 @@ TABLE: list[Case] = [
         note="opposite",
     ),
     *two_operands(pointwise.Pow, np.power, draw=positive),
+    *two_operands(pointwise.Maximum, np.maximum, draw_values=integers),
+    *two_operands(pointwise.Minimum, np.minimum, draw_values=integers),
     Case(tf.Take, take, take_numpy, ((2, 3, 4),), ((2, 0, 4),), ((1, 1, 1),)),
     Case(tf.Put, put, put_numpy, ((2, 3, 4),), ((2, 0, 4),), ((1, 1, 1),)),
     *products(),
@@ -424,27 +428,33 @@ TABLE: list[Case] = [
         expand=0,
         note="last",
     ),
-    Case(nn.MaxPool2d, lambda x: nn.maxpool2d(x, (2, 3)), lambda x: pool_windows(x, (2, 3)).max(-1), **image),
+    Case(nn.MaxPool2dFun, lambda x: nn.maxpool2d(x, (2, 3)), lambda x: pool_windows(x, (2, 3)).max(-1), **image),
     Case(
-        nn.MaxPool2d,
-        lambda x: convolution.max_pool2d(x, (2, 3), stride=(2, 1), padding=1),
+        nn.MaxPool2dFun,
+        lambda x: pooling.max_pool2d(x, (2, 3), stride=(2, 1), padding=1),
         overlapping_maxima,
         **image,
         note="overlapping",
     ),
-    Case(nn.Softmax, with_arguments(nn.Softmax, 1), partial(special.softmax, axis=1), **LINES),
-    Case(nn.Softmax, with_arguments(nn.Softmax, 2), partial(special.softmax, axis=2), **LINES, note="last"),
+    Case(SoftmaxFun, with_arguments(SoftmaxFun, 1), partial(special.softmax, axis=1), **LINES),
+    Case(SoftmaxFun, with_arguments(SoftmaxFun, 2), partial(special.softmax, axis=2), **LINES, note="last"),
     Case(
-        nn.LogSoftmax,
-        with_arguments(nn.LogSoftmax, 0),
+        LogSoftmaxFun,
+        with_arguments(LogSoftmaxFun, 0),
         partial(special.log_softmax, axis=0),
         ((2, 3, 4),),
         ((2, 0, 4),),
         ((1, 1, 1),),
     ),
-    Case(nn.LogSoftmax, with_arguments(nn.LogSoftmax, 2), partial(special.log_softmax, axis=2), **LINES, note="last"),
+    Case(
+        LogSoftmaxFun,
+        with_arguments(LogSoftmaxFun, 2),
+        partial(special.log_softmax, axis=2),
+        **LINES,
+        note="last",
+    ),
     one_operand(Erf, special.erf),
-    one_operand(nn.Dropout, dropout_numpy, call=with_arguments(nn.Dropout, *DROPOUT)),
+    one_operand(nn.DropoutFun, dropout_numpy, call=with_arguments(nn.DropoutFun, *DROPOUT)),
     *convolutions(),
 ]
 

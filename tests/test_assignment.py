@@ -196,7 +196,7 @@ def test_a_gradient_that_would_be_wrong_is_refused(written: str) -> None:
 
 def test_places_that_an_operation_was_given_are_watched() -> None:
     x, places = make(numbers(4), requires_grad=True), make([1, 0], dtype="int64")
-    out = minitorch.tensor_functions.Take.apply(x, minitorch.tensor_functions.Index(places)).sum()
+    out = minitorch.tensor_functions.Take.apply(x, minitorch.tensor_functions.Places(places)).sum()
     places[:] = 2
     with pytest.raises(GraphError, match="was written after"):
         out.backward()

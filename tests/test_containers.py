@@ -116,9 +116,20 @@ def test_places_that_are_not_there(kind):
 def test_only_modules(kind, wrong):
     modules = chain(kind, 1)
     for change in (modules.append, lambda x: modules.extend([x]), lambda x: modules.__setitem__(0, x)):
-        with pytest.raises(ArgumentError, match=f"{kind.__name__} holds modules"):
+        advice = r"Write Numbered\(\) with parentheses" if wrong is Numbered else "Make a function a Module"
+        with pytest.raises(ArgumentError, match=f"{kind.__name__} holds modules, .*{advice}"):
             change(wrong)
     assert numbers(modules) == [0]
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_a_list_of_modules_wants_an_asterisk(kind):
+    layers = kind([Numbered(0), Numbered(1)])
+    with pytest.raises(ArgumentError, match=rf"an asterisk before the {kind.__name__}, as in Sequential\(\*layers\)"):
+        Sequential(layers)
+    with pytest.raises(ArgumentError, match="an asterisk"):
+        ModuleList([Numbered(0), layers])
+    assert numbers(Sequential(*layers)) == numbers(ModuleList([*layers])) == [0, 1]
 
 
 def test_a_module_list_runs_nothing():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,15 +18,17 @@ from minitorch.creation import (
     linspace,
     ones,
     rand,
+    rand_like,
     randint,
     randn,
+    randn_like,
     set_default_backend,
     tensor,
     zeros,
 )
 from minitorch.errors import DTypeError, ShapeError
 from minitorch.fast_ops import FastBackend
-from minitorch.random import default_generator, manual_seed
+from minitorch.random import Generator, default_generator, manual_seed
 from minitorch.tensor_ops import SimpleBackend
 
 from .cases import BACKENDS, DTYPES
@@ -117,6 +121,23 @@ def test_a_number_is_a_shape_of_one_dimension(make):
     assert make(()).shape == ()
 
 
+@pytest.mark.parametrize("make", [zeros, ones, rand, randn])
+def test_sizes_come_as_one_tuple_or_one_by_one(make):
+    """The course's second argument is the backend, also behind sizes."""
+    for made in (make((2, 3), FastBackend), make(2, 3, FastBackend), make(2, np.int64(3), backend=FastBackend)):
+        assert (made.shape, made.backend) == ((2, 3), FastBackend)
+    assert make((2, 1), FastBackend, True).is_leaf()
+    assert make(2, 1, FastBackend, True).is_leaf()
+    assert make(shape=(4,)).shape == make(4, requires_grad=True).shape == (4,)
+    for wrong in ((2, -1), (2, 1.5)):
+        with pytest.raises(ShapeError, match=re.escape(str(wrong))):
+            make(*wrong)
+    manual_seed(3)
+    apart = make(3, 2, dtype="float32")
+    manual_seed(3)
+    assert apart.tolist() == make((3, 2), dtype="float32").tolist()
+
+
 def test_zeros_of_integers():
     assert zeros((2,), dtype="int64").tolist() == [0, 0]
     assert ones((2,), dtype="bool").dtype == np.bool_
@@ -135,6 +156,23 @@ def test_rand_draws_the_same_on_every_backend(dtype):
     assert abs(drawn[0].mean() - 0.5) < 0.05
     assert len(np.unique(drawn[0])) > 590
     assert not np.array_equal(drawn[0], rand((20, 30), dtype=dtype).to_numpy())
+
+
+def test_draws_are_of_the_generator_that_is_given():
+    before = default_generator.state
+    own, like = Generator(3), ones((4,), dtype="float64")
+    drawn = [
+        rand((4,), generator=own),
+        randn((4,), generator=own),
+        randint(6, (4,), generator=own),
+        rand_like(like, generator=own),
+        randn_like(like, generator=own),
+    ]
+    again = Generator(3)
+    expected = [again.uniform(4), again.normal(4), again.integers(0, 6, 4), again.uniform(4), again.normal(4)]
+    for ours, theirs in zip(drawn, expected, strict=True):
+        np.testing.assert_array_equal(ours.to_numpy(), theirs)
+    assert default_generator.state == before
 
 
 def test_rand_takes_a_stream_of_its_own():

@@ -174,7 +174,7 @@ def test_cuda_that_runs(monkeypatch):
     monkeypatch.setattr(doctor, "driver", lambda: Driver((13, 0), 1))
     monkeypatch.setattr(doctor, "obstacle", lambda: None)
     _, found, backend = doctor.check_cuda()
-    assert (found.value, backend.value) == ("CUDA 13.0, 1 devices", "can run")
+    assert (found.value, backend.value) == ("CUDA 13.0, 1 device", "can run")
 
 
 def test_the_command_line(monkeypatch, capsys):

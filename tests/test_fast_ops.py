@@ -403,9 +403,10 @@ def test_nan_and_infinity_go_through(dtype):
         ((3, 7, 5), (5, 9)),
         ((7, 5), (3, 5, 9)),
         ((2, 1, 4, 3), (5, 3, 2)),
-        ((2 * matmul.ROWS, 128), (128, 128)),  # just large enough for row blocks
-        ((2 * matmul.ROWS - 1, 128), (128, 130)),
-        ((3, 2 * matmul.ROWS + 1, 128), (128, 128)),
+        ((4 * matmul.STRIP, 128), (128, 2 * matmul.STRIP)),  # just large enough for strips of rows
+        ((4 * matmul.STRIP - 1, 128), (128, 2 * matmul.STRIP)),
+        ((2 * matmul.STRIP, 128), (128, 4 * matmul.STRIP + 1)),  # strips of columns
+        ((3, 4 * matmul.STRIP + 1, 128), (128, 2 * matmul.STRIP)),
     ],
     ids=str,
 )

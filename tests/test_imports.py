@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
-import statistics
+import resource
 import subprocess
 import sys
-import time
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -20,20 +19,20 @@ PACKAGE = ROOT / "minitorch"
 # module or for everything in the package.
 LAYERS = [
     ["errors", "version", "paths", "files", "saved", "dtypes", "cells"],
-    ["operators", "random", "finite_differences", "tensor_data", "kernels", "cuda_data"],
+    ["operators", "random", "tensor_data", "kernels", "cuda_data"],
     ["autodiff"],
     ["finite_differences", "scalar_functions", "scalar"],
     ["tensor_ops", "fast_ops", "cuda_ops"],
+    ["function"],
     ["tensor_functions"],
     ["shaping", "pointwise"],
-    ["reductions", "indexing"],
+    ["reductions", "indexing", "probabilities"],
     ["sorting", "assignment"],
     ["tensor"],
     ["creation", "gradcheck", "fast_conv", "cuda_conv", "state", "module", "init", "datasets"],
-    ["nn", "convolution", "activations", "normalization", "containers", "layers"],
-    ["losses", "optim", "schedules", "clipping", "testing"],
-    ["compiler", "data", "training", "io", "distributed"],
-    ["torch"],
+    ["nn", "methods", "windows", "convolution", "pooling", "activations", "normalization", "containers", "layers"],
+    ["losses", "optimizer", "optim", "scheduler", "plateau", "schedules", "clipping", "testing"],
+    ["compiler", "data", "training", "io"],
     [""],  # minitorch/__init__.py
     ["doctor", "__main__"],
 ]
@@ -107,6 +106,12 @@ def test_imports_point_down(name):
         assert layer_of(target) <= layer_of(name), f"{name} imports {target} from a layer above its own"
 
 
+def test_the_layers_name_what_there_is_and_each_once():
+    named = [name for layer in LAYERS for name in layer]
+    assert len(named) == len(set(named))
+    assert set(named) <= {name.split(".")[0] for name in FILES}
+
+
 def test_no_two_modules_import_each_other():
     arrows = {name: imported_modules(name, deferred=False) for name in FILES}
     order = list(TopologicalSorter(arrows).static_order())  # raises CycleError and names the cycle
@@ -122,11 +127,13 @@ def run_python(code: str, *flags: str) -> subprocess.CompletedProcess[str]:
 CUDA_FREE = {"minitorch.kernels.cuda", "minitorch.kernels.cuda.driver"}
 
 
-def test_what_stands_on_cuda_is_loaded_when_it_is_asked_for():
+def test_what_stands_on_cuda_and_what_trains_is_loaded_when_it_is_asked_for():
     """Where there is no GPU too: only the backend itself is refused."""
     code = """
 import sys, minitorch
 assert "minitorch.cuda_ops" not in sys.modules
+assert "minitorch.training" not in sys.modules
+print(minitorch.training.fit.__module__, {"training"} <= set(dir(minitorch)), "training" in minitorch.__all__)
 print(minitorch.CudaOps.__name__, minitorch.cuda_conv.conv2d is minitorch.conv2d, minitorch.sum_practice.__module__)
 assert {"CudaOps", "cuda_ops", "mm_practice"} <= set(dir(minitorch))
 try:
@@ -134,7 +141,8 @@ try:
 except AttributeError as error:
     print(error)
 """
-    first, second = run_python(code).stdout.splitlines()
+    training, first, second = run_python(code).stdout.splitlines()
+    assert training == "minitorch.training.loop True False"
     assert first == "CudaOps True minitorch.cuda_ops"
     assert second == "module 'minitorch' has no attribute 'CudaOop'"
 
@@ -168,13 +176,14 @@ print(on_import, len(recorder.buffer) > on_import)
 
 
 def test_importing_is_quick():
-    """The goal is 0.5 s, most of it Numba's; the bound leaves room for a busy machine."""
+    """The goal is 0.5 s, most of it Numba's; these are a processor's seconds, with room for one that is shared."""
 
     def seconds(code: str) -> float:
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run_python(code)
-        return time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     run_python("import minitorch")  # writes the bytecode
-    bare, whole = (statistics.median(seconds(code) for _ in range(5)) for code in ("pass", "import minitorch"))
-    assert whole - bare < 1.5
+    bare, whole = (min(seconds(code) for _ in range(5)) for code in ("pass", "import minitorch"))
+    assert whole - bare < 3

@@ -118,7 +118,8 @@ def test_labels_of_any_integer_type_and_layout(label_dtype, dtype, backend):
     [
         ([0, 3], DataError),
         ([-1, 0], DataError),
-        ([0, -100], DataError),
+        ([0, -99], DataError),
+        ([-100, 3], DataError),
         ([0.0, 1.0], DTypeError),
         ([True, False], DTypeError),
         ([0], ShapeError),
@@ -135,11 +136,31 @@ def test_labels_that_are_none(labels, error, backend):
             losses.nll_loss(x, target)
 
 
+@pytest.mark.parametrize(("scores", "labels"), [((2, 3), (2,)), ((2, 3, 4), (2, 4)), ((3,), ())], ids=str)
+@pytest.mark.parametrize("loss", [losses.nll_loss, losses.cross_entropy])
+def test_labels_that_are_floats_are_to_become_integers(loss, scores, labels):
+    x, target = make(np.zeros(scores)), make(np.zeros(labels))
+    with pytest.raises(DTypeError, match=r'labels are integers, got float64 of shape .* Make them with dtype="int64"'):
+        loss(x, target)
+    assert loss(x, target.to("int64")).item() == pytest.approx(math.log(3) if loss is losses.cross_entropy else 0.0)
+
+
 def test_the_label_to_ignore_is_the_only_one_that_may_be_no_class():
     x = make(np.zeros((2, 3)))
     assert losses.nll_loss(x, [0, -1], ignore_index=-1).item() == 0.0
-    with pytest.raises(DataError, match="-2 to 0"):
-        losses.nll_loss(x, [0, -2], ignore_index=-1)
+    for labels in ([0, -2], [-100, 0]):
+        with pytest.raises(DataError, match=f"{min(labels)} to 0"):
+            losses.nll_loss(x, labels, ignore_index=-1)
+
+
+@both_backends
+def test_an_ignored_infinity_is_no_nan(backend):
+    """A probability of zero that does not count."""
+    x = make([[-np.inf, 0.0], [-1.0, -2.0]], backend, requires_grad=True)
+    loss = losses.nll_loss(x, [-100, 0])
+    assert loss.item() == 1.0
+    loss.backward()
+    assert x.grad.tolist() == [[0.0, 0.0], [-1.0, 0.0]]
 
 
 # --- elements ------------------------------------------------------------------------------------------------
@@ -224,7 +245,7 @@ def test_gradients(backend):
     p = make(rng.uniform(0.1, 0.9, (2, 3)), backend)
     grad_check(lambda x: losses.nll_loss(x, [0, 2], weight, 0, "none"), x)
     grad_check(lambda x: losses.cross_entropy(x, [0, 2], weight, 0, "none", 0.2), x)
-    grad_check(lambda x, y: losses.cross_entropy(x, y, weight, None, "none"), x, y)
+    grad_check(lambda x, y: losses.cross_entropy(x, y, weight, reduction="none"), x, y)
     grad_check(lambda x, y: losses.binary_cross_entropy(x, y, y, "none"), p, y)
     grad_check(lambda x, y: losses.binary_cross_entropy_with_logits(x, y, y, "none", weight), x, y)
     for loss in (losses.mse_loss, losses.l1_loss, losses.smooth_l1_loss):
@@ -309,6 +330,8 @@ def test_values_are_not_looked_at_while_a_step_is_traced(monkeypatch):
 
     monkeypatch.setattr(type(x), "to_numpy", refuse)
     assert losses.CrossEntropyLoss(ignore_index=0, label_smoothing=0.1)(x, labels).item() == pytest.approx(math.log(3))
+    one = make(1, dtype="int64")
+    assert losses.NLLLoss()(nn.logsoftmax(x[0], 0), one).item() == pytest.approx(math.log(3))
     assert losses.NLLLoss()(nn.logsoftmax(x, 1), labels).item() == pytest.approx(math.log(3))
     assert losses.BCELoss()(y, y).item() == pytest.approx(math.log(2))
     assert losses.BCEWithLogitsLoss()(x, y).item() == pytest.approx(math.log(2))

@@ -446,3 +446,18 @@ def test_names_are_where_both_editions_look():
     for name in nn.__all__:
         if name != "Max":
             assert getattr(minitorch, name) is getattr(nn, name)
+
+
+@pytest.mark.parametrize("name", minitorch.layers.__all__)
+def test_a_layer_is_looked_for_where_pytorch_has_it(name):
+    """None of them is a function of this module, which would be called with a layer's arguments."""
+    with pytest.raises(AttributeError, match=rf"'minitorch\.nn'.*the layer is minitorch\.layers\.{name}\.") as caught:
+        getattr(nn, name)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_names_that_are_not_there():
+    for name in ("MSELoss", "Modul"):
+        assert not hasattr(nn, name)
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'.*losses in minitorch.losses"):
+            getattr(nn, name)

@@ -20,6 +20,13 @@ def test_the_package_is_typed():
     assert (Path(minitorch.__file__).parent / "py.typed").is_file()
 
 
+def test_the_public_names_are_in_order_and_there():
+    """Constants, classes, and then all others, as the linter sorts lists of names."""
+    names = minitorch.__all__
+    assert names == sorted(set(names), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    assert [name for name in names if not hasattr(minitorch, name)] == []
+
+
 def test_there_is_one_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
     assert minitorch.__version__ == __version__

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch.errors import DTypeError
+from minitorch.errors import BackendError, DTypeError
 
 from .cases import BACKENDS, make
 
@@ -34,6 +34,62 @@ def test_what_is_not_chosen_sends_nothing_back(backend) -> None:
     minitorch.where(y > 0, minitorch.where(y > 0, y, 1.0).sqrt(), 1.0).sum().backward()
     assert y.grad is not None
     assert y.grad.tolist() == [0.0, 0.25]
+
+
+MASKS = ["bool", "float32", "float64"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+@pytest.mark.parametrize("right", MASKS)
+@pytest.mark.parametrize("left", MASKS)
+def test_masks_are_combined(left: str, right: str, backend) -> None:
+    a, b = make([[1], [0]], backend, left), make([1, 0], backend, right)
+    if {left, right} == {"float32", "float64"}:
+        with pytest.raises(DTypeError, match="Nothing is converted"):
+            a & b
+        return
+    dtype = np.dtype(left) if left == right else np.bool_
+    for found, expected in ((a & b, [[1, 0], [0, 0]]), (a | b, [[1, 1], [1, 0]]), (~b, [0, 1])):
+        assert found.tolist() == expected
+    assert (a & b).dtype == (a | b).dtype == dtype
+    assert (~b).dtype == np.dtype(right)
+    assert ((a & True).tolist(), (False | b).tolist()) == ([[1], [0]], [1, 0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+def test_conditions_select(backend) -> None:
+    x = make([-0.5, 0.25, 0.75, 1.5], backend, requires_grad=True)
+    labels = make([0, 1, 0, 2], backend, "int64")
+    assert x[(x > 0) & (x < 1)].tolist() == [0.25, 0.75]
+    assert x[(x < 0) | (x > 1)].tolist() == [-0.5, 1.5]
+    assert x[(x > 0) & (labels == 0)].tolist() == [0.75]
+    assert x[~(labels == 0)].tolist() == [0.25, 1.5]
+    assert not ((x > 0) & ~(x < 1)).requires_grad()
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+def test_what_is_no_mask_is_not_combined(backend) -> None:
+    x, mask = make([0.0, 1.0, 2.0], backend), make([0.0, 1.0, 1.0], backend)
+    labels = make([0, 1, 1], backend, "int64")
+    for wrong in (
+        lambda: x & mask,
+        lambda: mask | x,
+        lambda: ~x,
+        lambda: ~labels,
+        lambda: labels & labels,
+        lambda: x > 0 & x < 1,
+        lambda: make([np.nan], backend) | True,
+    ):
+        with pytest.raises(DTypeError, match="in brackets"):
+            wrong()
+    with pytest.raises(DTypeError, match="str"):
+        mask & "x"
+
+
+def test_masks_of_two_backends_are_not_combined() -> None:
+    a, b = (make([True], backend, "bool") for backend in list(BACKENDS.values())[:2])
+    with pytest.raises(BackendError, match="SimpleOps"):
+        a & b
 
 
 def test_where_of_two_numbers() -> None:

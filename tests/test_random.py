@@ -159,6 +159,18 @@ def test_each_call_takes_a_stream_of_its_own():
     assert repr(generator) == "Generator(seed=11, stream=3)"
 
 
+def test_streams_are_reserved_together():
+    generator = Generator(13)
+    assert [generator.reserve(), generator.reserve(3), generator.reserve(2)] == [(13, 0), (13, 1), (13, 4)]
+    assert generator.state == (13, 6)
+
+
+@pytest.mark.parametrize("name", ["seed", "stream"])
+def test_a_generator_is_seeded_by_its_method(name):
+    with pytest.raises(AttributeError):
+        setattr(Generator(14), name, 3)
+
+
 def test_threads_never_share_a_stream():
     generator, taken = Generator(12), []
 

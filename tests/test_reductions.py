@@ -64,6 +64,46 @@ def test_argmax_is_the_position_of_the_first_largest(backend, array: Array, data
 
 
 @pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+def test_argmin_is_the_position_of_the_first_smallest(backend) -> None:
+    x = make([[2, 1, 1], [-3, 0, -3]], backend, dtype="int64")
+    assert (x.argmin(1).tolist(), x.argmin(0, keepdim=True).tolist(), x.argmin().item()) == ([1, 0], [[1, 1, 1]], 3)
+    recorded = make([1.0, np.nan, -np.inf], backend, requires_grad=True)
+    assert recorded.argmin().item() == 1
+    assert (recorded.argmin().dtype, recorded.argmin().requires_grad()) == (np.int64, False)
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+@given(
+    hnp.arrays(np.float64, hnp.array_shapes(max_dims=4, max_side=4), elements=st.integers(-9, 9)),
+    st.data(),
+)
+def test_a_dimension_stays_or_goes(backend, array: Array, data: st.DataObject) -> None:
+    dim = data.draw(st.none() | st.integers(-array.ndim, array.ndim - 1))
+    x = make(array, backend)
+    several = array.size > 1 if dim is None else array.shape[dim] > 1
+    functions = [(x.sum, np.sum, {}), (x.mean, np.mean, {}), (x.max, np.max, {}), (x.min, np.min, {})]
+    functions += [(x.var, np.var, {"ddof": 1}), (x.std, np.std, {"ddof": 1})] if several else []
+    for ours, numpy, options in functions:
+        kept, gone = ours(dim), ours(dim, keepdim=False)
+        expected = numpy(array, axis=dim, **options)
+        np.testing.assert_allclose(gone.to_numpy(), expected, rtol=1e-12, atol=1e-12)
+        assert gone.shape == np.shape(expected)
+        assert kept.shape == ((1,) if dim is None else np.expand_dims(expected, dim).shape)
+        assert kept.tolist() == ours(dim, keepdim=True).tolist()
+        np.testing.assert_array_equal(kept.to_numpy().reshape(gone.shape), gone.to_numpy())
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_unbiased_is_a_correction_of_one(name: str) -> None:
+    x = make([[1.0, 3.0], [2.0, 6.0]])
+    method, function = getattr(x, name), getattr(minitorch, name)
+    assert method(1, unbiased=True).tolist() == method(1, correction=1).tolist() == method(1).tolist()
+    assert method(1, unbiased=False).tolist() == method(1, False).tolist() == function(x, 1, correction=0).tolist()
+    assert method(1).tolist() != method(1, unbiased=False).tolist()
+    assert function(x, unbiased=False, keepdim=False).shape == ()
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
 def test_argmax_is_pytorchs_as_a_method_and_the_courses_as_a_function(backend) -> None:
     x = make([[1.0, 3.0, 3.0], [np.nan, 5.0, np.nan]], backend, requires_grad=True)
     assert x.argmax(1).tolist() == [1, 0]

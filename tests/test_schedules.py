@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import minitorch
 from minitorch import Parameter, schedules
-from minitorch.errors import ArgumentError, CompileError, DataError
+from minitorch.errors import ArgumentError
 from minitorch.layers import Linear
 from minitorch.schedules import (
     ChainedScheduler,
@@ -27,19 +27,7 @@ from minitorch.schedules import (
 )
 
 from .cases import BACKENDS, make, training_step
-
-
-def sgd(lr=0.5, **more):
-    return minitorch.SGD([Parameter(make([1.0]))], lr=lr, **more)
-
-
-def rates(schedule, steps):
-    found = []
-    for _ in range(steps):
-        found.append(schedule.optimizer.lr)
-        schedule.step()
-    return found
-
+from .schedule_cases import rates, sgd
 
 # --- a compiled step -----------------------------------------------------------------------------------------
 
@@ -78,19 +66,6 @@ def test_a_compiled_step_follows_a_schedule_with_one_program(kind, name):
     assert len(run.traces) == 1
 
 
-def test_a_compiled_step_does_not_step_a_schedule():
-    schedule = StepLR(sgd(), 1)
-
-    @minitorch.compile
-    def step(x):
-        schedule.step()
-        return x * 2.0
-
-    with pytest.raises(CompileError, match=r"outside the compiled step.*schedule\.step\(\)"):
-        step(make([1.0], BACKENDS["fast"]))
-    assert schedule.last_epoch == 0
-
-
 # --- functions of the step -----------------------------------------------------------------------------------
 
 
@@ -119,30 +94,6 @@ def test_a_schedule_from_scratch():
     assert rates(ChainedScheduler([EveryOther(optimiser), ExponentialLR(optimiser, 0.5)]), 3) == [0.5, 0.0, 0.125]
 
 
-def test_a_schedule_without_a_rule():
-    with pytest.raises(NotImplementedError, match=r"LRScheduler to define get_lr\(self\)"):
-        LRScheduler(sgd())
-
-
-def test_a_rate_written_by_hand_lasts_until_the_next_step():
-    optimiser = sgd(1.0)
-    schedule = ExponentialLR(optimiser, 0.5)
-    schedule.step()
-    optimiser.lr = 7.0
-    assert schedule.get_last_lr() == [7.0]
-    schedule.step()
-    assert optimiser.lr == 0.25
-
-
-def test_going_on_from_a_step():
-    optimiser = sgd(1.0)
-    expected = rates(ExponentialLR(optimiser, 0.5), 6)
-    # The optimiser now has an initial_lr, as one has whose state was loaded.
-    assert rates(ExponentialLR(optimiser, 0.5, last_epoch=2), 3) == expected[3:]
-    with pytest.raises(ArgumentError, match="initial_lr to go on from last_epoch=2"):
-        ExponentialLR(sgd(), 0.5, last_epoch=2)
-
-
 def test_one_cycle_ends_where_it_says():
     optimiser = sgd(momentum=0.9)
     schedule = OneCycleLR(optimiser, 1.0, total_steps=4, div_factor=10.0, final_div_factor=100.0)
@@ -157,16 +108,6 @@ def test_one_cycle_whose_way_up_is_a_single_step():
     optimiser = sgd(momentum=0.9)
     OneCycleLR(optimiser, 1.0, total_steps=10, pct_start=0.1)
     assert (optimiser.lr, optimiser.param_groups[0]["momentum"]) == (1.0, 0.85)
-
-
-def test_a_measure_may_be_a_tensor():
-    optimiser = sgd(1.0)
-    schedule = ReduceLROnPlateau(optimiser, factor=0.5, patience=0)
-    for value in (1.0, 1.0):
-        schedule.step(make([value]))
-    assert optimiser.lr == 0.5
-    schedule.step(math.nan)  # which is better than nothing
-    assert optimiser.lr == 0.25
 
 
 # --- mistakes ------------------------------------------------------------------------------------------------
@@ -185,7 +126,6 @@ def mixed_parts():
     ("make_schedule", "message"),
     [
         (lambda: StepLR(Parameter(1.0), 3), "of an optimiser, got Parameter"),
-        (lambda: ReduceLROnPlateau(None), "of an optimiser, got NoneType"),
         (lambda: OneCycleLR(None, 0.1, 5), "of an optimiser, got NoneType"),
         (lambda: LambdaLR([], len), "of an optimiser, got list"),
         (lambda: StepLR(sgd(), 0), "step_size as a whole number from 1, got 0"),
@@ -200,16 +140,11 @@ def mixed_parts():
         (lambda: OneCycleLR(sgd(), 0.1, 5, pct_start=30), "pct_start from 0 to 1, got 30"),
         (lambda: OneCycleLR(sgd(), 0.1, 5, anneal_strategy="cosine"), "'cos' or 'linear', got 'cosine'"),
         (lambda: OneCycleLR(minitorch.Adadelta([Parameter(1.0)]), 0.1, 5), "momentum or betas, got Adadelta"),
-        (lambda: ReduceLROnPlateau(sgd(), factor=1.0), "factor from 0 to below 1, got 1.0"),
-        (lambda: ReduceLROnPlateau(sgd(), mode="least"), "mode as 'min' or 'max', got 'least'"),
-        (lambda: ReduceLROnPlateau(sgd(), threshold_mode="x"), "threshold_mode as 'rel' or 'abs', got 'x'"),
         (lambda: SequentialLR(sgd(), [], []), "at least one schedule"),
         (lambda: SequentialLR(sgd(), other_parts(), [3]), "of one optimiser, got a ExponentialLR of another"),
         (lambda: ChainedScheduler(other_parts()), "of one optimiser"),
         (lambda: ChainedScheduler(mixed_parts()), "functions of the step, got ReduceLROnPlateau"),
         (lambda: ChainedScheduler([]), "at least one schedule"),
-        (lambda: StepLR(sgd(), 3).load_state_dict({"last_epoch": 3}), "without base_lrs"),
-        (lambda: StepLR(sgd(), 3).load_state_dict({"last_epoch": 3, "base_lrs": [1, 2]}), "1 groups, got one of 2"),
     ],
 )
 def test_mistakes(make_schedule, message):
@@ -221,26 +156,6 @@ def test_milestones_between_each_two():
     optimiser = sgd()
     with pytest.raises(ArgumentError, match="each two of the 1 schedules, got 1"):
         SequentialLR(optimiser, [StepLR(optimiser, 3)], [4])
-
-
-def test_a_state_is_a_copy():
-    schedule = StepLR(sgd(), 3)
-    state = schedule.state_dict()
-    state["base_lrs"][0] = 9.0
-    assert schedule.base_lrs == [0.5]
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("last_epoch", math.inf), ("last_epoch", "3"), ("last_epoch", -2), ("base_lrs", ["x"]), ("base_lrs", 0.5)],
-    ids=str,
-)
-def test_a_state_that_holds_no_numbers_changes_nothing(name, value):
-    schedule = StepLR(sgd(), 3)
-    before = schedule.state_dict()
-    with pytest.raises(DataError, match=f"expected {name} as a"):
-        schedule.load_state_dict({"last_epoch": 7, "base_lrs": [0.25], name: value})
-    assert schedule.state_dict() == before
 
 
 def test_every_schedule_is_listed():

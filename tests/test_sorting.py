@@ -56,3 +56,23 @@ def test_what_comes_back_is_contiguous(backend, dim: int, turned: bool) -> None:
     values, indices = x.sort(dim)
     assert indices.view(-1).tolist() == np.argsort(array, dim).ravel().tolist()
     assert values.view(-1).tolist() == np.sort(array, dim).ravel().tolist()
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
+@given(hnp.arrays(np.float64, hnp.array_shapes(max_dims=3, max_side=4), elements=few), st.data())
+def test_the_largest_alone_is_the_first_of_all(backend, array: Array, draw: st.DataObject) -> None:
+    dim = draw.draw(st.integers(0, array.ndim - 1))
+    x = make(array, backend)
+    values, indices = x.topk(1, dim)
+    wanted = x.argsort(dim, descending=True).to_numpy().take([0], dim)
+    np.testing.assert_array_equal(indices.to_numpy(), wanted)
+    np.testing.assert_array_equal(values.to_numpy(), np.take_along_axis(array, wanted, dim))
+
+
+def test_a_compiled_step_sorts_lines_that_are_not_too_long() -> None:
+    array = np.random.default_rng(0).normal(size=(2, 4096)).round(3)  # some are equal
+    x = make(array, minitorch.FastBackend)
+    step = minitorch.compile(lambda x: x.sort(1).indices)
+    np.testing.assert_array_equal(step(x).to_numpy(), np.argsort(array, 1, kind="stable"))
+    # What the comparisons give is never written: all memory together is some lines.
+    assert step.passes["memory"].arena_bytes <= 8 * array.nbytes

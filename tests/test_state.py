@@ -10,6 +10,7 @@ import pytest
 import minitorch
 from minitorch.errors import DTypeError, ShapeError
 from minitorch.layers import BatchNorm1d, Linear, Sequential
+from minitorch.module import Buffer
 
 
 def network(dtype: str = "float32") -> Sequential:
@@ -58,6 +59,31 @@ def test_values_keep_their_dtype_and_any_layout_is_taken(dtype):
     np.testing.assert_array_equal(found["0.bias"], [1.0, 2.0, 3.0, 4.0])
 
 
+def test_what_is_not_strict_fills_what_fits_and_names_the_rest():
+    model, other = network(), network()
+    before, state = model.state_dict(), {name: np.array(array + 1) for name, array in other.state_dict().items()}
+    del state["0.weight"]
+    state["extra"] = np.zeros(1)
+    keys = model.load_state_dict(state, strict=False)
+    assert (keys.missing_keys, keys.unexpected_keys) == (["0.weight"], ["extra"])
+    assert minitorch.load_state_dict(model, state, strict=False) == keys
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name] if name == "0.weight" else state[name])
+    assert model.load_state_dict(other.state_dict()) == ([], [])
+
+
+def test_shapes_must_agree_also_where_names_need_not():
+    model = network()
+    before = model.state_dict()
+    state = {"0.bias": np.ones(4), "2.bias": np.zeros((2, 1)), "extra": np.zeros(1)}
+    with pytest.raises(ShapeError, match=r"misshapen: 2\.bias is \(2, 1\), the model's is \(2,\)") as caught:
+        model.load_state_dict(state, strict=False)
+    assert "missing" not in str(caught.value)
+    assert "unexpected" not in str(caught.value)
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
 def test_nothing_changes_unless_everything_fits():
     model = network()
     before, state = model.state_dict(), network().state_dict()
@@ -79,3 +105,66 @@ def test_nothing_changes_unless_everything_fits():
             model.load_state_dict(wrong)
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
+
+
+# --- to ------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_converted_with_its_buffers_and_its_parameters_stay_the_same_objects():
+    model = network("float64")
+    model[0].weight.value.requires_grad_(False)
+    before, parameters = model.state_dict(), model.parameters()
+    assert model.to("float32") is model
+    assert all(p is q for p, q in zip(model.parameters(), parameters, strict=True))
+    assert [p.value.requires_grad() for p in parameters] == [False, True, True, True, True, True]
+    for name, array in model.state_dict().items():
+        kept = name.endswith("num_batches_tracked")
+        assert array.dtype == ("int64" if kept else "float32"), name
+        np.testing.assert_array_equal(array, before[name].astype(array.dtype))
+    assert model(minitorch.ones((5, 3), dtype="float32")).dtype == "float32"
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_whole_numbers_and_truth_values_keep_their_dtype_and_change_their_backend(dtype):
+    model = network("float64")
+    model.table = Buffer(minitorch.tensor([0, 1], dtype=dtype))
+    model.to("float32").to(minitorch.FastBackend)
+    table = model.table.value
+    assert (table.dtype, table.backend, table.requires_grad()) == (np.dtype(dtype), minitorch.FastBackend, False)
+    assert table.tolist() == [0, 1]
+
+
+def test_a_model_moves_to_another_backend_and_learns_there():
+    model = network("float64")
+    before, buffers = model.state_dict(), model.buffers()
+    model.to(minitorch.FastBackend)
+    moved = [held for name, held in model.named_state() if name != "1.num_batches_tracked"]  # a Python number
+    assert {held.value.backend for held in moved} == {minitorch.FastBackend}
+    assert [id(held) for held in model.buffers()] == [id(held) for held in buffers]
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    model(minitorch.rand((5, 3), backend=minitorch.FastBackend)).sum().backward()
+    assert all(p.value.grad.backend is minitorch.FastBackend for p in model.parameters())
+
+
+def test_where_nothing_changes_the_tensors_stay():
+    model = network("float32").to(minitorch.FastBackend)
+    tensors = [p.value for p in model.parameters()]
+    model.to(minitorch.FastBackend).to("float32").to(np.float32)
+    assert all(p.value is x for p, x in zip(model.parameters(), tensors, strict=True))
+
+
+@pytest.mark.parametrize("target", ["cuda", "cpu", "int64", "float16", None, 3], ids=str)
+def test_a_model_goes_to_backends_and_floats_alone(target):
+    model = network()
+    with pytest.raises(DTypeError, match=r"expected a backend.* or float32 or float64, got .*no names of devices"):
+        model.to(target)
+    assert model[0].weight.value.dtype == "float32"
+
+
+def test_a_parameter_that_is_no_tensor_is_named_and_nothing_is_converted():
+    model = network("float64")
+    model.scale = minitorch.Parameter(2.0)
+    with pytest.raises(DTypeError, match="'scale' expected a tensor, got float"):
+        model.to("float32")
+    assert model[0].weight.value.dtype == "float64"

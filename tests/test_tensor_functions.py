@@ -133,14 +133,14 @@ def layout_of(case: Case, cell: str) -> Callable[[Array], object]:
 def marks_of(case: Case, what: str) -> list[pytest.MarkDecorator]:
     """Name the course's tasks that an operation belongs to."""
     own = {"MatMul": "3_2", "Conv1dFun": "4_1", "Conv2dFun": "4_2", "_ConvWeight": "4_2"}.get(case.op.__name__)
-    if own is None and case.op.__module__ == "minitorch.nn":
+    if own is None and case.op.__module__ in ("minitorch.nn", "minitorch.probabilities"):
         own = "4_4"
     tasks = [own] if own else []
     if case.op.__module__ == "minitorch.tensor_functions":
         tasks.append("2_3" if what == "values" else "2_4")
     marks = [getattr(pytest.mark, f"task{task}") for task in tasks]
-    if own == "4_4" and case.op.__name__ != "Dropout":
-        marks.append(pytest.mark.edition2020("task4_2" if case.op.__name__ == "MaxPool2d" else "task4_3"))
+    if own == "4_4" and case.op.__name__ != "DropoutFun":
+        marks.append(pytest.mark.edition2020("task4_2" if case.op.__name__ == "MaxPool2dFun" else "task4_3"))
     return marks
 
 

@@ -89,7 +89,7 @@ except minitorch.ShapeError as error:
 # ## Products of matrices
 #
 # `a @ b` multiplies every row of `a` with every column of `b` and adds up. `a` must have as many columns as `b`
-# rows. Here is one element of a product, added up by hand:
+# rows. Here is one element of a product, added up by hand; rows and columns are counted from 0:
 
 # %% products
 a = minitorch.randn((2, 3))
@@ -152,6 +152,7 @@ with_product = activation(x @ weights.view(5, 1) + bias)
 with_python = 1 / (1 + math.exp(-sum(w * v for w, v in zip(weights[0], x[0])) - bias.item()))
 print(f"with sum {with_sum.item():.6f}, with @ {with_product.item():.6f}, with plain Python {with_python:.6f}")
 print(f"the library's sigmoid {(x @ weights.view(5, 1) + bias).sigmoid().item():.6f}")
+assert max(abs(value.item() - with_python) for value in (with_sum, with_product)) < 1e-6
 
 # %% [markdown]
 # The activation is what makes a network more than one large product. Three common ones:
@@ -170,7 +171,8 @@ figure.savefig(settings.out_dir / "activations.png", dpi=110)
 # ## A network of 3 inputs, 2 hidden units and 1 output
 #
 # Two layers, each a product, a bias and an activation: $h = \sigma(x W_1 + b_1)$ and $y = \sigma(h W_2 + b_2)$. The
-# second part of the output follows the same numbers with plain Python.
+# second part of the output follows the same numbers with plain Python, which counts with eight bytes a number and not
+# with four: the last digit may be another one.
 
 # %% network
 features = minitorch.randn((1, 3))
@@ -185,6 +187,7 @@ units = [sum(features[0, i] * W1[i, j] for i in range(3)) + b1[0, j] for j in ra
 units = [1 / (1 + math.exp(-unit)) for unit in units]
 result = 1 / (1 + math.exp(-sum(units[j] * W2[j, 0] for j in range(2)) - b2.item()))
 print(f"plain Python: hidden ({units[0]:.6f}, {units[1]:.6f}), output {result:.6f}")
+assert abs(output.item() - result) < 1e-6
 
 batch = minitorch.randn((4, 3))
 print("four examples at once:", activation(activation(batch @ W1 + b1) @ W2 + b2).shape)
@@ -204,12 +207,11 @@ print("four examples at once:", activation(activation(batch @ W1 + b1) @ W2 + b2
 # the inner products together are one product of matrices.
 
 
-# %%
+# %% by differences
 def by_differences(a: Tensor, b: Tensor) -> Tensor:
     """Compute all squared distances from all differences: N x M x d numbers on the way."""
-    (n, d), (m, _) = a.shape, b.shape
-    difference = a.view(n, 1, d) - b.view(1, m, d)
-    return (difference * difference).sum(2).view(n, m)
+    difference = a.unsqueeze(1) - b.unsqueeze(0)
+    return (difference * difference).sum(2).squeeze(2)
 
 
 # %% by the identity
@@ -230,8 +232,8 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
 
 # %% triangle
 corners = minitorch.tensor([[0, 0], [3, 0], [0, 4]])
-print(squared_distances(corners, minitorch.tensor([[0, 0], [3, 4]])).tolist())
-print(squared_distances(corners, corners).sqrt().tolist())
+print("squared, from (0, 0) and from (3, 4):", squared_distances(corners, minitorch.tensor([[0, 0], [3, 4]])).tolist())
+print("from each other:", squared_distances(corners, corners).sqrt().tolist())
 
 # %% [markdown]
 # Then many points in many dimensions. Both ways give the same values up to rounding. Their memory is measured
@@ -265,8 +267,10 @@ print(f"every difference at once:  {4 * N * M * d / 1e6:8.2f} MB (N x M x d)")
 print(f"measured, by differences:  {slow_bytes / 1e6:8.0f} MB, {slow_bytes / (4 * N * M):5.1f} answers")
 print(f"measured, by the identity: {fast_bytes / 1e6:8.0f} MB, {fast_bytes / (4 * N * M):5.1f} answers")
 print(f"by differences  {1000 * slow_seconds:8.2f} ms")
-print(f"by the identity {1000 * fast_seconds:8.2f} ms: {slow_seconds / fast_seconds:.0f} times faster")
-print(f"largest distance {slow.max().item():.3f}, largest disagreement {(slow - fast).abs().max().item():.1e}")
+ratio = slow_seconds / fast_seconds
+print(f"by the identity {1000 * fast_seconds:8.2f} ms: {ratio:.0f} times faster than by differences")
+print(f"largest, squared: {slow.max().item():.3f}, largest disagreement {(slow - fast).abs().max().item():.1e}")
+assert (slow - fast).abs().max().item() < 1e-5 * slow.max().item()
 
 # %% [markdown]
 # The clipping is needed. The distance of a point from itself is zero; without the clip, rounding leaves numbers on
@@ -279,6 +283,7 @@ unclipped = lengths + lengths.view(1, -1) - 2 * products
 clipped = squared_distances(points, points)
 print(f"below zero: {int((unclipped < 0).sum().item())} of {N} x {N}, the smallest {unclipped.min().item():.1e}")
 print(f"with the clip: {int((clipped < 0).sum().item())}, the smallest {clipped.min().item():.1e}")
+assert clipped.min().item() >= 0
 
 # %% [markdown]
 # And a picture: points along a spiral, and the distance of each from each. Neighbours on the spiral are close, the dark

@@ -82,8 +82,10 @@ powers = scores.exp()
 print("powers", powers.shape, "sums of the rows", powers.sum(1).shape)
 probabilities = softmax(scores)
 row_sums = probabilities.sum(1)
+difference = (probabilities - minitorch.softmax(scores, 1)).abs().max().item()
 print(f"each row of {probabilities.shape} sums to {row_sums.min().item():.6f} to {row_sums.max().item():.6f}")
-print(f"largest difference from the library's: {(probabilities - minitorch.softmax(scores, 1)).abs().max().item():.1e}")
+print(f"largest difference from the library's: {difference:.1e}")
+assert difference < 1e-6
 try:
     print(powers / powers.sum(1).view(64))
 except minitorch.ShapeError as error:
@@ -95,8 +97,9 @@ print(
 )
 
 # %% [markdown]
-# One thing is missing: $e^{100}$ is too large for a number of four bytes. The library first subtracts the largest score
-# of each row, which changes nothing, as it cancels out of the fraction.
+# One thing is missing: $e^{100}$ is too large for a number of four bytes. It becomes infinity, and infinity divided by
+# itself is `nan`, which is not a number. The library first subtracts the largest score of each row, which changes
+# nothing, as it cancels out of the fraction.
 
 # %% large
 large = minitorch.tensor([[100.0, 0.0]])
@@ -162,7 +165,9 @@ print("by place:", type(positional[1]).__name__, "with", [name for name, _ in po
 print("by name: ", type(named.hidden).__name__, "with", [name for name, _ in named.named_parameters()])
 print("by place in the named one:", named[1] is named.hidden)
 for name, other in {"positional": positional, "named": named}.items():
-    print(f"largest difference from the class, {name}: {(other(images) - probabilities).abs().max().item()}")
+    difference = (other(images) - probabilities).abs().max().item()
+    print(f"largest difference from the class, {name}: {difference}")
+    assert difference == 0.0
 
 # %% [markdown]
 # ## A deeper network
@@ -211,7 +216,9 @@ in_a_row = layers.Sequential(
     layers.Linear(64, 10),
     layers.Softmax(dim=1),
 )
-print(f"largest difference from the class: {(in_a_row(images) - deeper(images)).abs().max().item()}")
+difference = (in_a_row(images) - deeper(images)).abs().max().item()
+print(f"largest difference from the class: {difference}")
+assert difference == 0.0
 print("after two hidden layers", in_a_row[:5](images).shape)
 
 # %% [markdown]
@@ -236,8 +243,8 @@ print("biases now", bias.value[:4].tolist())
 # ## What an untrained network says
 #
 # A digit goes in, ten probabilities come out, and `topk` finds the largest. It is the same class for nearly every
-# digit, with little more than the 0.1 of pure chance: the scores come from random weights, not from what is on the
-# picture. So about one digit in ten is right, by accident.
+# digit, and not far above the 0.1 that pure chance would give each class: the scores come from random weights, not from
+# what is on the picture. So about one digit in ten is right, by accident.
 
 # %% untrained
 probabilities = network(images)
@@ -299,6 +306,7 @@ except minitorch.ShapeError as error:
 for shape in [(2, 3), (3, 2), (6,), (1, 6), (-1,), (3, -1), (-1, 1, 2)]:
     same = (Reshape(*shape)(six) == layers.Reshape(*shape)(six)).all().item() == 1
     print(f"Reshape{shape}: {Reshape(*shape)(six).shape}, equal to the library's: {same}")
+    assert same
 
 outputs = []
 for layer in (Reshape, layers.Reshape):
@@ -307,7 +315,9 @@ for layer in (Reshape, layers.Reshape):
         layer(784), layers.Linear(784, 196), layer(1, 14, -1), layers.Conv2d(1, 4, 3), layer(-1), layers.Linear(576, 10)
     )
     outputs.append(model(images))
-print("in a network:", outputs[0].shape, f"largest difference {(outputs[0] - outputs[1]).abs().max().item()}")
+difference = (outputs[0] - outputs[1]).abs().max().item()
+print("in a network:", outputs[0].shape, f"largest difference {difference}")
+assert difference == 0.0
 try:
     layers.Sequential(layers.Reshape(784), layers.Linear(784, 10))(images[:, :, 1:])
 except minitorch.ShapeError as error:

@@ -45,7 +45,9 @@ x = minitorch.tensor([[1.0, -2.0], [3.0, 0.5]], requires_grad=True)
 z = (x * x).mean()
 print("before", x.grad)
 z.backward()
-print("after ", x.grad, "expected", x.detach() / 2)
+print("after", x.grad)
+print("expected", x.detach() / 2)
+assert (x.grad == x.detach() / 2).all().item()
 print("recorded:", (x * x).requires_grad(), end="")
 with minitorch.no_grad():
     print("; under no_grad:", (x * x).requires_grad())
@@ -91,6 +93,7 @@ by_hand = -log_probabilities.gather(1, labels.view(-1, 1)).mean()
 print(f"cross_entropy of the scores        {losses.cross_entropy(scores, labels).item():.6f}")
 print(f"nll_loss of the log-probabilities  {losses.nll_loss(log_probabilities, labels).item():.6f}")
 print(f"picked and averaged by hand        {by_hand.item():.6f}; ln 10 is {math.log(10):.6f}")
+assert abs(losses.cross_entropy(scores, labels).item() - by_hand.item()) < 1e-6
 
 # %% [markdown]
 # ## One step
@@ -110,7 +113,9 @@ print(f"gradient after backward: shape {weight.value.grad.shape}, largest {weigh
 
 by_hand = weight.value.detach() - 0.1 * weight.value.grad
 optimizer.step()
-print(f"largest difference between the step and the one by hand: {(weight.value - by_hand).abs().max().item()}")
+difference = (weight.value - by_hand).abs().max().item()
+print(f"largest difference between the step and the one by hand: {difference}")
+assert difference == 0.0
 print(f"loss before {loss.item():.4f}, after {losses.nll_loss(network(images), labels).item():.4f}")
 
 # %% [markdown]
@@ -189,7 +194,7 @@ figure.savefig(settings.out_dir / "trained.png", dpi=100)
 # the old gradients over by hand.
 
 
-# %% left out
+# %% train without
 def train_without(missing: str, steps: int) -> tuple[list[float], float, float]:
     """Train a new network by a loop that lacks a line.
 
@@ -224,6 +229,7 @@ def train_without(missing: str, steps: int) -> tuple[list[float], float, float]:
     return seen, accuracy(network), moved
 
 
+# %% left out
 runs = {
     missing: train_without(missing, settings.steps)
     for missing in ["nothing", "zero_grad", "zero_grad, carried over", "backward", "step"]
@@ -234,6 +240,8 @@ for missing, (seen, right, moved) in runs.items():
     print(f"{missing:24} {seen[0]:10.4f} {sum(last) / len(last):10.4f} {max(seen):8.2f} {right:8.2%} {moved:7.3f}")
 print("without zero_grad, the same numbers as with it:", runs["zero_grad"] == runs["nothing"])
 print("without step, the same losses as without backward:", runs["step"][0] == runs["backward"][0])
+assert runs["zero_grad"] == runs["nothing"]
+assert runs["step"][0] == runs["backward"][0]
 
 
 # %% [markdown]
@@ -291,7 +299,7 @@ class Scheduler:
             group["lr"] = first * self.share(self.count)
 
 
-# %%
+# %% shares
 def halving(every: int) -> Callable[[int], float]:
     """Halve the rate every so many steps."""
     return lambda step: 0.5 ** (step // every)
@@ -308,7 +316,7 @@ def cosine(steps: int) -> Callable[[int], float]:
 
 # %% rates
 def rates(make: Callable[[optim.Optimizer], Scheduler | schedules.LRScheduler]) -> list[float]:
-    """Give the rates of twelve steps of a schedule."""
+    """Give the rates of twelve epochs of a schedule, which goes on after each of them."""
     optimizer = optim.SGD(new_network().parameters(), lr=0.1)
     schedule = make(optimizer)
     seen = []
@@ -327,6 +335,7 @@ for epoch, row in enumerate(zip(own_halving, library_halving, own_cosine, librar
     print(f"{epoch:5}  {row[0]:.5f}  {row[1]:.5f}  {row[2]:.5f}  {row[3]:.5f}")
 largest = max(abs(a - b) for a, b in zip(own_halving + own_cosine, library_halving + library_cosine))
 print("largest difference", 0.0 if largest < 1e-12 else largest)
+assert largest < 1e-12
 
 # %% [markdown]
 # And what it is good for. The same network learns with a constant rate, a large one, and with the same rate going

@@ -44,7 +44,11 @@ minitorch.manual_seed(settings.seed)  # the same random numbers in every run
 # Images are bytes from 0 to 255, `count x channel x height x width`, and each has the number of its class as a label.
 
 # %% data
-train, test = minitorch.data.load(settings.dataset)
+try:
+    find(settings.network, settings.dataset)  # LeNet, for one, has a recipe for digits only
+    train, test = minitorch.data.load(settings.dataset)
+except minitorch.MiniTorchError as error:
+    sys.exit(f"{type(error).__name__}: {error}")  # one sentence says what to do
 if settings.train_images:
     kept = slice(settings.train_images)
     train = ImageDataset(train.images[kept], train.labels[kept], train.classes)

@@ -178,6 +178,8 @@ class Stopper:
     """Says when to stop, and keeps the best parameters."""
 
     def __init__(self, patience: int) -> None:
+        if patience < 1:
+            raise ValueError(f"expected a patience of at least one epoch, got {patience}")
         self.patience = patience
         self.waited = 0
         self.best_loss, self.best_epoch = float("inf"), 0

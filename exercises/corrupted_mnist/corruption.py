@@ -24,8 +24,7 @@ FEW, MANY = 50, 500
 
 def ones(digits: ImageDataset) -> Tensor:
     """Pick the images of ones, ``batch x channel x height x width``."""
-    is_one = minitorch.tensor(digits.labels) == 1
-    return minitorch.tensor(digits.images)[is_one.to("bool")]
+    return minitorch.tensor(digits.images)[minitorch.tensor(digits.labels) == 1]
 
 
 def lean(digits: Tensor) -> float:
@@ -80,8 +79,8 @@ def rotate(images: Tensor, degrees: float) -> Tensor:
     x = minitorch.arange(side).to("float64").view(1, side) - middle
     y = x.view(side, 1)
     column, row = _nearest(cosine * x + sine * y + middle), _nearest(cosine * y - sine * x + middle)
-    inside = (column >= 0) * (column < side) * (row >= 0) * (row < side)
-    source = (inside * (row * side + column)).view(side * side)
+    inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
+    source = minitorch.where(inside, row * side + column, 0).view(side * side)
     pixels = images.view(batch, channels, side * side)[:, :, source]
     return minitorch.where(inside.view(side * side), pixels, 0.0).view(batch, channels, side, side)
 

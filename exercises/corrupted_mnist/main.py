@@ -28,9 +28,8 @@ from minitorch.data import DataLoader, ImageDataset
 from minitorch.data.corrupt_mnist import ANGLES
 from minitorch.losses import cross_entropy
 from minitorch.schedules import OneCycleLR
+from minitorch.training import LAST, fit
 from minitorch.training import evaluate as measure
-from minitorch.training import fit
-from minitorch.training.loop import LAST
 
 BETAS = (0.9, 0.99)  # of Adam; the second: an average of squared gradients over 100 steps
 LABEL_SMOOTHING = 0.1  # the right class is given 91 %, so that the network does not learn to be too sure

@@ -1,15 +1,21 @@
 """A training step as one program: traced once, simplified, fused, divided over the cores, run as a list of calls.
 
-One pass a file, in this order: :mod:`~minitorch.compiler.trace` records a run of the step as a
-:mod:`~minitorch.compiler.graph`; :mod:`~minitorch.compiler.simplify` makes it smaller; :mod:`~minitorch.compiler.fuse`
-joins operations that one kernel does better; :mod:`~minitorch.compiler.operands` lays out what a kernel cannot walk;
-:mod:`~minitorch.compiler.split` divides the batch over the cores; :mod:`~minitorch.compiler.grouping` divides the
-operations into kernels; :mod:`~minitorch.compiler.memory` gives every result its place;
-:mod:`~minitorch.compiler.emit` writes the program, with the calls of :mod:`~minitorch.compiler.families` and the loops
-of :mod:`~minitorch.compiler.loops`; :mod:`~minitorch.compiler.entries` compiles kernels, and
-:mod:`~minitorch.compiler.machine` runs the program. What a call does in Python around it is written by
-:mod:`~minitorch.compiler.calls`, and uses :mod:`~minitorch.compiler.runtime`. What a user sees is in
-:mod:`~minitorch.compiler.compiled`. For a GPU, what comes after simplifying is in :mod:`~minitorch.compiler.cuda`.
+A folder for each part of the way, and in it one pass a file:
+
+- :mod:`~minitorch.compiler.trace` records a run of the step as a :mod:`~minitorch.compiler.graph`;
+- :mod:`~minitorch.compiler.guard` finds what has to stay as it was then, and looks at it before every call;
+- :mod:`~minitorch.compiler.passes`: :mod:`~minitorch.compiler.passes.simplify` makes the graph smaller,
+  :mod:`~minitorch.compiler.passes.fuse` joins operations that one kernel does better,
+  :mod:`~minitorch.compiler.passes.operands` lays out what a kernel cannot walk,
+  :mod:`~minitorch.compiler.passes.split` divides the batch over the cores, and
+  :mod:`~minitorch.compiler.passes.memory` gives every result its place;
+- :mod:`~minitorch.compiler.emit` divides the operations into kernels and writes the program, with calls of the
+  library's kernels and loops of its own;
+- :mod:`~minitorch.compiler.run` goes through the calls, and does what a call needs in Python around them;
+- :mod:`~minitorch.compiler.cuda` does for a GPU what comes after simplifying.
+
+:mod:`~minitorch.compiler.pipeline` has the passes in their order, and :mod:`~minitorch.compiler.compiled` what a user
+sees.
 """
 
 from __future__ import annotations
@@ -36,9 +42,9 @@ def compile(fn: Callable[..., Any]) -> Compiled:
         fn: the function. Its arguments are tensors, arrays, numbers, text, and lists, tuples and dictionaries of them.
 
     Returns:
-        A function of the same arguments. Its attributes ``source``, ``call`` and ``graph`` show the program that ran
-        last (``graph.draw("step.svg")`` draws it), and ``passes`` what each pass made of the step. ``compile_seconds``
-        is the time that compiling has taken; its method ``profile`` times each kernel.
+        A function of the same arguments. Its attributes ``source``, ``call_source`` and ``graph`` show the program that
+        ran last (``graph.draw("step.svg")`` draws it), and ``passes`` what each pass made of the step.
+        ``compile_seconds`` is the time that compiling has taken; its method ``profile`` times each kernel.
 
     Raises:
         CompileError: while it is traced, if the step does something that a program could not repeat; the message

@@ -32,7 +32,7 @@ class ConvAct(NamedTuple):
 
 
 class ConvPool(NamedTuple):
-    """Of ``conv_pool`` and ``conv_pool_place``: beside what :class:`ConvAct` has, a maximum over windows.
+    """Of ``conv_pool``, ``conv_line`` and their places: beside what :class:`ConvAct` has, a maximum over windows.
 
     Attributes:
         geometry: how the windows of the convolution lie.
@@ -97,6 +97,8 @@ ARGUMENTS: dict[str, Any] = {
     "conv_act": ConvAct,
     "conv_pool": ConvPool,
     "conv_pool_place": ConvPool,
+    "conv_line": ConvPool,
+    "conv_line_place": ConvPool,
     "conv_weight": ConvWeight,
     "conv_bias": ConvWeight,
     "conv_at": ConvAt,

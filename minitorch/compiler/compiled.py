@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import threading
 import time
 import warnings
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ContextDecorator
 from dataclasses import dataclass
 from threading import local
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,18 @@ from ..cells import tracing
 from ..errors import BackendError, CompileError
 from ..fast_ops import FastBackend
 from ..tensor import Tensor
-from .calls import CallWriter, as_tensor
 from .graph import Graph, Ref
-from .guards import Guards
-from .machine import Machine
-from .passes import run_passes
-from .places import is_plain
-from .profile import Profile, measure
-from .runtime import UNFIT, HostNumber, Input, Output, Runtime
-from .sources import Source
-from .stand_ins import Number
-from .trace import Tracer
-from .trace_ops import TraceBackend
+from .guard.guards import Guards
+from .guard.places import is_plain
+from .pipeline import run_passes
+from .run.calls import CallWriter, as_tensor
+from .run.machine import Machine
+from .run.profile import Profile, measure
+from .run.runtime import UNFIT, HostNumber, Input, Output, Runtime
+from .trace.backend import TraceBackend
+from .trace.sources import Source
+from .trace.stand_ins import Number
+from .trace.tracer import Tracer
 from .tree import mapped
 
 __all__ = ["Compiled", "Debug"]
@@ -41,6 +42,9 @@ __all__ = ["Compiled", "Debug"]
 PROGRAMS = 16
 # Another thread may change what the step reads between its trace and the program's first run.
 ATTEMPTS = 3
+
+# Two threads that ask for a method of one object at once are given one and the same.
+_binding = threading.RLock()
 
 
 class _Debug(local):
@@ -67,7 +71,7 @@ class Trace:
     passes: dict[str, Any]
     machine: Any  # a Machine, or what stands for it on a GPU
     guards: Guards
-    call: str
+    call_source: str
     runtime: Runtime
     tensors: list[Any]  # the shapes and dtypes of the arguments
     numbers: dict[str, Any]  # that the program is for, by the names of arguments and of what the step reads
@@ -86,17 +90,33 @@ class Compiled:
         self.compile_seconds = 0.0
         self._warned = False
         self._lock = threading.RLock()
+        self._bound: tuple[Compiled, Any] | None = None  # the class's own and the object, where this is its method
         functools.update_wrapper(self, fn, updated=())
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
 
     def __get__(self, instance: Any, owner: type | None = None) -> Compiled:
         """Compile a method: each object gets programs of its own, and keeps them."""
-        if instance is None:
+        if instance is None or not isinstance(self.fn, FunctionType):
             return self
-        vars(instance)[self._name] = compiled = Compiled(MethodType(self.fn, instance))
-        return compiled
+        # Not under the method's own name, where Python would find it and ask here no more: a copy of the object has the
+        # entry too, and is another object.
+        kept, key = vars(instance), f"_compiled_{id(self):x}"
+        with _binding:
+            made = kept.get(key)
+            if made is None or made.fn.__self__ is not instance or made.fn.__func__ is not self.fn:
+                made = kept[key] = Compiled(MethodType(self.fn, instance))
+                made._bound = self, instance
+            return made
+
+    def __reduce__(self) -> Any:
+        """Give to a copy, or to a pickle, what is compiled: programs stay behind, and the copy traces anew."""
+        if self._bound is not None:
+            return Compiled.__get__, self._bound
+        # For a decorated function its name stands, and finds this again.
+        name = getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(self.__module__)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else (Compiled, (self.fn,))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program that fits the arguments; trace the step first where none does."""
@@ -161,9 +181,9 @@ class Compiled:
         return self._newest().machine.program.source
 
     @property
-    def call(self) -> str:
-        """The Python text of what a call does around the program that ran last; see :mod:`.calls`."""
-        return self._newest().call
+    def call_source(self) -> str:
+        """The Python text of what a call does around the program that ran last; see :mod:`.run.calls`."""
+        return self._newest().call_source
 
     @property
     def graph(self) -> Graph:
@@ -173,7 +193,7 @@ class Compiled:
 
     @property
     def passes(self) -> dict[str, Any]:
-        """What each pass made, by its name: all can be printed; see :func:`~minitorch.compiler.passes.run_passes`."""
+        """What each pass made, by its name: all can be printed; see :func:`~minitorch.compiler.pipeline.run_passes`."""
         return self._newest().passes
 
     def profile(self, *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:
@@ -207,17 +227,18 @@ class Compiled:
 # --- arguments and results -------------------------------------------------------------------------------------------
 
 
-def _take_apart(value: Any, tensors: list[Source], numbers: list[float]) -> None:
-    """Take the tensors and floats out of nested arguments."""
+def _take_apart(value: Any, tensors: list[Source], numbers: list[float], arrays: dict[int, Tensor]) -> None:
+    """Take the tensors and floats out of nested arguments; an array that is met again is one tensor, by its id."""
     if isinstance(value, Tensor):
         tensors.append(Source("argument", value, len(tensors)))
     elif isinstance(value, np.ndarray):
-        tensors.append(Source("argument", as_tensor(value), len(tensors), array=True))
+        like = arrays.setdefault(id(value), as_tensor(value))
+        tensors.append(Source("argument", like, len(tensors), array=True))
     elif type(value) is float:
         numbers.append(value)
     elif isinstance(value, (list, tuple, dict)):
         for element in value.values() if isinstance(value, dict) else value:
-            _take_apart(element, tensors, numbers)
+            _take_apart(element, tensors, numbers, arrays)
     else:
         try:
             hash(value)
@@ -243,7 +264,7 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
     """Trace a step and compile it."""
     arguments: list[Source] = []
     floats: list[float] = []
-    _take_apart((args, kwargs), arguments, floats)
+    _take_apart((args, kwargs), arguments, floats, {})
     tracer = Tracer()
     guards = Guards.before(fn, (args, kwargs))
     tracing.tracer = tracer
@@ -253,6 +274,7 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
         symbols = [tracer.number_argument(x, i) for i, x in enumerate(floats)]
         new_args, new_kwargs = _rebuild((args, kwargs), list(stand_ins), list(symbols))
         result = guards.run(fn, new_args, new_kwargs)
+        tracer.open = False
         collected = _Collected(tracer)
         returned = collected.take(result)
         writes = [(cell, collected.take(cell.now)) for cell in tracer.cells.values() if cell.written]
@@ -273,7 +295,7 @@ def _make(fn: Callable[..., Any], args: Any, kwargs: Any) -> Trace:
     runtime.step = writer.made(guards.hold, runtime)
     shapes = [(tensor.shape, tensor.dtype) for tensor in tensors]
     places = dict(tracer.number_arguments)
-    read = {f"float argument {places[name]}": value for name, value in tracer.fixed if name in places}
+    read = {f"float argument {places[name]}": value for name, (value, _) in tracer.fixed.items() if name in places}
     numbers = {**guards.numbers, **_numbers(fn, args, kwargs), **read}
     return Trace(passes, machine, guards, str(writer.text), runtime, shapes, numbers)
 
@@ -314,6 +336,8 @@ class _Collected:
         return mapped(self._taken, value)
 
     def _taken(self, value: Any) -> Any:
+        if type(value) is Number:
+            return HostNumber(value._name)
         if isinstance(value, Tensor):
             if value.backend is (self.tracer.backend or FastBackend):
                 (value,) = self.tracer.lift((value,))  # handed on as it is: the guards have to know
@@ -327,7 +351,7 @@ class _Collected:
                 self.refs.append(ref)
             grad = "constant" if value.history is None else "leaf" if value.history.last_fn is None else "made"
             return Output(self.known[ref.key()], value.shape, value.dtype, grad)
-        return HostNumber(value.name) if isinstance(value, Number) else value
+        return value
 
 
 def _gradients(tracer: Tracer, collected: _Collected) -> list[tuple[Source, Any]]:

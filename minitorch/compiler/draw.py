@@ -20,6 +20,7 @@ COLOURS = {
     "input": "#dfe7f3",
     "number": "#dfe7f3",
     "constant": "#eeeeee",
+    "uniform": "#eeeeee",
     "map": "#ffffff",
     "zip": "#ffffff",
     "dropout": "#ffffff",

@@ -19,7 +19,10 @@ from ..kernels.geometry import Geometry
 from ..tensor_data import strides_from_shape
 from .arguments import ARGUMENTS
 
-__all__ = ["Graph", "Node", "Ref", "compose", "describe", "line"]
+__all__ = ["UNSTORED", "Graph", "Node", "Ref", "compose", "describe", "line"]
+
+# Results that no memory holds: a loop that reads one makes each element where it needs it.
+UNSTORED = ("constant", "number", "uniform")
 
 
 class Node:
@@ -28,7 +31,8 @@ class Node:
     Attributes:
         op: its name: a method of :class:`~minitorch.tensor_ops.TensorOps` (``map``, ``conv``, ...), the second result
             of one (``max_place``, ``max_pool_place``), where its result comes from (``input``, ``constant``,
-            ``number``), or what a pass made of several (``conv_act``, ``conv_pool`` and ``conv_pool_place``,
+            ``number``, and ``uniform``, which draws random numbers), or what a pass made of several (``conv_act``,
+            ``conv_pool`` and ``conv_pool_place``, ``conv_line_points``, ``conv_line`` and ``conv_line_place``,
             ``conv_at``, ``conv_weight_at``, ``conv_line_weight``, ``conv_bias``).
         inputs: how it walks the results that it reads.
         args: what else it depends on, fixed when the step was traced: a tuple, for some operations with names
@@ -145,6 +149,10 @@ class Graph:
         node.number = len(self.nodes)
         self.nodes.append(node)
         return node
+
+    def copy(self) -> Graph:
+        """Make the same graph of new nodes."""
+        return self.rebuild(lambda new, node, inputs: None)
 
     def rebuild(self, rule: Callable[[Graph, Node, tuple[Ref, ...]], Node | Ref | None]) -> Graph:
         """Make the graph anew, node by node.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["mapped"]
+__all__ = ["filled", "mapped"]
 
 
 def mapped(fn: Callable[[Any], Any], value: Any) -> Any:
@@ -15,7 +16,19 @@ def mapped(fn: Callable[[Any], Any], value: Any) -> Any:
     [2, (3, {'three': 4})]
     """
     if isinstance(value, (list, tuple)):
-        return type(value)(mapped(fn, v) for v in value)
+        make = getattr(value, "_make", type(value))  # a named tuple takes its elements one by one
+        return make(mapped(fn, v) for v in value)
     if isinstance(value, dict):
-        return {k: mapped(fn, v) for k, v in value.items()}
+        return filled(value, {k: mapped(fn, v) for k, v in value.items()})
     return fn(value)
+
+
+def filled(like: dict[Any, Any], pairs: dict[Any, Any]) -> dict[Any, Any]:
+    """Make a dictionary of the kind of another one.
+
+    >>> filled(defaultdict(int, a=1), {"b": 2})["c"]
+    0
+    """
+    if isinstance(like, defaultdict):
+        return type(like)(like.default_factory, pairs)
+    return pairs if type(like) is dict else type(like)(pairs)

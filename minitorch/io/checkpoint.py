@@ -17,7 +17,7 @@ import numpy as np
 from ..creation import at_most
 from ..errors import ArgumentError, DataError, DTypeError
 from ..module import Module
-from ..state import Arrays, as_array
+from ..state import Arrays, IncompatibleKeys, as_array, fitting
 from ..tensor import Tensor
 from .arrays import load_arrays, save_arrays
 
@@ -43,9 +43,9 @@ def state_dict(module: Module) -> Arrays:
     return module.state_dict()
 
 
-def load_state_dict(module: Module, state: Mapping[str, Any]) -> None:
-    """Give every parameter and persistent buffer the array of its name: ``module.load_state_dict(state)``."""
-    module.load_state_dict(state)
+def load_state_dict(module: Module, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+    """Give every parameter and persistent buffer the array of its name: ``module.load_state_dict(state, strict)``."""
+    return module.load_state_dict(state, strict)
 
 
 # --- saving --------------------------------------------------------------------------------------------------
@@ -143,17 +143,20 @@ def _is_plain(tree: Any) -> bool:
 # --- loading -------------------------------------------------------------------------------------------------
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], map_location: str | None = None, *, weights_only: bool = True) -> Any:
     """Read what :func:`save` wrote, or any other safetensors file.
 
     Args:
         path: the file. Its content tells what it is, and not its name.
+        map_location: taken for PyTorch's sake; the arrays are in the computer's memory, which PyTorch calls ``"cpu"``.
+        weights_only: taken for PyTorch's sake; a file holds nothing that could run.
 
     Returns:
         What was saved, with an array for each array and tensor and a state dict for each module and optimiser, whose
         method ``load_state_dict`` takes it.
 
     Raises:
+        ArgumentError: ``map_location`` is another device, or ``weights_only`` is False.
         DataError: there is no such file, or it is truncated, or it is something else (a pickle from PyTorch is told
             by its content).
 
@@ -163,6 +166,16 @@ def load(path: str | os.PathLike[str]) -> Any:
     >>> load(path)
     {'weight': array([1., 2.])}
     """
+    if map_location not in (None, "cpu"):
+        raise ArgumentError(
+            f"load gives arrays in the computer's memory: expected map_location='cpu' or none, got {map_location!r}. "
+            "Leave it out, and move the model that takes the arrays with model.to(backend)."
+        )
+    if weights_only is not True:
+        raise ArgumentError(
+            f"load reads data and never code: expected weights_only=True, got {weights_only!r}. Leave it out; a "
+            "pickle is converted where it was made."
+        )
     arrays, metadata = load_arrays(path)
     return _state(path, arrays, metadata)
 
@@ -221,6 +234,13 @@ def load_model(path: str | os.PathLike[str], build: Callable[..., M], **more: An
             f"({type(error).__name__}: {error}). Copy the file again, or build the model yourself and fill it with "
             "model.load_state_dict(minitorch.load(path))."
         ) from error
+    if not arguments and isinstance(build, type):
+        advice = (
+            f"{path} names no arguments for its {name}, which had no attribute arguments when it was saved. Pass "
+            "load_model a function of your own that builds the model, or build it yourself and fill it with "
+            "model.load_state_dict(minitorch.load(path))."
+        )
+        fitting(name, model.named_state(), state, advice=advice)
     model.load_state_dict(state)
     return model
 

@@ -7,11 +7,20 @@ the user had is restored after every call.
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 import os
+import sys
 import threading
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
 from typing import Any
 
-__all__ = ["one_thread"]
+import numpy as np
+
+__all__ = ["gemm", "one_thread"]
 
 
 class OneThread:
@@ -21,7 +30,7 @@ class OneThread:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._loading = threading.Lock(), threading.Lock()
         self._holders = 0
         self._libraries: list[Any] | None = None
         self._restore: list[tuple[Any, int]] = []
@@ -32,8 +41,8 @@ class OneThread:
     def load_scipy(self) -> None:
         """Load the BLAS of SciPy, so that it is held too: Numba's matrix product and compiled programs call it."""
         if not self._scipy_found:
-            import scipy.linalg.cython_blas  # noqa: F401
-
+            with self._loading:
+                _cython_blas()
             self._find()
             self._scipy_found = True
 
@@ -74,7 +83,7 @@ class OneThread:
 
     def _after_fork(self) -> None:
         # The threads that were inside a block, and will never leave it here, stayed behind in the parent.
-        self._lock = threading.Lock()
+        self._lock, self._loading = threading.Lock(), threading.Lock()
         self._holders = 0
         self._release()
 
@@ -87,3 +96,44 @@ def _set_threads(library: Any, count: int) -> None:
 
 
 one_thread = OneThread()
+
+
+_CYTHON_BLAS = "scipy.linalg.cython_blas"
+
+
+@cache
+def _cython_blas() -> ModuleType:
+    """Import SciPy's table of BLAS functions, and not the package around it, which takes ten times as long."""
+    import scipy
+
+    found = PathFinder.find_spec("cython_blas", [os.path.join(folder, "linalg") for folder in scipy.__path__])
+    alone = spec_from_file_location(_CYTHON_BLAS, found.origin) if found and found.origin else None
+    if _CYTHON_BLAS in sys.modules or alone is None or alone.loader is None:
+        return importlib.import_module(_CYTHON_BLAS)
+    module = module_from_spec(alone)
+    try:
+        alone.loader.exec_module(module)
+    except RuntimeError:  # another thread is importing the package
+        return importlib.import_module(_CYTHON_BLAS)
+    # Who imports it later gets it in the usual way, bound in its package.
+    sys.modules.pop(_CYTHON_BLAS, None)
+    return module
+
+
+@cache
+def gemm(dtype: np.dtype[Any]) -> int:
+    r"""Find the address of the matrix product of SciPy's BLAS, $C \leftarrow \alpha A B + \beta C$ along columns.
+
+    Args:
+        dtype: float32 or float64.
+    """
+    one_thread.load_scipy()
+    name = {"float32": "sgemm", "float64": "dgemm"}[dtype.name]
+    capsule = _cython_blas().__pyx_capi__[name]
+    return _pointer_in(capsule, _name_of(capsule))
+
+
+_name_of = ctypes.pythonapi.PyCapsule_GetName
+_name_of.restype, _name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+_pointer_in = ctypes.pythonapi.PyCapsule_GetPointer
+_pointer_in.restype, _pointer_in.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]

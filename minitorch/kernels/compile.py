@@ -65,7 +65,7 @@ def source_stamp() -> str:
     package = Path(__file__).parent.parent
     settings = [f"{name}={getattr(config, name, None)}" for name in CODE_SETTINGS]
     digest = hashlib.sha256(f"{numba.__version__} {sys.version} {settings}".encode())
-    for pattern in ("kernels/**/*.py", "compiler/*.py", "operators.py", "random.py", "tensor_data.py", "fast_*.py"):
+    for pattern in ("kernels/**/*.py", "compiler/**/*.py", "operators.py", "random.py", "tensor_data.py", "fast_*.py"):
         for path in sorted(package.glob(pattern)):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

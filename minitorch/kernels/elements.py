@@ -15,8 +15,10 @@ import numpy as np
 __all__ = [
     "OUTSIDE",
     "add",
+    "both",
     "div",
     "drop",
+    "either",
     "exp",
     "identity",
     "index_from_either_end",
@@ -26,8 +28,10 @@ __all__ = [
     "log",
     "log_grad",
     "maximum",
+    "minimum",
     "mul",
     "neg",
+    "normal",
     "power",
     "precedes",
     "relu",
@@ -35,6 +39,7 @@ __all__ = [
     "second",
     "sigmoid",
     "sqrt",
+    "tanh",
 ]
 
 
@@ -79,6 +84,11 @@ def sigmoid(x: Any) -> Any:
     return 1 / (1 + e) if x >= 0 else e / (1 + e)
 
 
+def tanh(x: Any) -> Any:
+    r"""$\tanh x$, accurate near zero too."""
+    return np.tanh(x)
+
+
 def relu(x: Any) -> Any:
     r"""$\max(x, 0)$."""
     return 0.0 if x <= 0 else x
@@ -109,9 +119,22 @@ def maximum(x: Any, y: Any) -> Any:
     return x if x >= y or x != x else y
 
 
+def minimum(x: Any, y: Any) -> Any:
+    """The smaller of two, the first when they are equal; NaN when either is."""
+    return x if x <= y or x != x else y
+
+
 def power(x: Any, y: Any) -> Any:
     """$x^y$; NaN where $x$ is negative and $y$ is not whole."""
     return x**y
+
+
+def normal(u: Any, v: Any) -> Any:
+    r"""A draw from the standard normal distribution, of two from the uniform one on $[0, 1)$ (Box and Muller, 1958).
+
+    $\sqrt{-2 \ln (1 - u)} \cos(2 \pi v)$ takes numbers and whole arrays.
+    """
+    return np.sqrt(-2.0 * np.log1p(-u)) * np.cos(2.0 * np.pi * v)
 
 
 # --- masks, order and places ---------------------------------------------------------------------------------
@@ -127,6 +150,16 @@ def keep(x: Any, mask: Any) -> Any:
 def drop(x: Any, mask: Any) -> Any:
     """$x$ where the mask is zero, else 0."""
     return 0 if mask != 0 else x
+
+
+def both(x: Any, y: Any) -> Any:
+    """1 where neither is zero, else 0."""
+    return 1 if x != 0 and y != 0 else 0
+
+
+def either(x: Any, y: Any) -> Any:
+    """1 where one of the two is not zero, else 0."""
+    return 1 if x != 0 or y != 0 else 0
 
 
 def second(x: Any, y: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import DataError
 from ..module import Module
 from .metrics import Means, Metric, batch_size, default_metrics
-from .step import Loss, Step, evaluation_step
+from .step import EvaluationStep, Loss
 
 __all__ = ["evaluate", "measure"]
 
@@ -43,14 +43,14 @@ def evaluate(
     >>> evaluate(Identity(), batches, compile=False)
     {'accuracy': 0.5}
     """
-    means = measure(model, data, evaluation_step(model, loss, compile), metrics).read()
+    means = measure(model, data, EvaluationStep(model, loss, compile), metrics).read()
     return means if loss is not None else {name: value for name, value in means.items() if name != "loss"}
 
 
 def measure(
     model: Module,
     data: Iterable[tuple[Any, Any]],
-    step: Step,
+    step: EvaluationStep,
     metrics: Mapping[str, Metric] | None,
     between: Callable[[], None] = lambda: None,
 ) -> Means:
@@ -59,7 +59,7 @@ def measure(
     Args:
         model: the model, which comes back in the mode that it was in.
         data: batches of inputs and targets.
-        step: what :func:`~minitorch.training.step.evaluation_step` made.
+        step: what computes a batch.
         metrics: as in :func:`evaluate`.
         between: called after each batch.
     """

@@ -23,7 +23,7 @@ from .interrupts import Interrupts
 from .metrics import Means, Metric, batch_size, default_metrics
 from .progress import Clock, ProgressBar, epoch_line
 from .resuming import RandomState, load_training, training_state
-from .step import Loss, Step, TrainingStep, compile_seconds, evaluation_step
+from .step import EvaluationStep, Loss, TrainingStep
 from .stopping import Best
 
 __all__ = ["BEST", "LAST", "Training", "fit"]
@@ -57,8 +57,8 @@ def fit(
 ) -> History:
     """Train a model, and give what was measured.
 
-    After each epoch, in this order: the model is measured on the validation data, the schedule goes on, the callbacks
-    run, the checkpoints are written, and a line is logged.
+    After each epoch, in this order: the model is measured on the validation data, the schedule goes on, a line is
+    logged, the callbacks run, and the checkpoints are written.
 
     Args:
         model: what learns.
@@ -91,7 +91,7 @@ def fit(
             to have the numbers also where ``fit`` raises, after ctrl-C for instance. A callback that calls its
             ``write_csv``, ``plot`` or ``write_tensorboard`` keeps such a file up to date after each epoch.
         log: takes a line after each epoch; None for silence.
-        progress: draw a line at the bottom of the terminal, where there is one.
+        progress: draw a line at the bottom of the terminal, or below the cell of a notebook, where there is one.
 
     Returns:
         The numbers of each epoch and the loss of each step.
@@ -131,7 +131,7 @@ def fit(
         train,
         validation,
         step=TrainingStep(model, loss, optimizer, compile, clip_norm),
-        evaluation=evaluation_step(model, loss, compile),
+        evaluation=EvaluationStep(model, loss, compile),
         metrics=metrics,
         callbacks=callbacks,
         schedule_each_step=schedule_every == "step",
@@ -189,7 +189,7 @@ class _Loop:
         validation: Batches | None,
         *,
         step: TrainingStep,
-        evaluation: Step,
+        evaluation: EvaluationStep,
         metrics: Mapping[str, Metric] | None,
         callbacks: Sequence[Callable[[Training], None]],
         schedule_each_step: bool,
@@ -264,7 +264,7 @@ class _Loop:
         self._end(row)
 
     def _compile_seconds(self) -> float:
-        return self.step.compile_seconds + compile_seconds(self.evaluation)
+        return self.step.compile_seconds + self.evaluation.compile_seconds
 
     def _remaining(self) -> Iterator[tuple[Any, Any]]:
         """Give the batches of this epoch, without those that a stopped training has had."""

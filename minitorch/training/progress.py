@@ -1,13 +1,14 @@
-"""How far a training is, and how fast: a line at the bottom of a terminal, and a line for each epoch."""
+"""How far a training is, and how fast: a line at the bottom of a terminal or in a notebook, and one for each epoch."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, TextIO
 
-__all__ = ["Clock", "ProgressBar", "duration", "epoch_line"]
+__all__ = ["Clock", "NotebookLine", "ProgressBar", "TerminalLine", "duration", "epoch_line"]
 
 WIDTH = 20  # characters of the bar
 INTERVAL = 0.1  # seconds between two drawings
@@ -24,23 +25,66 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+class TerminalLine:
+    """The line at the bottom of a terminal, which is written over.
+
+    Args:
+        stream: the terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Put a text in the place of the one before."""
+        self._stream.write(f"\r\x1b[K{text}")
+        self._stream.flush()
+
+
+class NotebookLine:
+    """A line of its own below the cell of a notebook: what the cell prints stands apart from it.
+
+    Args:
+        display: IPython's function of this name.
+    """
+
+    def __init__(self, display: Callable[..., Any]) -> None:
+        self._display, self._shown = display, None
+
+    def write(self, text: str) -> None:
+        """Put a text in the place of the one before."""
+        content = {"text/plain": text}
+        if self._shown is None:
+            self._shown = self._display(content, raw=True, display_id=True)
+        else:
+            self._shown.update(content, raw=True)
+
+
+def line_here() -> TerminalLine | NotebookLine | None:
+    """Find what can be drawn on: the terminal behind the standard error, or a notebook; None for a pipe or a file."""
+    if sys.stderr.isatty():
+        return TerminalLine(sys.stderr)
+    ipython = sys.modules.get("IPython")  # which the kernel behind a notebook has imported
+    shell = None if ipython is None else ipython.get_ipython()
+    return NotebookLine(import_module("IPython.display").display) if hasattr(shell, "kernel") else None
+
+
 class ProgressBar:
-    """Draws over its own line, ten times a second at most; where there is no terminal, nothing.
+    """Draws over its own line, ten times a second at most; where there is neither terminal nor notebook, nothing.
 
     Args:
         wanted: whether to draw at all.
-        stream: where to draw; the standard error, which is looked up when the bar is made.
+        line: where to draw; what there is when the bar is made, if left out.
     """
 
-    def __init__(self, wanted: bool = True, stream: TextIO | None = None) -> None:
-        self._stream = sys.stderr if stream is None else stream
-        self.shown = wanted and self._stream.isatty()
+    def __init__(self, wanted: bool = True, line: TerminalLine | NotebookLine | None = None) -> None:
+        self._line = (line or line_here()) if wanted else None
         self._next = 0.0
         self._drawn = False
 
     def due(self) -> bool:
         """Tell whether it is time to draw."""
-        return self.shown and time.perf_counter() >= self._next
+        return self._line is not None and time.perf_counter() >= self._next
 
     def draw(self, share: float | None, before: str, after: str) -> None:
         """Draw the line.
@@ -54,16 +98,15 @@ class ProgressBar:
         if share is not None:
             full = int(share * WIDTH)
             bar = f" {'━' * full}{'─' * (WIDTH - full)} {share:4.0%}"
-        self._stream.write(f"\r\x1b[K{before}{bar} {after}")
-        self._stream.flush()
-        self._drawn = True
+        if self._line is not None:
+            self._line.write(f"{before}{bar} {after}")
+            self._drawn = True
         self._next = time.perf_counter() + INTERVAL
 
     def clear(self) -> None:
         """Wipe the line, so that others can print."""
-        if self._drawn:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+        if self._line is not None and self._drawn:
+            self._line.write("")
             self._drawn = False
 
 

@@ -13,13 +13,10 @@ from ..module import Module
 from ..optim import Optimizer
 from .finite import require_finite
 
-__all__ = ["Loss", "Step", "TrainingStep", "compile_seconds", "evaluation_step"]
+__all__ = ["EvaluationStep", "Loss", "TrainingStep"]
 
 # From the model's output and the target of a batch to one number, a tensor of one element.
 Loss = Callable[[Any, Any], Any]
-
-# From the inputs and the targets of a batch to its loss and the model's output.
-Step = Callable[[Any, Any], tuple[Any, Any]]
 
 
 class TrainingStep:
@@ -55,7 +52,7 @@ class TrainingStep:
     @property
     def compile_seconds(self) -> float:
         """The time that compiling has taken."""
-        return compile_seconds(self._step)
+        return _compile_seconds(self._step)
 
     def __call__(self, x: Any, y: Any, number: int = 1) -> tuple[float, Any]:
         """Learn from a batch.
@@ -89,17 +86,41 @@ class TrainingStep:
         return loss, output
 
 
-def evaluation_step(model: Module, loss: Loss | None, compile: bool) -> Step:
-    """Make the step of an evaluation: forward alone; it gives the loss, None without one, and the model's output."""
+class EvaluationStep:
+    """Measures a batch: forward alone, in the mode that the model is in.
 
-    def step(x: Any, y: Any) -> tuple[Any, Any]:
-        with no_grad():
-            output = model(x)
-            return None if loss is None else loss(output, y), output
+    The programs stay with the model, and whoever measures it again finds them.
 
-    return compile_step(step) if compile else step
+    Args:
+        model: what is measured.
+        loss: gives the mean loss of a batch from output and target; None leaves it out.
+        compile: run all of it as one program.
+    """
+
+    def __init__(self, model: Module, loss: Loss | None, compile: bool) -> None:
+        self._step = (compiled_evaluation if compile else _evaluation).__get__(model)
+        self._loss = loss
+
+    @property
+    def compile_seconds(self) -> float:
+        """The time that compiling has taken, with that of earlier steps for this model."""
+        return _compile_seconds(self._step)
+
+    def __call__(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Give the loss of a batch, None without one, and the model's output."""
+        return self._step(self._loss, x, y)
 
 
-def compile_seconds(step: Any) -> float:
+def _evaluation(model: Module, loss: Loss | None, x: Any, y: Any) -> tuple[Any, Any]:
+    with no_grad():
+        output = model(x)
+        return None if loss is None else loss(output, y), output
+
+
+# As a method of the model, for which it is compiled once; a copy's is its own.
+compiled_evaluation = compile_step(_evaluation)
+
+
+def _compile_seconds(step: Any) -> float:
     """Give the time that compiling a step has taken; none where it is plain Python."""
     return getattr(step, "compile_seconds", 0.0)

@@ -150,10 +150,8 @@ class EarlyStopping:
             ShapeError: the best parameters are those of another model.
         """
         mapping("the state of EarlyStopping", state, "best", "waited", "parameters")
-        waited, parameters = (
-            whole("the epochs waited", state["waited"]),
-            dict(mapping("parameters", state["parameters"])),
-        )
+        waited = whole("the epochs waited", state["waited"])
+        parameters = dict(mapping("parameters", state["parameters"]))
         if parameters and self._model is not None:
             fitting(type(self._model).__name__, self._model.named_state(), parameters)
         self.best.load_state_dict(state["best"])

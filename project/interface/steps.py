@@ -15,7 +15,7 @@ import run_mnist_multiclass
 import minitorch
 from minitorch import Tensor
 from minitorch.compiler.graph import Graph
-from minitorch.compiler.split import Schedule
+from minitorch.compiler.passes.split import Schedule
 from minitorch.losses import nll_loss
 
 from .run import Randomness
@@ -30,7 +30,7 @@ EXPLANATIONS = {
     "lay out": "Operands that a kernel cannot walk are copied, and products are computed as they are read.",
     "split": "The batch is cut into chunks, one after another or on several cores; sums over it become partial sums.",
     "kernels": "Element-wise operations join the loop that reads them, and results of one shape share a loop.",
-    "memory": "Every result gets a place: in the arena, or in a thread's scratch, where places are used again.",
+    "memory": "Every result gets a place: in the arena, or in a thread's scratch; in both, places are used again.",
 }
 
 

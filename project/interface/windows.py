@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 import minitorch
 from minitorch import ArgumentError
-from minitorch.convolution import avg_pool2d, conv2d, max_pool2d
+from minitorch.convolution import conv2d
+from minitorch.pooling import avg_pool2d, max_pool2d
 
 from .svg import GREY, INK, LIGHT_INK, ORANGE, Drawing, grey, signed
 

@@ -27,7 +27,7 @@ def texts(page: AppTest) -> str:
 
 
 def test_the_app_opens_with_a_page_for_each_file() -> None:
-    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=600).run()
     assert not app.exception
     assert app.title[0].value == "MiniTorch, looked at from the inside"
     text = (PROJECT / "app.py").read_text(encoding="utf-8")
@@ -121,7 +121,7 @@ def test_points_takes_as_many_hidden_units_as_one_can_wait_for(page) -> None:
     number(test, "Epochs").set_value(2).run()
     button(test, "Train").click().run()
     run = test.session_state["run of points"]
-    run.wait(60)
+    run.wait(600)
     assert (run.finished, run.error, run.count) == (True, None, 2)
     test.selectbox[1].select("Scalars").run()
     assert not test.exception
@@ -139,7 +139,7 @@ def test_two_visitors_share_nothing(page) -> None:
         button(test, "Train").click().run()
     runs = [test.session_state["run of points"] for test in (first, second)]
     for seed, run in enumerate(runs, start=1):
-        run.wait(60)
+        run.wait(600)
         *_, alone = train(PointSettings("Xor", 80, 10, 0.5, 40, seed))
         assert run.latest.losses == alone.losses
     assert runs[0].latest.losses != runs[1].latest.losses

@@ -52,11 +52,18 @@ def test_it_goes_on_where_it_stopped() -> None:
 
 
 def test_a_second_start_changes_nothing() -> None:
-    run = Run(counting(0.001, until=200))
+    go_on = threading.Event()
+
+    def waiting():
+        go_on.wait(20)
+        yield from range(200)
+
+    run = Run(waiting())
     before = threading.active_count()
     run.start()
     run.start()
     assert threading.active_count() == before + 1
+    go_on.set()
     run.wait(20)
     assert run.count == 200
 

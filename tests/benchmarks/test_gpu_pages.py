@@ -24,7 +24,7 @@ def between_markers(page: Path) -> str:
 def results(device: str, date: str) -> dict:
     return {
         "gpu": f"{device}, compute capability 9.0",
-        "driver": "CUDA 13.0, 1 devices",
+        "driver": "CUDA 13.0, 1 device",
         "machine": {
             **{"processor": "A processor", "cores": 2, "system": "Linux", "date": date, "load": None},
             **{"minitorch": "0.1.0", "numpy": "2.4.6", "numba": "0.68.1", "python": "3.11.7"},
@@ -57,6 +57,7 @@ def test_without_results_the_command_is_named(folder):
     for page in ("README.md", "docs/benchmarks.md"):
         assert "`python benchmarks/gpu.py`" in between_markers(folder / page)
         assert "nothing has been measured yet" in between_markers(folder / page)
+        assert "| LeNet | not measured | not measured | not measured |" in between_markers(folder / page)
 
 
 def test_results_fill_the_pages(folder):

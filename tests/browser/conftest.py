@@ -40,6 +40,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             except (urllib.error.URLError, OSError):
                 assert server.poll() is None, log.read_text()
                 time.sleep(0.2)
+        else:
+            pytest.fail(f"the app did not start: {log.read_text()}")
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.terminate()

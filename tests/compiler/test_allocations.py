@@ -86,12 +86,13 @@ def growth(call: Callable[[], Any]) -> tuple[int, int, tuple[int, ...]]:
 @pytest.mark.usefixtures("numba_counts")
 def test_a_training_step_allocates_nothing() -> None:
     _, call = trainer(compiled=True)
-    stays, for_a_moment, in_compiled_code = growth(call)
-    assert abs(stays) < FEW
-    assert for_a_moment < FEW
+    # Several times, for another thread of the tests' process may allocate meanwhile.
+    rounds = [growth(call) for _ in range(3)]
+    assert min(abs(stays) for stays, _, _ in rounds) < FEW
+    assert min(for_a_moment for _, for_a_moment, _ in rounds) < FEW
     # Numba makes a header of some bytes for each of the two arrays that it is handed, and no array.
-    allocated, freed, *_ = in_compiled_code
-    assert allocated == freed == 2 * CALLS
+    for _, _, (allocated, freed, *_) in rounds:
+        assert allocated == freed == 2 * CALLS
 
 
 @pytest.mark.usefixtures("numba_counts")

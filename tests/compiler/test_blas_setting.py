@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import minitorch
 from minitorch import FastBackend, losses
-from minitorch.compiler.machine import Machine
+from minitorch.compiler.run.machine import Machine
 from minitorch.module import Parameter
 from minitorch.tensor import Tensor
 

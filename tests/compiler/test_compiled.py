@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +43,96 @@ def test_a_method_is_compiled_for_each_object() -> None:
         assert triple.apply(x).tolist() == [3.0, 6.0]
     assert double.apply is double.apply
     assert double.apply is not triple.apply
+
+
+class Shifted(Scaled):
+    @minitorch.compile
+    def apply(self, x: minitorch.Tensor) -> minitorch.Tensor:
+        return super().apply(x) + 1.0
+
+
+def test_a_subclass_overrides_a_compiled_method_and_calls_it() -> None:
+    plain, shifted, x = Scaled(2.0), Shifted(2.0), vector(1.0, 2.0)
+    for _ in range(2):
+        assert shifted.apply(x).tolist() == [3.0, 5.0]
+        assert plain.apply(x).tolist() == [2.0, 4.0]
+        assert super(Shifted, shifted).apply(x).tolist() == [2.0, 4.0]
+    assert len(shifted.apply.traces) == 1
+
+
+def test_a_compiled_method_is_put_into_a_class_later_and_replaced() -> None:
+    class Late:
+        factor = vector(2.0)
+
+    Late.apply = minitorch.compile(lambda self, x: x * self.factor)  # type: ignore[attr-defined]
+    late: Any = Late()
+    assert late.apply(vector(1.0, 2.0)).tolist() == [2.0, 4.0]
+    Late.apply = minitorch.compile(lambda self, x: x + self.factor)  # type: ignore[attr-defined]
+    assert late.apply(vector(1.0, 2.0)).tolist() == [3.0, 4.0]
+    late.apply = minitorch.compile(lambda x: x - 1.0)  # an attribute of the object, as of any other
+    assert late.apply(vector(1.0, 2.0)).tolist() == [0.0, 1.0]
+    assert copy.deepcopy(late).apply(vector(1.0, 2.0)).tolist() == [0.0, 1.0]
+
+
+COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda value: pickle.loads(pickle.dumps(value))}
+copies = pytest.mark.parametrize("copied", COPIES.values(), ids=list(COPIES))
+
+
+class Times(minitorch.Module):
+    """A module that nothing is trained in: tensors are not copied by Python, and neither are parameters."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: minitorch.Tensor) -> minitorch.Tensor:
+        return x * self.factor
+
+    @minitorch.compile
+    def apply_to(self, x: minitorch.Tensor) -> minitorch.Tensor:
+        return self(x)
+
+
+@copies
+def test_a_copy_of_an_object_has_programs_of_its_own(copied: Callable[[Any], Any]) -> None:
+    double, x = Times(2.0), vector(1.0, 2.0)
+    assert double.apply_to(x).tolist() == [2.0, 4.0]
+    other = copied(double)
+    other.factor = 3.0
+    for _ in range(2):
+        assert other.apply_to(x).tolist() == [3.0, 6.0]
+        assert double.apply_to(x).tolist() == [2.0, 4.0]
+    assert other.apply_to is other.apply_to
+    assert [len(each.apply_to.traces) for each in (double, other)] == [1, 1]
+
+
+@pytest.mark.parametrize("copied", [COPIES["deepcopy"], COPIES["pickle"]], ids=["deepcopy", "pickle"])
+def test_a_copy_of_a_module_whose_forward_is_compiled_computes_by_itself(copied: Callable[[Any], Any]) -> None:
+    module: Any = Times(2.0)
+    module.forward = minitorch.compile(module.forward)
+    x = vector(1.0)
+    assert module(x).item() == 2.0
+    other = copied(module)
+    other.factor = 3.0
+    assert (other(x).item(), module(x).item()) == (3.0, 2.0)
+    whole = minitorch.compile(module)
+    assert copied(whole)(x).item() == whole(x).item() == 2.0
+    assert copied(whole).fn is not module
+
+
+@minitorch.compile
+def doubled(x: minitorch.Tensor) -> minitorch.Tensor:
+    return x * 2.0
+
+
+@copies
+def test_a_compiled_function_is_copied_as_a_function_is(copied: Callable[[Any], Any]) -> None:
+    assert copied(doubled) is doubled
+    assert copied(Times(2.0).apply_to)(vector(1.0)).tolist() == [2.0]
+
+
+def test_a_compiled_function_without_a_name_is_copied() -> None:
+    assert copy.deepcopy(minitorch.compile(lambda x: x * 3.0))(vector(1.0)).tolist() == [3.0]
 
 
 def test_text_graphs_and_profile_belong_to_the_program_that_ran_last() -> None:

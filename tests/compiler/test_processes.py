@@ -57,7 +57,7 @@ def start(cache: Path, **environment: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> Any:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, "")
     return json.loads(out)
 
@@ -137,7 +137,7 @@ def test_another_cpu_compiles_afresh(results: list[Any], cache: Path) -> None:
 
 LOADING = """
 from numba import int64
-from minitorch.compiler.machine import run_parallel, run_serial
+from minitorch.compiler.run.machine import run_parallel, run_serial
 for run in (run_serial, run_parallel):
     run.compile((int64[::1], int64[::1], int64, int64, int64))
     print(sum(run.stats.cache_hits.values()))

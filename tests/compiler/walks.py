@@ -35,6 +35,11 @@ def apply(graph: Graph, function: Any, *operands: Node | Ref) -> Node:
     return graph.add("map" if len(refs) == 1 else "zip", refs, (function,), refs[0].shape, FLOAT)
 
 
+def compare(graph: Graph, function: Any, left: Ref, right: Ref) -> Node:
+    """Add a comparison, which gives truth values."""
+    return graph.add("zip", (left, right), (function,), left.shape, np.dtype(np.bool_))
+
+
 def reduce(graph: Graph, function: Any, operand: Node | Ref, *dims: int) -> Node:
     """Add a reduction that begins at zero."""
     ref = operand.ref() if isinstance(operand, Node) else operand

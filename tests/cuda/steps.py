@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -14,39 +14,57 @@ from minitorch.activations import Erf
 from minitorch.compiler import compiled
 from minitorch.compiler.cuda.emit import Program, emit, lay_out
 from minitorch.compiler.cuda.record import Place
-from minitorch.compiler.simplify import simplify
+from minitorch.compiler.passes.simplify import simplify
 from minitorch.fast_ops import FastBackend
 from minitorch.kernels.cuda.places import faults
 from minitorch.tensor import Tensor
+from minitorch.tensor_functions import Tanh
+from tests.cases import make
+from tests.compiler.agreement.test_operations import TABLE, Operations
 
-__all__ = ["programs"]
+__all__ = ["Made", "programs"]
 
 
-class _Made(Exception):
+class Made(NamedTuple):
+    """A program, and the functions of an element that its kernels compute.
+
+    Attributes:
+        program: for a GPU.
+        functions: their names, and ``dropout``.
+    """
+
+    program: Program
+    functions: set[str]
+
+
+class _Traced(Exception):
     """Ends a step behind its trace."""
 
 
-def program_of(step: Callable[..., Any], *args: Any) -> Program:
+def program_of(step: Callable[..., Any], *args: Any) -> Made:
     """Make the program for a GPU of a step on the CPU's tensors; nothing runs."""
-    made: list[Program] = []
+    made: list[Made] = []
 
     def built(tracer: Any, batch: int, states: set[int]) -> Any:
         with mock.patch.object(minitorch.CudaOps, "check"):  # which finds no driver
             backend = minitorch.TensorBackend(minitorch.CudaOps)
         with mock.patch.dict(vars(faults), _seen=Place("faults", 0, 0, 2, np.dtype(np.int64))):
-            made.append(emit(lay_out(simplify(tracer.graph), states), states, backend))
-        raise _Made
+            graph = lay_out(simplify(tracer.graph), states)
+            named = {node.args[0].__name__ for node in graph if node.op in ("map", "zip", "reduce")}
+            named |= {node.op for node in graph if node.op == "dropout"}
+            made.append(Made(emit(graph, states, backend), named))
+        raise _Traced
 
     with mock.patch.object(compiled, "_built", built):
         try:
             minitorch.compile(step)(*args)
-        except _Made:
+        except _Traced:
             return made[0]
     raise AssertionError("the step was not traced")
 
 
-def programs(dtype: str) -> Iterator[Program]:
-    """Make the program of a convolutional network's training, and of functions that it has not."""
+def programs(dtype: str) -> Iterator[Made]:
+    """Make the program of a convolutional network's training, of functions that it has not, and of every operation."""
     rng = np.random.default_rng(0)
 
     def tensor(*shape: int) -> Tensor:
@@ -74,6 +92,11 @@ def programs(dtype: str) -> Iterator[Program]:
     for optimizer in (minitorch.SGD(weights, lr=0.1, momentum=0.9), minitorch.Adam(weights, lr=0.1)):
         yield program_of(train(optimizer), tensor(6, 3, 4, 4), labels)
 
+    def noisy(x: Tensor) -> Tensor:
+        return x * minitorch.rand_like(x) + minitorch.randn((3, 40, 1), FastBackend, dtype=dtype)
+
+    yield program_of(noisy, tensor(3, 40, 70))
+
     def functions(x: Tensor, y: Tensor, places: Tensor, number: float) -> list[Any]:
         inside = minitorch.where(x > y, Erf.apply(x), y.sigmoid() * number)
         folded = [(x * y).sum(dim) for dim in range(3)] + [
@@ -81,6 +104,15 @@ def programs(dtype: str) -> Iterator[Program]:
             (x.exp() / y).mean(),
             x.permute(2, 1, 0).sum(0),
         ]
-        return [inside, x**y, -x, *folded, x[places], (x[places] * 2.0).sum(), places * 2, x.to("int64"), x.var(1)]
+        few = (places < 3) | ~(places == 1)
+        counted = [few.sum(), minitorch.where(few, places, 0), few.float(), few & few, Tanh.apply(x)]
+        picked = [x[places], (x[places] * 2.0).sum(), places * 2, x.to("int64")]
+        # What the library itself computes otherwise, and a backend has all the same.
+        chosen = [x.backend.log_back_zip(x, y), x.backend.max_reduce(x, 2), x[:, 0, 0].sort(0)[0]]
+        return [inside, x**y, -x, *folded, *picked, x.var(1), *counted, *chosen]
 
     yield program_of(functions, tensor(3, 40, 70), tensor(3, 40, 70), labels, 2.0)
+
+    operations = Operations(TABLE, 0, FastBackend)
+    arguments = [make(array, FastBackend, dtype, requires_grad=True) for array in operations.arguments]
+    yield program_of(operations.step, arguments)

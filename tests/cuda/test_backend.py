@@ -1,4 +1,4 @@
-"""CudaOps as a backend: every operation, whole trainings, where data is, and what happens where two backends meet."""
+"""CudaOps as a backend: whole trainings, where data is, and what happens where two backends meet."""
 
 from __future__ import annotations
 
@@ -13,127 +13,11 @@ from minitorch import layers, losses, training
 from minitorch.cuda_data import CudaData
 from minitorch.data import DataLoader, TensorDataset
 from minitorch.fast_ops import FastBackend
+from minitorch.kernels.cuda import driver
 from minitorch.tensor_ops import SimpleBackend
-from tests.cases import BACKENDS, LAYOUTS, assert_close, contiguous, make, normal
-from tests.function_cases import ROWS
-from tests.op_cases import TABLE, drawn
-from tests.test_tensor_functions import cells, differentiate, layout_of
+from tests.cases import BACKENDS, LAYOUTS, assert_close, make, normal
 
 GPU = BACKENDS["cuda"]
-
-
-# --- every operation -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("case", "cell"), [c for c in cells("values") if c.values[1] in {"expanded", "none", "one"}])
-def test_values(case, cell):
-    """NumPy's values in float32, for every operation and emptiness; derivatives come from another layout."""
-    arrays = [a.astype(np.float32) for a in drawn(case, cell, case.draw_values or case.draw)]
-    operands = [make(a, GPU, "float32", layout_of(case, cell)) for a in arrays]
-    before = [x.to_numpy() for x in operands]
-    with np.errstate(all="ignore"):
-        expected = case.numpy(*before)
-    out = case.call(*operands)
-    assert (out.dtype, out.backend) == (np.float32, GPU)
-    assert isinstance(out._tensor, CudaData)
-    assert_close(out.to_numpy(), expected, "float32")
-    for x, array in zip(operands, before, strict=True):
-        np.testing.assert_array_equal(x.to_numpy(), array)
-
-
-@pytest.mark.parametrize("case", [c for c in TABLE if "derivatives" not in c.empty], ids=lambda c: c.id)
-def test_derivatives(case):
-    """The definition's gradients of both orders, in float64."""
-    cell = "permuted" if "permuted" not in case.empty else "contiguous"
-    arrays = drawn(case, cell, case.draw)
-    rng = np.random.default_rng(6)
-    weights = [normal(rng, a.shape) for a in arrays]
-    found = {}
-    for backend in (SimpleBackend, GPU):
-        operands = [make(a, backend, "float64", layout_of(case, cell)) for a in arrays]
-        with minitorch.no_grad():
-            shape = case.call(*operands).shape
-        upstream = make(normal(np.random.default_rng(7), shape), backend, "float64", LAYOUTS.get(cell, contiguous))
-        found[backend] = differentiate(case.call, operands, upstream, weights)
-    for name in ("first", "second"):
-        for ours, expected in zip(getattr(found[GPU], name), getattr(found[SimpleBackend], name), strict=True):
-            assert_close(ours, expected)
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_every_function_that_is_composed_of_operations(row):
-    operands = [make(a, GPU, "float64", requires_grad=True) for a in row.operands()]
-    reference = [make(a, SimpleBackend, "float64", requires_grad=True) for a in row.operands()]
-    out, expected = row.call(*operands), row.call(*reference)
-    assert_close(out.to_numpy(), row.numpy(*row.operands()))
-    upstream = normal(np.random.default_rng(5), out.shape)
-    out.backward(make(upstream, GPU))
-    expected.backward(make(upstream, SimpleBackend))
-    for x, r in zip(operands, reference, strict=True):
-        assert_close(x.grad.to_numpy(), r.grad.to_numpy())
-
-
-@pytest.mark.parametrize("layout", ["contiguous", "permuted"])
-@pytest.mark.parametrize("key", [(1, 2), np.s_[:, 1:], np.s_[..., ::2], ([2, 0], 1), None], ids=str)
-def test_parts_are_written_on_the_device(key, layout):
-    expected = np.arange(12.0).reshape(3, 4)
-    x = make(expected, GPU, "float64", LAYOUTS[layout])
-    storage = x._tensor._storage
-    if key is None:
-        key = x > 5
-        expected[expected > 5] = -1
-    else:
-        expected[key] = -1
-    x[key] = -1
-    np.testing.assert_array_equal(x.to_numpy(), expected)
-    assert isinstance(x._tensor, CudaData)
-    assert x._tensor._storage is storage
-
-
-@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
-@pytest.mark.parametrize(
-    ("key", "shape"),
-    [
-        (np.s_[:, 1:], (3, 1)),
-        (np.s_[1], (4,)),
-        (np.s_[::2, None, :2], (1, 1, 2)),
-        (([2, 0, 2, 2],), (4, 4)),  # row 2 is written three times: the last stays
-        (([0, 1, 0], [3, 0, 3]), (3,)),
-        ((slice(1, None), [3, 0]), (2, 2)),
-        (([],), (0, 4)),
-        ((np.array([[True, False, True, True]] * 3),), (9,)),
-    ],
-    ids=str,
-)
-def test_what_is_written_comes_from_the_device(monkeypatch, key, shape, dtype):
-    """As NumPy writes, from views too, and no element of either tensor is read back for it."""
-    values = normal(np.random.default_rng(2), shape)
-    values = (values > 0).astype(dtype) if dtype == "bool" else (9 * values).astype(dtype)
-    expected = np.zeros((3, 4), dtype)
-    x, source = make(expected, GPU, dtype), make(values, GPU, dtype, LAYOUTS["permuted"])
-    with monkeypatch.context() as patch:
-        patch.setattr(CudaData, "array", property(lambda data: pytest.fail("elements were read back")))
-        x[key] = source
-    expected[key] = values
-    np.testing.assert_array_equal(x.to_numpy(), expected)
-
-
-def test_a_part_is_written_into_another_one_of_the_same_tensor():
-    x = make(np.arange(6.0), GPU)
-    x[1:] = x[:-1]
-    assert x.tolist() == [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]
-    x[[0, 1, 2]] = x[3:]
-    assert x.tolist() == [2.0, 3.0, 4.0, 2.0, 3.0, 4.0]
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 1, 4)])
-def test_what_does_not_fit_is_not_written(shape):
-    x = make(np.zeros((3, 4)), GPU)
-    with pytest.raises(minitorch.BroadcastError, match=re.escape(str(shape))):
-        x[:, :] = make(np.ones(shape), GPU)
-    with pytest.raises(minitorch.BroadcastError):
-        x[[0, 1, 2]] = make(np.ones(shape), GPU)
-    assert not x.to_numpy().any()
 
 
 # --- trainings -----------------------------------------------------------------------------------------------
@@ -214,6 +98,17 @@ def test_a_model_is_fitted(tmp_path):
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
+def test_batches_come_from_other_threads():
+    """Each worker of a loader uploads its own."""
+    x, y = normal(np.random.default_rng(0), (7, 3)), np.arange(7)
+    loader = DataLoader(TensorDataset(x, y), 2, num_workers=2, dtype="float64", backend=GPU)
+    batches = list(loader)
+    assert [labels.tolist() for _, labels in batches] == [[0, 1], [2, 3], [4, 5], [6]]
+    for k, (images, labels) in enumerate(batches):
+        assert {images.backend, labels.backend} == {GPU}
+        assert_close((images * 2.0).to_numpy(), 2.0 * x[2 * k : 2 * k + 2])
+
+
 # --- where data is -------------------------------------------------------------------------------------------
 
 
@@ -236,6 +131,76 @@ def test_a_step_reads_nothing_back(monkeypatch):
     assert read == [(1,)]
 
 
+BOOK = np.random.default_rng(1).normal(size=(5, 4))
+WORDS = [[3, 0], [1, 4]]
+
+# By name: what a step computes of a table, 5 x 4, and of whole numbers below 4, for its rows and otherwise.
+CHOOSING = {
+    "nll_loss": lambda x, labels, words: losses.nll_loss(minitorch.logsoftmax(x, 1), labels),
+    "cross_entropy": lambda x, labels, words: losses.cross_entropy(x, labels),
+    "binary_cross_entropy": lambda x, labels, words: losses.binary_cross_entropy(x.sigmoid(), x.sigmoid().detach()),
+    "embedding": lambda x, labels, words: layers.embedding(words, x),
+    "embedding of int32": lambda x, labels, words: layers.embedding(words.to("int32"), x, padding_idx=1),
+    "gather": lambda x, labels, words: x.gather(1, labels.view(5, 1)),
+    "scatter": lambda x, labels, words: x.scatter(0, labels.view(5, 1), x * 2.0),
+    "index": lambda x, labels, words: x[words],
+    "indices": lambda x, labels, words: x[words, :2].sum() + x[1:, labels.view(5, 1)] * x[words - 5, None].mean(),
+    "one_hot": lambda x, labels, words: x * minitorch.one_hot(labels, 4, x.dtype),
+}
+
+
+@pytest.mark.parametrize("function", CHOOSING.values(), ids=CHOOSING)
+def test_a_step_that_chooses_by_numbers_reads_nothing_back(function, monkeypatch):
+    """Neither labels nor indices: the kernels that use them note what is outside."""
+    found = []
+    for backend in (SimpleBackend, GPU):
+        weight = minitorch.Parameter(make(BOOK, backend, requires_grad=True))
+        optimizer = minitorch.SGD([weight], lr=0.5)
+        labels, words = make([0, 3, 1, 1, 2], backend, "int64"), make(WORDS, backend, "int64")
+        with monkeypatch.context() as patch:
+            if backend is GPU:
+                device_array = type(weight.value._tensor._storage)
+                patch.setattr(device_array, "copy_to_host", lambda *_: pytest.fail("numbers were read back"))
+            optimizer.zero_grad()
+            loss = (function(weight.value, labels, words) * 2.0).sum()
+            loss.backward()
+            optimizer.step()
+        found.append([loss.to_numpy(), weight.value.to_numpy()])
+    for ours, expected in zip(found[1], found[0], strict=True):
+        assert_close(ours, expected)
+
+
+OUTSIDE = {
+    "nll_loss": lambda x, at: losses.nll_loss(x, at, reduction="none"),
+    "embedding": lambda x, at: layers.embedding(at, x),
+    "gather": lambda x, at: x.gather(1, at.view(3, 1)),
+    "index": lambda x, at: x[at],
+    "one_hot": lambda x, at: minitorch.one_hot(at, 4),
+}
+
+
+@pytest.mark.parametrize("wrong", [-5, 4])
+@pytest.mark.parametrize("function", OUTSIDE.values(), ids=OUTSIDE)
+def test_a_number_that_is_outside_raises_with_the_next_one_that_is_read(function, wrong):
+    """Of a table of 4 x 4; every time, and no other row is taken for it."""
+    x, at = make(np.ones((4, 4)), GPU), make([0, wrong, 3], GPU, "int64")
+    if function is OUTSIDE["nll_loss"]:
+        x = x[:3]
+    for _ in range(2):
+        out = function(x, at)
+        with pytest.raises(minitorch.IndexingError, match=r"before the first|behind the last"):
+            out.to_numpy()
+        assert not out.to_numpy().reshape(3, -1)[1].any()
+
+
+def test_numbers_that_are_given_plainly_are_checked_at_once():
+    x = make(np.ones((2, 3)), GPU)
+    with pytest.raises(minitorch.DataError, match="class labels go from 0 to 2, got 0 to 3"):
+        losses.nll_loss(x, [0, 3])
+    with pytest.raises(minitorch.IndexingError, match="expected indices from -2 to 1"):
+        x[[0, 2]]
+
+
 def test_views_share_the_storage():
     x = make(np.arange(6.0).reshape(2, 3), GPU)
     for view in (x.permute(1, 0), x.view(3, 2), x[1:], x[:, ::2], x.detach()):
@@ -250,6 +215,25 @@ def test_to_numpy_is_a_copy():
     x = make([1.0, 2.0], GPU)
     x.to_numpy()[0] = 5.0
     assert x.tolist() == [1.0, 2.0]
+
+
+def test_a_forked_child_reads_and_writes_nothing(monkeypatch):
+    """The driver does not run in it: it would answer with an error of its own, or not at all."""
+    x = make([[1.5, -2.0]], GPU)
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "simulated", lambda: False)
+        patch.setattr(driver._process, "forked", True)
+        looks = [
+            x.to_numpy,
+            x.tolist,
+            lambda: x[0, 1],
+            lambda: x._tensor.get((0, 1)),
+            lambda: x._tensor.set((0, 1), 3.0),
+        ]
+        for look in looks:
+            with pytest.raises(minitorch.BackendError, match="forked from one that had started CUDA"):
+                look()
+    assert x.tolist() == [[1.5, -2.0]]
 
 
 def test_what_looks_at_numbers():
@@ -301,6 +285,20 @@ def test_mixing_raises_and_names_both(other):
             mix()
         assert other.ops.__name__ in str(raised.value)
         assert "to(backend)" in str(raised.value)
+
+
+@pytest.mark.parametrize("other", [SimpleBackend, FastBackend], ids=str)
+def test_the_functions_of_a_backend_take_its_own_tensors(other):
+    theirs, ours = make([[1.0]], other), make([[1.0]], GPU)
+    for run in (
+        lambda: GPU.neg_map(theirs),
+        lambda: GPU.neg_map(ours, theirs),
+        lambda: GPU.add_zip(ours, theirs),
+        lambda: GPU.add_reduce(theirs, 0),
+        lambda: GPU.matrix_multiply(theirs, ours),
+    ):
+        with pytest.raises(minitorch.BackendError, match=re.escape(f"got one on {other}. Nothing is moved silently")):
+            run()
 
 
 def test_a_backend_is_pickled_by_its_name():

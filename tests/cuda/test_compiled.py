@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,14 +16,17 @@ import pytest
 import minitorch
 from minitorch import layers, losses
 from minitorch.compiler.cuda import machine
-from minitorch.compiler.cuda.replay import GRAPHS, Replay
+from minitorch.compiler.cuda.replay import FAILED, GRAPHS, Replay
 from minitorch.errors import BackendError, CompileError, IndexingError
 from minitorch.fast_ops import FastBackend
+from minitorch.kernels.cuda import driver
+from minitorch.kernels.cuda.driver import simulated
 from minitorch.kernels.cuda.launch import Kernel
 from minitorch.kernels.cuda.settings import AT_ONCE
 from minitorch.tensor import Tensor
 from minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tests.cases import BACKENDS, LAYOUTS, assert_close, make, normal
+from tests.compiler.agreement.test_functions import masks
 from tests.compiler.agreement.test_operations import TABLE, Operations
 
 GPU = BACKENDS["cuda"]
@@ -36,6 +43,17 @@ def test_operations_agree() -> None:
         assert (value is None) == (expected[name] is None), name
         if value is not None:
             assert_close(value, expected[name])
+
+
+def test_masks_agree() -> None:
+    rng = np.random.default_rng(0)
+    operands = [(rng.normal(size=(3, 4)), "float64"), *((rng.integers(0, 4, (3, 4)), "int64") for _ in range(2))]
+    expected = masks(*(make(a, SimpleBackend, dtype) for a, dtype in operands))
+    results = [step(*(make(a, GPU, dtype) for a, dtype in operands)) for step in (masks, minitorch.compile(masks))]
+    for found in results:
+        for i, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+            assert (i, ours.dtype) == (i, theirs.dtype)
+            np.testing.assert_array_equal(ours.to_numpy(), theirs.to_numpy(), err_msg=str(i))
 
 
 # --- trainings -----------------------------------------------------------------------------------------------------
@@ -178,6 +196,26 @@ def test_what_somebody_holds_stays() -> None:
         )
 
 
+def test_another_thread_computes_and_compiles() -> None:
+    """It has to get the GPU's context first, with whatever it begins."""
+    x = normal(np.random.default_rng(6), (3, 3))
+    there = make(x, GPU)
+    step = minitorch.compile(lambda x: (x @ x).exp().sum(1))
+    expected = np.exp(x @ x).sum(1, keepdims=True)
+    works: list[Callable[[], Any]] = [
+        lambda: make(x, GPU),
+        lambda: (there @ there).exp().sum(1),
+        lambda: step(there),
+        lambda: step(make(x, GPU)),
+        lambda: minitorch.compile(lambda x: (x @ x).exp().sum(1) * 1.0)(there),
+    ]
+    for work in works:
+        with ThreadPoolExecutor(1) as thread:  # a new one for each
+            found = thread.submit(lambda work=work: work().to_numpy()).result()
+        assert_close(found, x if work is works[0] else expected)
+    assert_close(step(there).to_numpy(), expected)
+
+
 def test_tensors_take_turns_where_nobody_holds_them() -> None:
     slope = Slope()
     x = make(0.1 * np.ones((2, 3)), GPU)
@@ -204,6 +242,36 @@ def test_arguments_of_every_kind_are_read_anew() -> None:
             np.testing.assert_array_equal(found["same"].to_numpy(), y)
             assert (found["twice"][0] is on_gpu, found["twice"][1], found["same"].backend) == (True, 2 * scale, GPU)
     assert len(step.traces) == 1
+
+
+def test_arrays_of_numpy_are_uploaded_to_where_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not to memory of their own first, from which a kernel would copy them."""
+    step = minitorch.compile(lambda pair: pair["x"] * 2.0 + pair["y"] + pair["none"].sum())
+    x, y, none = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)[:, 1:3].T, np.ones((0, 2))
+    step({"x": make(x, GPU), "y": y, "none": none})
+    launched, uploaded = [], []
+    start, upload = Kernel.start, machine.upload
+    monkeypatch.setattr(Kernel, "start", lambda kernel, *a: launched.append(kernel.__name__) or start(kernel, *a))
+    monkeypatch.setattr(machine, "upload", lambda array, to: uploaded.append(array.tolist()) or upload(array, to))
+    for k in range(2):
+        found = step({"x": make(x + k, GPU), "y": y * (k + 2), "none": none})
+        np.testing.assert_array_equal(found.to_numpy(), (x + k) * 2.0 + y * (k + 2))
+    assert [array for array in uploaded if array] == [(y * k).reshape(-1).tolist() for k in (2, 3)]
+    assert launched.count("map_identity") == 2 * 2  # the other argument, and the result
+
+
+def test_a_forked_child_runs_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing but a graph would be launched."""
+    step = minitorch.compile(lambda x: x * 3.0)
+    x = make([1.0], GPU)
+    with captured_by(TakenDown()) as taken:
+        for _ in range(2):
+            step(x)
+        monkeypatch.setattr(driver, "simulated", lambda: False)
+        monkeypatch.setattr(driver._process, "forked", True)
+        with pytest.raises(BackendError, match="forked from one that had started CUDA"):
+            step(x)
+    assert taken.launched == 1
 
 
 def test_what_is_known_while_tracing() -> None:
@@ -254,6 +322,40 @@ def test_a_reduction_walks_what_lies_otherwise() -> None:
     assert_close(found[2], x.var((0, 2), ddof=1, keepdims=True).reshape(found[2].shape))
 
 
+def called(name: str) -> Callable[[Any], Any]:
+    """Make a function of one element that has a name."""
+
+    def plus_one(x: Any) -> Any:
+        return x + 1
+
+    plus_one.__name__ = name
+    return plus_one
+
+
+def test_a_users_function_may_be_called_as_anything_in_the_kernels_is() -> None:
+    """As their variables, the types in them, and what other functions are called in them."""
+
+    def step(names: list[str]) -> Any:
+        functions = [called(name) for name in names]
+
+        def all_of_them(x: Tensor) -> list[Tensor]:
+            for function in functions:
+                x = x.backend.ops.map(function)(x)
+            return [minitorch.dropout(x, 0.5), x.permute(1, 0).sum(1), x.sum(1)]
+
+        return minitorch.compile(all_of_them)
+
+    x = normal(np.random.default_rng(5), (2, 33))
+    plain = step(["plain"])
+    plain(make(x, GPU))
+    kernels = plain.source.partition("def program")[0]
+    taken = sorted(set(re.findall(r"[a-z_]\w*", kernels)))
+    assert {"out", "at", "first", "line", "total", "n", "i", "cuda", "min", "half", "f_plain"} <= set(taken)
+    _, *found = step(taken)(make(x, GPU))
+    for ours, dim in zip(found, (0, 1), strict=True):
+        assert_close(ours.to_numpy(), (x + len(taken)).sum(dim, keepdims=True).reshape(ours.shape))
+
+
 def test_a_place_outside_is_noticed_with_the_next_number() -> None:
     step = minitorch.compile(lambda x, at: x.gather(1, at))
     x = make(np.arange(6.0).reshape(2, 3), GPU)
@@ -274,7 +376,7 @@ def test_a_program_shows_its_kernels_and_launches() -> None:
         "def relu_mul_kernel(a0, a1, size):",
         "    for i in range(cuda.grid(1), size, cuda.gridsize(1)):",
         "        x0 = a1[i]",
-        "        t0 = float64(relu(x0))",
+        "        t0 = float64(f_relu(x0))",
         "        y0 = t0 * float64(2.0)",
         "        a0[i] = y0",
     ]
@@ -282,7 +384,7 @@ def test_a_program_shows_its_kernels_and_launches() -> None:
     assert "matmul_8x1[1, (8, 8)](v4, v3, v0" in program
     assert list(step.passes) == ["trace", "simplify", "lay out"]
     assert "matrix_multiply" in str(step.graph)
-    assert "not hold()" in step.call
+    assert "not hold()" in step.call_source
 
 
 def test_memory_is_used_again() -> None:
@@ -355,14 +457,35 @@ def captured_by(driver: Any) -> Iterator[Any]:
         yield driver
 
 
+SIX = (2,) * 6
+
+
+def graphs_of(training: Training) -> list[Any]:
+    """The graphs of a training's one program."""
+    (trace,) = training.step.traces
+    (memory,) = trace.runtime.memories
+    return [graph for graph in memory._replay._graphs.values() if graph is not None]
+
+
 def test_graphs_are_replayed_with_new_numbers() -> None:
     """Batches, learning rates, step counts and masks are those of each call, in launches that stay the same."""
-    sizes = (2,) * 6
+    training = Training(GPU, "Adam", True, SIX)
     with captured_by(TakenDown()) as driver:
-        found = Training(GPU, "Adam", True, sizes).run()
+        found = training.run()
     # The first call reads weights that came from outside; then two sets take turns, and are met once each before.
     assert (driver.captured, driver.launched) == (2, 3)
-    for ours, expected in zip(found, Training(SimpleBackend, "Adam", False, sizes).run(), strict=True):
+    assert [len(graph) > 10 for graph in graphs_of(training)] == [True, True]
+    for ours, expected in zip(found, Training(SimpleBackend, "Adam", False, SIX).run(), strict=True):
+        assert_close(ours, expected)
+
+
+@pytest.mark.skipif(simulated(), reason="Numba's simulator has no CUDA graphs")
+def test_the_driver_captures_a_training() -> None:
+    training = Training(GPU, "Adam", True, SIX)
+    found = training.run()
+    assert len(graphs_of(training)) == 2
+    assert FAILED not in graphs_of(training)
+    for ours, expected in zip(found, Training(GPU, "Adam", False, SIX).run(), strict=True):
         assert_close(ours, expected)
 
 
@@ -400,6 +523,30 @@ def test_a_capture_that_fails_leaves_the_launches() -> None:
     assert found == [0.0, 3.0, 6.0]
 
 
+def test_a_capture_that_fails_is_tried_once_and_leaves_the_other_graphs() -> None:
+    class Failing(TakenDown):
+        tried = 0
+
+        def capture(self, start: Callable[[Any], None]) -> Any:
+            self.tried += 1
+            if self.tried == 2:
+                raise BackendError("no room")
+            return super().capture(start)
+
+    driver, runs, said = Failing(), [], []
+    replay = Replay(driver)
+    for addresses in ("good", "good", "bad", "bad", "bad", "good", "good"):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            replay.run(addresses, lambda stream, name=addresses: None if stream else runs.append(name))
+        said += [str(warning.message) for warning in caught]
+    assert (driver.tried, driver.captured, driver.launched) == (2, 1, 3)
+    assert runs == ["good", "bad", "bad", "bad"]
+    assert [message.endswith("one by one: no room") for message in said] == [True]
+    del replay
+    assert len(driver.destroyed) == 1
+
+
 def test_the_oldest_graph_is_freed() -> None:
     driver = TakenDown()
     replay = Replay(driver)
@@ -433,3 +580,30 @@ def test_numbers_of_any_count_are_sent() -> None:
             group["lr"] *= -2.0
     expected = [1.0 - (k + 1) + 2 * (k + 1) for k in range(count)]
     np.testing.assert_allclose([p.value.item() for p in factors], expected)
+
+
+# --- random numbers --------------------------------------------------------------------------------------------------
+
+
+def test_a_step_draws_the_numbers_of_the_eager_one() -> None:
+    """In loops, folds and operations that read memory, beside dropout, call after call."""
+
+    def step(x: Tensor) -> list[Tensor]:
+        noisy = x + minitorch.randn_like(x) * 0.5
+        narrow = minitorch.rand((3,), GPU, dtype="float32")
+        turned = minitorch.rand((2, 3), GPU).permute(1, 0)
+        nothing = minitorch.rand((0, 2), GPU).sum(0)
+        drawn = [minitorch.dropout(noisy, 0.3), minitorch.randn((3, 2), GPU).sum(0), narrow, x @ turned, nothing]
+        return [*drawn, minitorch.randn((), GPU, dtype="float32") * minitorch.ones((2,), GPU, dtype="float32")]
+
+    x = make(normal(np.random.default_rng(5), (2, 3)), GPU)
+    runs = []
+    for run in (step, minitorch.compile(step)):
+        minitorch.manual_seed(2)
+        runs.append([[out.to_numpy() for out in run(x)] for _ in range(2)])
+        runs.append(minitorch.random.default_generator.state)
+    eager, state, compiled, compiled_state = runs
+    assert compiled_state == state
+    for ours, theirs in zip(chain(*compiled), chain(*eager), strict=True):
+        assert ours.dtype == theirs.dtype
+        assert_close(ours, theirs)

@@ -17,13 +17,13 @@ GPU = BACKENDS["cuda"]
 
 RESULTS = {
     "gpu": "Tesla X1, compute capability 9.0",
-    "driver": "CUDA 13.0, 1 devices",
+    "driver": "CUDA 13.0, 1 device",
     "machine": {"date": "2026-11-21"},
     "peaks": {"GB/s": 100.4, "GFLOP/s": 1000.0, "by": "PyTorch"},
     "GB/s": [{"name": "sum", "ours": 10.0, "theirs": 20.0, "numpy": 1.0}],
     "GFLOP/s": [{"name": "product", "ours": 10.0}],
     "trainings": [
-        {"name": "LeNet", "data": "MNIST", "work": 2e9, "ours": 0.5, "compiled": 0.1, "theirs": 0.3},
+        {"name": "LeNet", "data": "MNIST", "work": 2e9, "ours": 0.5, "compiled": 0.1, "theirs": 0.3, "processor": 0.9},
         {"name": "film reviews", "data": "noise", "work": 3e9, "ours": 0.25, "theirs": 0.2},
         {"name": "alone", "data": "noise", "work": 1e9, "ours": 0.25},
     ],
@@ -46,6 +46,34 @@ def test_a_convolution_runs_with_and_without_gradients():
         assert forward.ours().shape == (1, 3, 3, 4)
         step.ours()
     assert step.work == 3 * forward.work == 3 * 2 * 3 * 2 * 3 * 4 * 2 * 2
+
+
+def test_numpy_convolves_as_we_do():
+    """Also with gradients, which ours leaves in the leaves of its own graph."""
+    a, b, g = (gpu.drawn(*shape) for shape in ((2, 3, 4, 5), (2, 3, 3, 2), (2, 2, 4, 5)))
+    x, w = (minitorch.tensor(array, requires_grad=True) for array in (a, b))
+    out = minitorch.conv2d(x, w)
+    out.backward(minitorch.tensor(g))
+    assert_close(gpu.numpy_convolution(a, b), out.to_numpy())
+    found = gpu.numpy_convolution_with_gradients(a, b, g)
+    for ours, expected in zip(found, (out, x.grad, w.grad), strict=True):
+        assert_close(ours, expected.to_numpy())
+
+
+@pytest.mark.parametrize("training", ["lenet", "film_reviews"])
+def test_the_processor_trains_too(training, small_networks, monkeypatch, tmp_path):
+    """On FastBackend, which the table has as a column of its own."""
+    used = []
+    for trainer in (run_mnist_multiclass.ImageTrain, run_sentiment.SentenceSentimentTrain):
+        monkeypatch.setattr(trainer, "train", lambda self, *a, **k: used.append(self))
+    if training == "lenet":
+        made = gpu_trainings.lenet(GPU, None, tmp_path, compiled=False, digits=2, batch=1)
+    else:
+        made = gpu_trainings.film_reviews(GPU, None, gpu_trainings.noise(2, 1, words=10, longest=5), compiled=False)
+    made.runs["processor"]()
+    (trainer,) = used
+    assert trainer.compiled
+    assert {p.value.backend for p in trainer.model.parameters()} == {minitorch.FastBackend}
 
 
 def test_speeds_count_every_start(monkeypatch):
@@ -87,7 +115,7 @@ def epoch_of(training, trainer, monkeypatch):
 
 def test_digits_are_trained_on(small_networks, monkeypatch, tmp_path):
     training = gpu_trainings.lenet(GPU, None, tmp_path, compiled=False, digits=2, batch=1)
-    assert list(training.runs) == ["ours"]
+    assert list(training.runs) == ["ours", "processor"]
     losses = epoch_of(training, run_mnist_multiclass.ImageTrain, monkeypatch)
     assert len(losses) == 2
     assert np.isfinite(losses).all()
@@ -127,11 +155,11 @@ def test_nothing_simulated_is_measured(monkeypatch):
 def test_the_summary_names_the_gpu_and_what_is_lost():
     text = gpu.summary(RESULTS)
     assert text.startswith(
-        "Tesla X1, compute capability 9.0; driver: CUDA 13.0, 1 devices. A copy within its memory moves 100 GB/s, a "
+        "Tesla X1, compute capability 9.0; driver: CUDA 13.0, 1 device. A copy within its memory moves 100 GB/s, a "
         "large product of matrices by PyTorch reaches 1000 GFLOP/s."
     )
-    assert "| LeNet (MNIST) | 0.100 | 0.500 | 0.300 | 3.00 | 20.0 | 2% |" in text
-    assert "| film reviews (noise) (lost) |  | 0.250 | 0.200 | 0.80 | 12.0 | 1% |" in text
-    assert "| alone (noise) |  | 0.250 |  |  | 4.0 | 0% |" in text
+    assert "| LeNet (MNIST) | 0.100 | 0.500 | 0.300 | 0.900 | 3.00 | 20.0 | 2% |" in text
+    assert "| film reviews (noise) (lost) |  | 0.250 | 0.200 |  | 0.80 | 12.0 | 1% |" in text
+    assert "| alone (noise) |  | 0.250 |  |  |  | 4.0 | 0% |" in text
     assert "| sum (lost) | 10.0 | 10% | 20.0 | 20% | 1.0 |" in text
     assert "| product | 10.0 | 1% |  |  |  |" in text

@@ -14,7 +14,7 @@ from minitorch.fast_ops import FastBackend
 from minitorch.kernels import elements
 from minitorch.kernels.cuda import fold, matmul, places, product, sort
 from minitorch.kernels.cuda.launch import THREADS
-from minitorch.kernels.geometry import same_size
+from minitorch.kernels.geometry import Geometry, same_size
 from minitorch.random import Generator
 from minitorch.tensor_data import TensorData
 from tests.cases import (
@@ -30,6 +30,8 @@ from tests.cases import (
     sliced,
 )
 
+from .table import module_level_kernels
+
 GPU = BACKENDS["cuda"]
 Ops = minitorch.CudaOps
 
@@ -38,7 +40,15 @@ EDGES = [0, 1, 31, 32, 33, 255, 256, 257, 1023, 1024, 1025]
 
 
 def test_the_edges_are_where_this_file_thinks():
-    assert (THREADS, fold.COLUMN, fold.LINE, product.SPAN, sort.SHORT) == (256, 64, 4096, 512, 1024)
+    assert (THREADS, fold.COLUMN, fold.LINE, product.SPAN, sort.SHORT, places.PART) == (256, 64, 4096, 512, 1024, 64)
+
+
+def test_what_tests_change_is_no_part_of_a_kernel():
+    """Numba keeps the globals of a kernel as they were when it was compiled: on a GPU a change would stay behind."""
+    changed = {"BLOCKS", "FEW", "SHORT"}
+    for kernel in module_level_kernels():
+        assert not changed.intersection(kernel.fn.__code__.co_names), kernel
+    assert sort.SHORT <= sort.LONGEST
 
 
 def drawn(shape, dtype="float64", seed=0):
@@ -134,6 +144,12 @@ def test_whole_numbers_are_added_as_such():
     assert Ops.reduce(elements.add)(make(a, GPU, "int64"), 0).tolist() == [2**60 + 2]
 
 
+def test_the_largest_of_whole_numbers_is_found_as_such():
+    """Also where float64 has no room for its last digit, and where all are as small as can be."""
+    a = make([[2**60, 2**60 + 1], [-(2**63), -(2**63)]], GPU, "int64")
+    assert Ops.reduce(elements.maximum, -math.inf)(a, 1).tolist() == [[2**60 + 1], [-(2**63)]]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_sum_has_the_same_bits_every_time(dtype):
     x = make(drawn((3, 700), dtype), GPU, dtype)
@@ -226,6 +242,17 @@ def test_the_first_maximum_of_a_line(n):
 
 
 @pytest.mark.task4_4
+@pytest.mark.parametrize("windows", [n for n in EDGES if n])
+def test_windows_at_the_edges_of_blocks(windows):
+    a = drawn((1, 1, 1, 2 * windows))
+    geometry = (Geometry(1), Geometry(windows, stride=2))
+    values, at = Ops.max_pool(make(a, GPU), (1, 2), geometry)
+    pairs = a.reshape(windows, 2)
+    np.testing.assert_array_equal(values.to_numpy().reshape(-1), pairs.max(1))
+    np.testing.assert_array_equal(at.to_numpy().reshape(-1), 2 * np.arange(windows) + pairs.argmax(1))
+
+
+@pytest.mark.task4_4
 @pytest.mark.parametrize("at", [0, 63, 64, 99])
 def test_nan_is_the_maximum(at):
     a = np.zeros(100)
@@ -272,18 +299,53 @@ def test_nan_is_sorted_behind_every_number():
 # --- places and masks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("few", [16_384, 0], ids=["noted", "sorted"])
-@pytest.mark.parametrize("n", [0, 1, 33, 300])
-def test_put_adds_in_order(n, few, monkeypatch):
-    """Bit by bit what a loop gives, though places are met many times."""
+@pytest.mark.parametrize(
+    ("size", "few"), [*((size, 16_384) for size in EDGES), *((size, 0) for size in (31, 32, 33))], ids=str
+)
+def test_take_and_put_at_the_edges_of_blocks(size, few, monkeypatch):
+    """Places in reverse: reading there turns an array around, and writing there turns it back."""
     monkeypatch.setattr(places, "FEW", few)
+    a, at = drawn(size, "float32"), make(np.arange(size)[::-1], GPU, "int64")
+    turned = Ops.take(make(a, GPU, "float32"), at)
+    np.testing.assert_array_equal(turned.to_numpy(), a[::-1])
+    np.testing.assert_array_equal(Ops.put(turned, at, (size,)).to_numpy(), a)
+
+
+@pytest.mark.parametrize("n", [0, 1, 33, 300])
+def test_put_adds_in_order(n):
+    """Bit by bit what a loop gives, though places are met many times."""
     rng = np.random.default_rng(n)
     a, at = rng.normal(size=n).astype(np.float32), rng.integers(0, 5, n)
     expected = np.zeros(5, np.float32)
-    for value, place in zip(a, at):
+    for value, place in zip(a, at, strict=True):
         expected[place] += value
     out = Ops.put(make(a, GPU, "float32"), make(at, GPU, "int64"), (5,))
     np.testing.assert_array_equal(out.to_numpy(), expected)
+
+
+def added_in_parts(a, at, size):
+    """Add at places in parts of 64 sorted elements, and then what the parts have of each place, in order."""
+    order = np.argsort(at, kind="stable")
+    out, sums = np.zeros(size, a.dtype), {}
+    for k, i in enumerate(order.tolist()):
+        key = at[i], k // 64
+        sums[key] = sums[key] + a[i] if key in sums else a[i]
+    for (place, _), total in sums.items():
+        out[place] += total
+    return out
+
+
+@pytest.mark.parametrize("found", [1, 2, 5, 200])
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 128, 129, 300])
+def test_put_adds_in_parts_where_it_sorts(n, found, monkeypatch):
+    """Runs that end with a part, that begin with one, and that go through several; bit by bit."""
+    monkeypatch.setattr(places, "FEW", 0)
+    rng = np.random.default_rng(n)
+    a, at = rng.normal(size=n).astype(np.float32), rng.integers(0, found, n)
+    at[: min(n, 64)] = 0  # a whole part, and often more
+    out = Ops.put(make(a, GPU, "float32"), make(at, GPU, "int64"), (200,))
+    np.testing.assert_array_equal(out.to_numpy(), added_in_parts(a, at, 200))
+    np.testing.assert_allclose(out.to_numpy(), np.bincount(at, a.astype(np.float64), 200), rtol=1e-5, atol=1e-5)
 
 
 def test_put_expects_a_place_for_each_element():

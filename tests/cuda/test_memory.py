@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minitorch
+from minitorch.compiler.cuda.machine import CudaMemory
 from minitorch.kernels.cuda import memory
 from minitorch.kernels.cuda.launch import cuda
 from minitorch.kernels.cuda.memory import Pool
@@ -107,13 +111,51 @@ def test_the_cache_is_emptied(pool):
     assert pool.asked == [512, 40_960, 512]
 
 
-def test_no_room_is_told(monkeypatch):
-    def full(size):
-        raise MemoryError
+def test_the_cache_is_emptied_of_what_numba_has_put_off_to_free(pool, monkeypatch):
+    freed = []
+    manager = SimpleNamespace(deallocations=SimpleNamespace(clear=lambda: freed.append(pool.kept)))
+    context = SimpleNamespace(memory_manager=manager)
+    memory.empty(100, np.float32)
+    assert pool.kept > 0
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "simulated", lambda: False)
+        patch.setattr(memory, "cuda", SimpleNamespace(current_context=lambda: context))
+        memory.empty_cache()
+    assert freed == [0]
 
-    monkeypatch.setattr(memory, "pool", lambda: Pool(full, 0))
+
+def no_room(size):
+    raise MemoryError
+
+
+def test_no_room_is_told(monkeypatch):
+    monkeypatch.setattr(memory, "pool", lambda: Pool(no_room, 0))
     with pytest.raises(minitorch.BackendError, match=r"room for 100 elements of float32 .* smaller batches"):
         memory.empty(100, np.float32)
+
+
+def test_a_compiled_step_takes_its_memory_from_the_pool(monkeypatch):
+    """So that memory which nobody uses is dropped for it, and a full GPU is told as anywhere."""
+    step = minitorch.compile(lambda x: (x @ x).exp() @ x)
+    step(make(np.eye(2), GPU))
+    program = step.traces[0].machine.program
+    refused = []
+
+    def full_at_first(size):
+        if not refused:
+            refused.append(size)
+            raise MemoryError
+        return memory._allocate(size)
+
+    crowded = Pool(full_at_first, limit=1 << 20)
+    crowded.give_back(512, memory._allocate(512))
+    monkeypatch.setattr(memory, "pool", lambda: crowded)
+    held = CudaMemory(program)
+    assert held.arena.size
+    assert (len(refused), crowded.kept) == (1, 0)
+    monkeypatch.setattr(memory, "pool", lambda: Pool(no_room, 0))
+    with pytest.raises(minitorch.BackendError, match="expected room for"):
+        CudaMemory(program)
 
 
 def test_the_pool_of_all_arrays_is_bounded():
@@ -133,15 +175,42 @@ def test_a_size_is_rounded_up_by_an_eighth_at_most(size):
 
 
 def test_the_size_that_was_used_longest_ago_is_dropped_first():
-    pool = Pool(bytearray, limit=3000)
+    pool = Pool(bytearray, limit=3072)
     for size in (512, 1024, 512):
         pool.give_back(size, bytearray(size))
-    assert pool.kept == 2048
     pool.give_back(2048, large := bytearray(2048))
-    assert pool.kept == 2560  # one block of 1024 went, and one of 512
+    pool.give_back(512, small := bytearray(512))
+    assert pool.kept == 4608
+    assert pool.take(512) is small
+    assert pool.kept == 3072  # the block of 1024 went
     assert pool.take(2048) is large
     pool.give_back(4096, bytearray(4096))
+    pool.take(1)
     assert pool.kept == 0
+
+
+def test_a_block_that_is_wanted_is_not_dropped():
+    pool = Pool(bytearray, limit=0)
+    pool.give_back(512, block := bytearray(512))
+    assert pool.take(512) is block
+    assert pool.kept == 0
+
+
+def test_nothing_is_freed_where_the_garbage_collector_runs():
+    """As in a thread that has never used the GPU: the driver would refuse it there."""
+
+    class Block:
+        def __del__(self):
+            freed.append(threading.current_thread())
+
+    freed = []
+    pool = Pool(bytearray, limit=0)
+    thread = threading.Thread(target=lambda: pool.give_back(512, Block()))
+    thread.start()
+    thread.join()
+    assert freed == []
+    pool.take(1)
+    assert freed == [threading.current_thread()]
 
 
 def test_everything_kept_is_dropped_where_there_is_no_room():
@@ -161,6 +230,31 @@ def test_everything_kept_is_dropped_where_there_is_no_room():
     assert len(pool.take(2048)) == 2048
     with pytest.raises(MemoryError):
         pool.take(4096)
+
+
+def test_what_only_the_garbage_collector_finds_makes_room():
+    def allocate(size):
+        if held:
+            raise MemoryError
+        return bytearray(size)
+
+    class Array:
+        def __init__(self):
+            self.itself = self
+            weakref.finalize(self, pool.give_back, 512, Block())
+
+    class Block:
+        def __del__(self):
+            held.clear()
+
+    held, pool = [1], Pool(allocate, limit=1 << 20)
+    gc.disable()
+    try:
+        Array()
+        assert held
+        assert len(pool.take(1024)) == 1024
+    finally:
+        gc.enable()
 
 
 def test_a_block_can_be_given_back_while_the_pool_is_in_use():

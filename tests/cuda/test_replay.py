@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 from cuda.bindings import driver as bindings
 
 from minitorch.compiler.cuda import replay
-from minitorch.compiler.cuda.replay import Driver, graph_driver
+from minitorch.compiler.cuda.replay import Driver, Replay, graph_driver
 from minitorch.errors import BackendError
 
 RESULTS = {"cuStreamCreate": 7, "cuStreamEndCapture": "captured", "cuGraphInstantiate": "graph"}
@@ -67,8 +70,10 @@ def test_an_error_of_the_driver_is_named(name: str) -> None:
     assert destroyed == (name == "cuGraphInstantiate")
 
 
-def test_a_launch_that_fails_while_it_is_captured_ends_the_capture() -> None:
-    api = Api()
+@pytest.mark.parametrize("failing", ["", "cuStreamEndCapture"])
+def test_a_launch_that_fails_while_it_is_captured_ends_the_capture(failing: str) -> None:
+    """The driver knows nothing of what Python raises: it gives what was captured before, which nobody launches."""
+    api = Api(failing)
     driver = Driver(api, int)
 
     def start(stream: int) -> None:
@@ -76,7 +81,37 @@ def test_a_launch_that_fails_while_it_is_captured_ends_the_capture() -> None:
 
     with pytest.raises(ValueError, match="no such kernel"):
         driver.capture(start)
-    assert api.calls[-1] == ("cuStreamEndCapture", 7)
+    ended = [("cuStreamEndCapture", 7), ("cuGraphDestroy", "captured")]
+    assert api.calls[2:] == (ended[:1] if failing else ended)
+
+
+def test_one_thread_captures_at_a_time() -> None:
+    """There is one stream for it: what another thread starts meanwhile would become part of the same graph."""
+    driver, under_way, most = Driver(Api(), int), [], []
+
+    def start(stream: int) -> None:
+        under_way.append(stream)
+        time.sleep(0.01)
+        most.append(len(under_way))
+        under_way.pop()
+
+    threads = [threading.Thread(target=driver.capture, args=(start,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 4
+
+
+def test_a_graph_that_cannot_be_freed_is_let_go() -> None:
+    """As at the end of a thread without a context: the finaliser has nobody to raise to."""
+    api = Api(failing="cuGraphExecDestroy")
+    replay = Replay(Driver(api, int))
+    for _ in range(2):
+        replay.run("addresses", lambda stream: None)
+    del replay
+    gc.collect()
+    assert api.calls[-1] == ("cuGraphExecDestroy", "graph")
 
 
 @pytest.fixture

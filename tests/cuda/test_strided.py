@@ -5,11 +5,14 @@ The simulator runs a Python thread for each of a block's: a block of 1,024 takes
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import numpy as np
 import pytest
 
 import minitorch
-from minitorch import cuda_conv, operators
+from minitorch import cuda_conv, fast_conv, operators
 from minitorch.cuda_ops import (
     THREADS_PER_BLOCK,
     tensor_map,
@@ -20,6 +23,11 @@ from minitorch.cuda_ops import (
 from tests.cases import BACKENDS, DTYPES, LAYOUTS, assert_close, correlate, make, permuted, sliced
 
 GPU = BACKENDS["cuda"]
+
+large = pytest.mark.large_block
+
+# The edges of one block of 32 threads, and of one of 1,024.
+SIZES = [31, 32, 33, *(pytest.param(size, marks=large) for size in (1023, 1024, 1025))]
 
 
 def tensor(shape, dtype="float64", layout=LAYOUTS["contiguous"], seed=0):
@@ -43,7 +51,7 @@ def test_map_takes_every_layout_and_repeats(layout, dtype):
 
 
 @pytest.mark.task3_3
-@pytest.mark.parametrize("size", [31, 32, 33, 1023, 1024, 1025])
+@pytest.mark.parametrize("size", SIZES)
 def test_map_stops_at_the_last_element(size):
     """One block of 32 or 1,024 threads, or two: those beyond the end touch nothing."""
     x, out = tensor((size,)), blank((size,))
@@ -63,6 +71,15 @@ def test_zip_takes_every_layout_and_repeats(layout, dtype):
 
 
 @pytest.mark.task3_3
+@pytest.mark.parametrize("size", SIZES)
+def test_zip_stops_at_the_last_element(size):
+    a, b, out = tensor((size,)), tensor((size,), seed=1), blank((size,))
+    threads = 32 if size < 100 else 1024
+    tensor_zip(operators.mul)[-(-size // threads), threads](*out.tuple(), out.size, *a.tuple(), *b.tuple())
+    np.testing.assert_array_equal(out.to_numpy(), a.to_numpy() * b.to_numpy())
+
+
+@pytest.mark.task3_3
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dim", [0, 1, 2])
 def test_reduce_takes_every_layout(dim, layout):
@@ -75,7 +92,9 @@ def test_reduce_takes_every_layout(dim, layout):
 
 @pytest.mark.task3_3
 @pytest.mark.parametrize(
-    ("n", "threads"), [(0, 32), (1, 32), (31, 32), (33, 32), (1023, 1024), (1025, 1024), (3000, 64)]
+    ("n", "threads"),
+    [(0, 32), (1, 32), (31, 32), (32, 32), (33, 32), (3000, 64)]
+    + [pytest.param(n, 1024, marks=large) for n in (1023, 1024, 1025)],
 )
 def test_reduce_any_length(n, threads):
     a = make(np.random.default_rng(n).integers(-99, 99, (1, n)), GPU)
@@ -105,16 +124,37 @@ def test_sum_practice(size):
 
 
 @pytest.mark.task3_4
-@pytest.mark.parametrize("size", [1, 5, 32])
+@pytest.mark.parametrize("size", [1, 5, pytest.param(32, marks=large)])
 def test_mm_practice(size):
     a, b = tensor((size, size)), tensor((size, size), layout=permuted, seed=1)
     assert_close(minitorch.mm_practice(a, b).array, a.to_numpy() @ b.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("a_shape", "b_shape"), [((33, 33), (33, 33)), ((2, 3), (3, 2)), ((3, 3), (2, 2)), ((4,), (4,))]
+)
+def test_mm_practice_takes_squares_of_32_at_most(a_shape, b_shape):
+    with pytest.raises(minitorch.ShapeError, match=re.escape(f"got {a_shape} and {b_shape}. Multiply others")):
+        minitorch.mm_practice(tensor(a_shape), tensor(b_shape))
+
+
+def test_sum_practice_takes_a_vector():
+    with pytest.raises(minitorch.ShapeError, match=r"expected one dimension, got \(2, 3\)"):
+        minitorch.sum_practice(tensor((2, 3)))
+
+
+def test_the_practice_tasks_take_tensors_on_the_gpu():
+    elsewhere = make(np.eye(2))
+    for run in (lambda: minitorch.sum_practice(elsewhere), lambda: minitorch.mm_practice(tensor((2, 2)), elsewhere)):
+        with pytest.raises(minitorch.BackendError, match=r"got one on TensorBackend\(SimpleOps\)\..* t\.to\(backend\)"):
+            run()
 
 
 # --- products and convolutions -------------------------------------------------------------------------------
 
 
 @pytest.mark.task3_4
+@large
 @pytest.mark.parametrize(
     ("a_shape", "b_shape"), [((1, 3, 4), (2, 4, 5)), ((1, 33, 2), (1, 2, 31)), ((2, 5, 65), (1, 65, 3))]
 )
@@ -151,3 +191,42 @@ def test_conv2d(space, kernel, reverse):
     arguments = *out.tuple(), out.size, *x.tuple(), *w.tuple(), reverse
     cuda_conv.tensor_conv2d[blocks, cuda_conv.THREADS_2D](*arguments)
     assert_close(out.to_numpy(), correlate(x.to_numpy(), w.to_numpy(), reverse))
+
+
+@pytest.mark.task4_4b
+def test_fewer_blocks_than_channels_and_images():
+    """Each takes several, as where there are more of them than a device starts along y and z."""
+    x, w = tensor((3, 2, 5)), tensor((3, 2, 2), seed=1)
+    out = blank((3, 3, 5))
+    arguments = *out.tuple(), out.size, *x.tuple(), *w.tuple(), False
+    cuda_conv.tensor_conv1d[(1, 2, 2), cuda_conv.THREADS_1D](*arguments)
+    assert_close(out.to_numpy(), correlate(x.to_numpy(), w.to_numpy()))
+    assert cuda_conv.blocks_1d((70_000, 66_000, 5)) == (1, 65_535, 65_535)
+    assert cuda_conv.blocks_2d((70_000, 66_000, 5, 17)) == (2, 65_535, 65_535)
+
+
+@pytest.mark.task4_4b
+def test_fewer_blocks_than_channels_and_images_in_two_dimensions():
+    x, w = tensor((3, 1, 2, 3)), tensor((2, 1, 2, 2), seed=1)
+    out = blank((3, 2, 2, 3))
+    arguments = *out.tuple(), out.size, *x.tuple(), *w.tuple(), True
+    cuda_conv.tensor_conv2d[(1, 1, 2), cuda_conv.THREADS_2D](*arguments)
+    assert_close(out.to_numpy(), correlate(x.to_numpy(), w.to_numpy(), True))
+
+
+@pytest.mark.task3_4
+@large
+def test_fewer_blocks_than_batches():
+    a, b = tensor((3, 2, 4)), tensor((3, 4, 2), seed=1)
+    out = blank((3, 2, 2))
+    tensor_matrix_multiply[(1, 1, 2), (32, 32, 1)](*out.tuple(), out.size, *a.tuple(), *b.tuple())
+    assert_close(out.to_numpy(), np.matmul(a.to_numpy(), b.to_numpy()))
+
+
+@pytest.mark.task4_4b
+def test_the_convolutions_have_the_names_and_signatures_of_the_fast_ones():
+    for name in fast_conv.__all__:
+        ours, theirs = (getattr(module, name) for module in (cuda_conv, fast_conv))
+        ours, theirs = (getattr(function, "py_func", function) for function in (ours, theirs))
+        assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters), name
+    assert set(fast_conv.__all__) <= set(cuda_conv.__all__)

@@ -137,24 +137,24 @@ def test_a_server_in_trouble_is_asked_again(server, answers, tmp_path):
 
 
 def test_a_slow_but_steady_server_gets_the_time_it_needs(server, answers, tmp_path):
-    remote = record(server.plan("/a", CONTENT, answers.slow(step=6_000, pause=0.05)))
+    remote = record(server.plan("/a", CONTENT, answers.slow(step=1_200, pause=0.05)))
     began = time.monotonic()
-    assert fetch(remote, tmp_path, ignore, patience=0.6).read_bytes() == CONTENT
-    assert time.monotonic() - began > 0.9
+    assert fetch(remote, tmp_path, ignore, patience=4).read_bytes() == CONTENT
+    assert time.monotonic() - began > 4.1
 
 
 def test_a_dripping_server_does_not_hold_us(server, answers, tmp_path):
     remote = record(server.plan("/a", CONTENT, answers.slow(step=10, pause=0.05)))
     began = time.monotonic()
-    with pytest.raises(DataError, match=r"fewer than 16,384 bytes in 0.5 seconds"):
-        fetch(remote, tmp_path, ignore, patience=0.5)
-    assert time.monotonic() - began < 5
+    with pytest.raises(DataError, match=r"fewer than 16,384 bytes in 4 seconds"):
+        fetch(remote, tmp_path, ignore, patience=4)
+    assert time.monotonic() - began < 30
 
 
 def test_a_server_that_falls_silent_midway_is_left_for_the_mirror(server, answers, tmp_path):
     first = server.plan("/a", CONTENT, answers.slow(step=50_000, pause=30))
     remote = record(first, server.plan("/b", CONTENT, answers.whole))
-    assert fetch(remote, tmp_path, ignore, patience=0.6).read_bytes() == CONTENT
+    assert fetch(remote, tmp_path, ignore, patience=8).read_bytes() == CONTENT
     assert server.requests[1] == ("/b", "bytes=50000-")
 
 
@@ -162,31 +162,31 @@ def test_a_silent_host_costs_the_patience_once(silent_address, tmp_path):
     began = time.monotonic()
     with pytest.raises(DataError, match="no answer in"):
         fetch(record(silent_address), tmp_path, ignore, patience=0.6)
-    assert 0.5 < time.monotonic() - began < 5
+    assert 0.5 < time.monotonic() - began < 20
     began = time.monotonic()
     with pytest.raises(DataError, match="no answer from this host a moment ago"):
         fetch(record(silent_address), tmp_path, ignore, patience=30)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_silent_host_leaves_time_for_the_mirror(silent_address, server, answers, tmp_path):
     remote = record(silent_address, server.plan("/b", CONTENT, answers.whole))
-    assert fetch(remote, tmp_path, ignore, patience=0.6).read_bytes() == CONTENT
+    assert fetch(remote, tmp_path, ignore, patience=8).read_bytes() == CONTENT
 
 
 def test_names_that_do_not_resolve_in_time_do_not_hold_us(tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(30))
     began = time.monotonic()
     with pytest.raises(DataError, match="no answer in"):
-        fetch(record("http://one.invalid/a", "http://two.invalid/a"), tmp_path, ignore, patience=1.5)
-    assert 1.4 < time.monotonic() - began < 2.8
+        fetch(record(*(f"http://{name}.invalid/a" for name in "abcdef")), tmp_path, ignore, patience=4)
+    assert 3.9 < time.monotonic() - began < 20, "a patience for each name would be 24 seconds"
 
 
 def test_no_server_at_all_is_told_quickly(dead_address, tmp_path):
     began = time.monotonic()
     with pytest.raises(DataError, match="refused"):
         fetch(record(dead_address), tmp_path, ignore)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("left", [OTHER[:50_000], OTHER, OTHER + OTHER])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import check
-from check import Failed, NotRun, check_final_exercise, check_script, main
+from check import Failed, NotRun, check_final_exercise, check_race, check_script, main
 
 
 def script(tmp_path: Path, source: str) -> Path:
@@ -84,6 +84,23 @@ def test_a_final_exercise_that_lacks_something(
         check_final_exercise()
 
 
+def race(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
+    source = f"import sys; print('Trained on', sys.argv[sys.argv.index('--limit') + 1]); print({last!r})"
+    (tmp_path / "race.py").write_text(source)
+    monkeypatch.setattr(check, "RACE", tmp_path)
+
+
+def test_the_race_is_run_with_few_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    race(tmp_path, monkeypatch, "Test accuracy: 93.40% after 2.31 s")
+    assert check_race().endswith(" s, Test accuracy: 93.40% with 3,000 digits")
+
+
+def test_a_race_without_an_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    race(tmp_path, monkeypatch, "Test accuracy: 0.934")
+    with pytest.raises(Failed, match=r"race.py printed no line 'Test accuracy: 12.34%': Trained on 3000"):
+        check_race()
+
+
 def test_every_exercise_has_a_line_and_one_that_fails_gives_the_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,10 +163,13 @@ def test_everything_is_run_when_nothing_is_named(
 ) -> None:
     monkeypatch.setattr(check, "check_notebook", lambda path: path.name)
     monkeypatch.setattr(check, "check_final_exercise", lambda: "trained")
+    monkeypatch.setattr(check, "check_race", lambda: "raced")
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "1_tensors: passed: tensors.py"
-    assert lines[-1] == "corrupted_mnist: passed: trained"
+    assert lines[-2:] == ["corrupted_mnist: passed: trained", "race: passed: raced"]
+    assert main(["race"]) == 0
+    assert capsys.readouterr().out == "race: passed: raced\n"
 
 
 def test_an_unknown_name() -> None:

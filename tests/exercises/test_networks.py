@@ -9,22 +9,14 @@ import numpy as np
 import pytest
 
 import minitorch
-from scripts import exercise_scripts, named_cells
+
+from .defined import defined
 
 
 @pytest.fixture
 def names() -> Iterator[dict[str, Any]]:
-    """Run the cells that define something, without those before them, and compute as the exercise does."""
-    (script,) = exercise_scripts(["2_networks"])
-    cells = named_cells(script.read_text(encoding="utf-8"))
-    names: dict[str, Any] = {"minitorch": minitorch, "layers": minitorch.layers, "Tensor": minitorch.Tensor}
-    for name in ("softmax", "deeper class"):
-        exec(cells[name], names)
-    minitorch.set_default_backend(minitorch.FastBackend)
-    minitorch.set_default_dtype("float32")
-    yield names
-    minitorch.set_default_backend(minitorch.SimpleBackend)
-    minitorch.set_default_dtype("float64")
+    with defined("2_networks", "softmax", "deeper class", layers=minitorch.layers) as names:
+        yield names
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 10), (10, 10), (64, 10)])

@@ -56,7 +56,7 @@ def test_a_race_learns_and_says_how_long_it_took(digits):
     parts = [float(part) for part in re.findall(r"([\d.]+) s", phases)]
     assert len(parts) == 4
     assert sum(parts) == pytest.approx(seconds, abs=0.05)
-    assert 0.5 * waited < seconds <= waited
+    assert max(parts) < seconds <= waited
 
 
 def test_held_out_digits_are_not_trained_on(digits):

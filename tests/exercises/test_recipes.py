@@ -14,6 +14,7 @@ import pytest
 import minitorch
 from minitorch.data import ImageDataset
 from minitorch.layers import Linear
+from scripts import run_script
 
 FOLDER = Path(__file__).parents[2] / "exercises" / "4_fashion_mnist"
 NAMES = [("mnist", "mlp"), ("mnist", "cnn"), ("mnist", "lenet"), ("mnist", "wide"), ("fashionmnist", "mlp")]
@@ -126,3 +127,11 @@ def test_an_unknown_name_is_told_with_the_known_ones(exercise):
         models.build("lenet", "cifar")
     with pytest.raises(minitorch.ArgumentError, match=r"cnn on cifar.*got 'lenet' on 'cifar'"):
         recipes.find("lenet", "cifar")
+
+
+def test_a_network_without_a_recipe_ends_the_script_in_one_sentence(tmp_path):
+    flags = ("--dataset", "cifar", "--network", "lenet", "--out-dir", str(tmp_path))
+    done = run_script(FOLDER / "fashion_mnist.py", *flags, small=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("ArgumentError: expected a network and a data set that there is a recipe for (mlp on")
+    assert len(done.stderr.splitlines()) == 1

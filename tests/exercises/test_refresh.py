@@ -41,6 +41,14 @@ def test_outputs_go_by_the_cells_names() -> None:
     assert outputs_by_name({"cells": [*cells, cell("b", "3\n"), cell("a", "4\n")]}) == {"a": "1\n4\n", "b": "3\n"}
 
 
+def test_times_of_epochs_are_left_out_and_times_that_are_the_answer_stay() -> None:
+    text = "epoch 1: loss 0.5, 1.25 s\nEpoch 2/3: loss 0.25, 6,373 samples/s, 9.4 s, 1:11 left\nby hand 14.28 ms\n"
+    output = {"output_type": "stream", "name": "stdout", "text": text}
+    cell = {"cell_type": "code", "metadata": {"title": "a"}, "outputs": [output], "source": ""}
+    kept = "epoch 1: loss 0.5\nEpoch 2/3: loss 0.25\nby hand 14.28 ms\n"
+    assert outputs_by_name({"cells": [cell]}) == {"a": kept}
+
+
 def test_named_cells() -> None:
     source = "# %% [markdown]\n# text\n\n# %%\nx = 1\n\n# %% one\ny = 2\n\n\n# %% two\nz = 3\n"
     assert named_cells(source) == {"one": "y = 2\n", "two": "z = 3\n"}

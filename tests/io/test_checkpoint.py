@@ -182,6 +182,33 @@ def test_a_model_without_arguments_is_built_by_the_callers_function(tmp_path):
     assert bits(state_dict(load_model(tmp_path / "x", network))) == bits(state_dict(model))
 
 
+def test_a_file_that_names_no_arguments_is_told(tmp_path):
+    model = Sequential(Linear(3, 4), ReLU(), Linear(4, 2))
+    minitorch.save(model, tmp_path / "x")
+    with pytest.raises(ShapeError, match=r"unexpected: 0\.weight \(4, 3\)") as caught:
+        load_model(tmp_path / "x", Sequential)
+    advice = str(caught.value).splitlines()[-1]
+    assert advice.startswith(f"{tmp_path / 'x'} names no arguments for its Sequential")
+    assert "a function of your own" in advice
+    assert "that it was saved with" not in str(caught.value)
+    with pytest.raises(ShapeError, match="Build the model with the arguments"):
+        load_model(tmp_path / "x", lambda: Sequential(Linear(3, 5)))
+
+
+def test_pytorchs_arguments_of_load_are_taken_where_they_change_nothing(tmp_path):
+    state = {"weight": np.array([1.0, 2.0])}
+    minitorch.save(state, tmp_path / "x")
+    for loaded in (
+        minitorch.load(tmp_path / "x", map_location="cpu", weights_only=True),
+        minitorch.load(tmp_path / "x", None),
+    ):
+        assert bits(loaded) == bits(state)
+    with pytest.raises(ArgumentError, match=r"map_location='cpu' or none, got 'cuda:0'\. Leave it out"):
+        minitorch.load(tmp_path / "x", map_location="cuda:0")
+    with pytest.raises(ArgumentError, match=r"weights_only=True, got False\. Leave it out"):
+        minitorch.load(tmp_path / "x", weights_only=False)
+
+
 def test_a_file_without_its_models_description_is_told(tmp_path):
     minitorch.save(state_dict(Net()), tmp_path / "x")
     with pytest.raises(DataError, match=r"does not say how its model was made.*model\.load_state_dict\("):

@@ -167,7 +167,7 @@ def test_a_scipy_that_the_user_loads_between_two_products_is_held():
             def run(self, *args):
                 print(*[info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"])
 
-        module._rows = Watched()
+        module._strips = Watched()
         module.matmul(a, np.ones((200, 200)))
     """
     counts = run(code)
@@ -209,3 +209,70 @@ def test_a_child_that_is_forked_while_a_thread_computes():
 def test_the_package_has_one_holder():
     with one_thread:
         assert set(thread_counts()) == {1}
+
+
+MULTIPLIES = """
+    def multiplies(address):
+        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)
+        a, b, c = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]]), np.zeros((2, 2))
+        two, one, zero = np.array(2, np.int32), np.array(1.0), np.array(0.0)
+        n, f = two.ctypes.data, one.ctypes.data
+        letter = ctypes.create_string_buffer(b"N")
+        N = ctypes.addressof(letter)
+        kind(address)(N, N, n, n, n, f, b.ctypes.data, n, a.ctypes.data, n, zero.ctypes.data, c.ctypes.data, n)
+        return (c == a @ b).all()
+"""
+
+
+def test_the_product_is_found_without_the_package_around_it():
+    code = f"""
+    import ctypes, sys
+    import numpy as np
+    from minitorch.kernels.blas import gemm
+    {MULTIPLIES}
+    print(multiplies(gemm(np.dtype(float))), "scipy.linalg" in sys.modules)
+    import scipy.linalg
+    print((scipy.linalg.solve(np.eye(2), np.ones(2)) == 1).all(), "dgemm" in scipy.linalg.cython_blas.__pyx_capi__)
+    import numba
+    print(numba.njit(lambda a: a @ a)(np.eye(2)).sum())
+    """
+    assert run(code) == ["True", "False", "True", "True", "2.0"]
+
+
+def test_threads_find_the_product_at_once():
+    code = """
+    import sys, threading
+    import numpy as np
+    from minitorch.kernels.blas import gemm
+    sys.setswitchinterval(1e-6)
+    barrier, found = threading.Barrier(8), []
+
+    def find(k):
+        barrier.wait()
+        if k == 0:
+            import scipy.linalg
+        found.append(gemm(np.dtype(float)))
+
+    threads = [threading.Thread(target=find, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(len(found), len(set(found)))
+    """
+    assert run(code) == ["8", "1"]
+
+
+@pytest.mark.parametrize(
+    "before", ["import scipy.linalg", 'blas.PathFinder = type("Blind", (), {"find_spec": lambda *args: None})']
+)
+def test_the_product_is_found_with_the_package_too(before):
+    code = f"""
+    import ctypes, sys
+    import numpy as np
+    from minitorch.kernels import blas
+    {before}
+    {MULTIPLIES}
+    print(multiplies(blas.gemm(np.dtype(float))), "scipy.linalg" in sys.modules)
+    """
+    assert run(code) == ["True", "True"]

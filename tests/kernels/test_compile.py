@@ -470,7 +470,7 @@ def test_the_stamp_covers_every_source_that_kernels_are_made_of(monkeypatch, tmp
     monkeypatch.setattr(compile_module, "__file__", str(package / "kernels" / "compile.py"))
     stamps = {source_stamp.__wrapped__()}
     changed = ["kernels/elements.py", "kernels/strided.py", "kernels/cpu/matmul.py", "random.py", "tensor_data.py"]
-    changed += ["operators.py", "fast_ops.py", "fast_conv.py", "compiler/families.py", "compiler/loops.py"]
+    changed += ["operators.py", "fast_ops.py", "fast_conv.py", "compiler/emit/families.py", "compiler/emit/loops.py"]
     for name in changed:
         with (package / name).open("a", encoding="utf-8") as file:
             file.write("# another byte\n")

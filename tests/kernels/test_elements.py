@@ -17,6 +17,7 @@ UNARY = {
     elements.log: np.log,
     elements.sqrt: np.sqrt,
     elements.sigmoid: special.expit,
+    elements.tanh: np.tanh,
     elements.relu: lambda x: np.maximum(x, 0),
     elements.identity: np.copy,
 }

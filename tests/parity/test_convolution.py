@@ -1,4 +1,4 @@
-"""Convolution and pooling in many geometries, to second order, against PyTorch."""
+"""Convolution in many geometries, to second order, against PyTorch."""
 
 from __future__ import annotations
 
@@ -12,49 +12,15 @@ from torch.nn import functional
 from minitorch import convolution
 from minitorch.io import load_state_dict, state_dict
 from minitorch.random import manual_seed
-from tests.cases import BACKENDS, DTYPES, LAYOUTS, assert_close, make
+from tests.cases import BACKENDS, DTYPES, assert_close, make
 
-from .torch_cases import their_gradients
+from .torch_cases import compare_to_second_order, draws
 
 # PyTorch says once a process that it copies the input there, which is its affair.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 
 both_backends = pytest.mark.parametrize("backend", BACKENDS.values(), ids=list(BACKENDS))
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
-
-
-def compare(ours, theirs, arrays, backend, dtype, layout="contiguous"):
-    """Compare values, gradients under a random upstream one, and the gradients of these."""
-    rng = np.random.default_rng(0)
-    inputs = [make(a, backend, dtype, LAYOUTS[layout], requires_grad=True) for a in arrays]
-    reference = [torch.tensor(np.array(x.to_numpy()), requires_grad=True) for x in inputs]
-    out, expected = ours(*inputs), theirs(*reference)
-    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
-
-    upstream = rng.normal(size=out.shape).astype(dtype)
-    d, their_d = make(upstream, backend, dtype, requires_grad=True), torch.tensor(upstream, requires_grad=True)
-    out.backward(d, create_graph=True)
-    their_first = their_gradients((expected * their_d).sum(), reference)
-    first = [x.grad for x in inputs]
-    for gradient, their_gradient in zip(first, their_first, strict=True):
-        assert_close(gradient.to_numpy(), their_gradient.detach().numpy(), dtype)
-
-    for x in (*inputs, d):
-        x.zero_grad_()
-    weights = [rng.normal(size=x.shape).astype(dtype) for x in inputs]
-    their_total = sum((g * torch.tensor(u)).sum() for g, u in zip(their_first, weights, strict=True))
-    their_second = their_gradients(their_total, [*reference, their_d])
-    for gradient, u in zip(first, weights, strict=True):
-        if gradient.requires_grad():
-            (gradient * make(u, backend, dtype)).sum().backward(retain_graph=True)
-    for x, their_gradient in zip((*inputs, d), their_second, strict=True):
-        found = np.zeros(x.shape) if x.grad is None else x.grad.to_numpy()
-        assert_close(found, their_gradient.detach().numpy(), dtype)
-
-
-def draws(*shapes, seed=1):
-    rng = np.random.default_rng(seed)
-    return [rng.normal(size=shape) for shape in shapes]
 
 
 CONVOLUTIONS_2D = [  # input, weight, arguments
@@ -97,7 +63,9 @@ def test_convolution(x_shape, w_shape, arguments, layout, dtype, backend):
         (convolution.conv1d, functional.conv1d) if len(x_shape) == 3 else (convolution.conv2d, functional.conv2d)
     )
     arrays = draws(x_shape, w_shape, w_shape[:1])
-    compare(lambda *a: ours(*a, **arguments), lambda *a: theirs(*a, **arguments), arrays, backend, dtype, layout)
+    compare_to_second_order(
+        lambda *a: ours(*a, **arguments), lambda *a: theirs(*a, **arguments), arrays, backend, dtype, layout
+    )
 
 
 @both_dtypes
@@ -121,7 +89,9 @@ def test_layers_of_common_networks(x_shape, w_shape, arguments, dtype):
     )
     x, w, bias = draws(x_shape, w_shape, w_shape[:1])
     arrays = [x, w / np.sqrt(w[0].size), bias]
-    compare(lambda *a: ours(*a, **arguments), lambda *a: theirs(*a, **arguments), arrays, BACKENDS["fast"], dtype)
+    compare_to_second_order(
+        lambda *a: ours(*a, **arguments), lambda *a: theirs(*a, **arguments), arrays, BACKENDS["fast"], dtype
+    )
 
 
 small = st.integers(1, 3)
@@ -143,70 +113,12 @@ def test_any_convolution(backend, space, kernel, stride, padding, dilation, grou
     assume(all(n + 2 * p > d * (k - 1) for n, p, d, k in zip(space, beyond, dilation, kernel, strict=True)))
     arguments = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     arrays = draws((2, 2 * groups, *space), (groups, 2, *kernel), (groups,), seed=seed)
-    compare(
+    compare_to_second_order(
         lambda *a: convolution.conv2d(*a, **arguments),
         lambda *a: functional.conv2d(*a, **arguments),
         arrays,
         backend,
         "float64",
-    )
-
-
-POOLS = [
-    {"kernel_size": 2},
-    {"kernel_size": (3, 2)},
-    {"kernel_size": 3, "stride": 1},
-    {"kernel_size": 3, "stride": 2, "padding": 1},
-    {"kernel_size": (3, 2), "stride": (1, 2), "padding": (1, 0)},
-    {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
-    {"kernel_size": 2, "stride": 3, "ceil_mode": True},
-    {"kernel_size": (4, 3), "stride": 4, "padding": (2, 1), "ceil_mode": True},
-    {"kernel_size": 1, "stride": 2},
-    {"kernel_size": 5, "stride": 5, "padding": 2, "ceil_mode": True},
-]
-MAX_POOLS = [
-    *POOLS,
-    {"kernel_size": 2, "dilation": 3, "stride": 1},
-    {"kernel_size": 3, "dilation": (2, 1), "padding": 1},
-    {"kernel_size": 3, "dilation": 2, "stride": 2, "padding": 1, "ceil_mode": True},
-]
-AVG_POOLS = [
-    *POOLS,
-    {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
-    {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True, "count_include_pad": False},
-    {"kernel_size": (2, 4), "stride": 3, "padding": (1, 2), "ceil_mode": True, "count_include_pad": False},
-    {"kernel_size": 3, "padding": 1, "divisor_override": 4},
-    {"kernel_size": 2, "divisor_override": -3},
-]
-
-
-@both_backends
-@both_dtypes
-@pytest.mark.parametrize("layout", ["contiguous", "permuted"])
-@pytest.mark.parametrize("arguments", MAX_POOLS, ids=str)
-def test_max_pool(arguments, layout, dtype, backend):
-    (array,) = draws((2, 3, 8, 7))
-    ours, theirs = convolution.MaxPool2d(**arguments), torch.nn.MaxPool2d(**arguments)
-    compare(ours, theirs, [array], backend, dtype, layout)
-    # Many equal maxima: the first one has the whole gradient.
-    compare(ours, theirs, [np.round(array)], backend, dtype, layout)
-    one = {name: value[0] if isinstance(value, tuple) else value for name, value in arguments.items()}
-    row = np.round(array[:, :, :, 0])
-    compare(convolution.MaxPool1d(**one), torch.nn.MaxPool1d(**one), [row], backend, dtype, layout)
-
-
-@both_backends
-@both_dtypes
-@pytest.mark.parametrize("layout", ["contiguous", "permuted"])
-@pytest.mark.parametrize("arguments", AVG_POOLS, ids=str)
-def test_avg_pool(arguments, layout, dtype, backend):
-    compare(
-        convolution.AvgPool2d(**arguments),
-        torch.nn.AvgPool2d(**arguments),
-        draws((2, 3, 8, 7)),
-        backend,
-        dtype,
-        layout,
     )
 
 
@@ -216,9 +128,6 @@ def test_the_functions_have_pytorchs_order_of_arguments(backend):
     for name, arguments in [
         ("conv2d", (w, b, 2, 1, 2, 2)),
         ("conv1d", (w[..., 0], b, 2, 1, 2, 2)),
-        ("max_pool2d", (3, 2, 1, 2, True)),
-        ("max_pool1d", (3, 2, 1, 2, True)),
-        ("avg_pool2d", (3, 2, 1, True, False, 7)),
     ]:
         image = x if name.endswith("2d") else x[..., 0]
         ours = [make(a, backend) if isinstance(a, np.ndarray) else a for a in (image, *arguments)]

@@ -29,7 +29,8 @@ def find(parts, beginning):
 
 def test_every_exercise_without_a_training_of_its_own_is_there(parts):
     assert {name[0] for name in parts} == {"1", "2", "3", "5", "6"}
-    assert len(parts) == 10
+    assert len(parts) == 11
+    assert all(part.why for part in parts.values())
 
 
 @pytest.mark.parametrize("beginning", ["1. squared", "2. 64 digits through 784-256", "2. 64 digits through 784-128"])
@@ -49,6 +50,17 @@ def test_both_learn_the_same(parts, beginning):
     losses = [(part.ours(), part.theirs()) for _ in range(4)]
     np.testing.assert_allclose(*zip(*losses), rtol=1e-4)
     assert losses[-1][0] < losses[0][0]
+
+
+def test_both_learn_with_dropout(parts):
+    part = find(parts, "5. a training step of 100 images")
+    ours, theirs = ([run() for _ in range(60)] for run in (part.ours, part.theirs))
+    for found in (ours, theirs):
+        assert len(set(found)) == 60  # a mask of its own each time
+    # Without dropout the first losses would be the same; with other masks the same images are learnt as fast.
+    assert ours[0] == pytest.approx(theirs[0], rel=0.2)
+    assert np.mean(ours[-10:]) == pytest.approx(np.mean(theirs[-10:]), rel=0.2)
+    assert np.mean(ours[-10:]) < 0.9 * ours[0]
 
 
 @pytest.mark.parametrize(
@@ -86,21 +98,20 @@ def test_the_table_marks_what_is_slower():
         "rounds": 7,
         "threads": (1, 2),
         "parts": {
-            "1. a": {"MiniTorch 1": 0.002, "MiniTorch 2": 0.001, "PyTorch 1": 0.0025, "PyTorch 2": 0.003},
-            "2. b": {"MiniTorch 1": 0.004, "MiniTorch 2": 0.005, "PyTorch 1": 0.003, "PyTorch 2": 0.006},
+            "1. a": {"why": "A", "MiniTorch 1": 0.002, "MiniTorch 2": 0.001, "PyTorch 1": 0.0025, "PyTorch 2": 0.003},
+            "2. b": {"why": "B", "MiniTorch 1": 0.004, "MiniTorch 2": 0.005, "PyTorch 1": 0.003, "PyTorch 2": 0.006},
         },
     }
     lines = exercises.summary(results).splitlines()
     assert "| 1. a | 2.000 | 1.000 | 2.500 | 3.000 | 2.50 |  |" in lines
-    assert "| 2. b | 4.000 | 5.000 | 3.000 | 6.000 | 0.75 | slower |" in lines
+    assert "| 2. b | 4.000 | 5.000 | 3.000 | 6.000 | 0.75 | slower: B |" in lines
     assert "PyTorch eager is ahead in 1 of 2 parts" in lines[-1]
 
 
 def test_every_part_is_measured_with_each_number_of_threads(monkeypatch):
-    part = exercises.Part("1. a", lambda: None, lambda: None)
+    part = exercises.Part("1. a", lambda: None, lambda: None, "A")
     monkeypatch.setattr(exercises, "parts", lambda folder: [part])
     monkeypatch.setattr(exercises, "in_turns", lambda runs, rounds: [0.25 * rounds, 0.5 * rounds])
     found = exercises.measure(8)
-    assert found["parts"] == {
-        "1. a": {f"{who} {n}": s for n in exercises.THREADS for who, s in (("MiniTorch", 2.0), ("PyTorch", 4.0))}
-    }
+    times = {f"{who} {n}": s for n in exercises.THREADS for who, s in (("MiniTorch", 2.0), ("PyTorch", 4.0))}
+    assert found["parts"] == {"1. a": {"why": "A", **times}}

@@ -55,6 +55,19 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "at most": lambda a, b: (a <= b) * a + b,
     "at least": lambda a, b: (a >= b) * a + b,
     "unequal": lambda x: (x != -0.5) * x,
+    "exp": torch.exp,
+    "log": lambda x: torch.log(x + 1e-6),
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "softmax": lambda x: x.softmax(1),
+    "log_softmax": lambda x: x.log_softmax(-1),
+    "sum": lambda x: x.sum().reshape(1),
+    "sum to a number": torch.sum,
+    "sum without its dimension": lambda x: x.sum(1),
+    "mean": lambda x: torch.mean(x, 1, keepdim=True),
+    "mean without two": lambda x: x.mean((0, -1), keepdim=False),
+    "matmul": torch.matmul,
     "where": lambda a, b: torch.where(a < b, a, b),
     "where with a number": lambda x: torch.where(x > 0, x, -0.5),
     "where that broadcasts": lambda a, b: torch.where(index([[1], [0], [1]]) != 0, a, b),
@@ -79,6 +92,11 @@ THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "min along": lambda x: x.min(-1, keepdim=True).values,
     "max": lambda x: x.max().reshape(1),
     "max along": lambda x: x.max(0, keepdim=True).values,
+    "var to a number": lambda x: x.var(unbiased=False),
+    "std without its dimension": lambda x: x.std(1, keepdim=False),
+    "min without its dimension": lambda x: x.min(1).values,
+    "max without its dimension": lambda x: x.max(-1, False).values,
+    "max to a number": torch.max,
     "sort": lambda x: x.sort().values,
     "sort the other way": lambda x: x.sort(0, descending=True).values,
     "topk": lambda x: x.topk(2, 1).values,
@@ -270,11 +288,16 @@ def test_order_of_equal_elements_and_nan(backend: str, values: list[float], desc
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @given(awkward, st.sampled_from([None, 0, 1, -1]), st.booleans())
-def test_places_of_the_largest(backend: str, values: list[float], dim: int | None, keepdim: bool) -> None:
+def test_places_of_the_largest_and_the_smallest(
+    backend: str, values: list[float], dim: int | None, keepdim: bool
+) -> None:
     rows = [values, values[::-1], values]
-    ours = make(rows, BACKENDS[backend]).argmax(dim, keepdim)
-    theirs = torch.tensor(rows, dtype=torch.float64).argmax(dim, keepdim)
-    assert (ours.shape, ours.tolist()) == (tuple(theirs.shape), theirs.tolist())
+    x, their_x = make(rows, BACKENDS[backend]), torch.tensor(rows, dtype=torch.float64)
+    for ours, theirs in (
+        (x.argmax(dim, keepdim), their_x.argmax(dim, keepdim)),
+        (x.argmin(dim, keepdim), their_x.argmin(dim, keepdim)),
+    ):
+        assert (ours.shape, ours.tolist()) == (tuple(theirs.shape), theirs.tolist())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -363,6 +386,31 @@ def test_one_hot(backend: str, labels: list[int]) -> None:
         np.testing.assert_array_equal(out.to_numpy(), expected.numpy())
 
 
+def test_what_reads_a_tensor() -> None:
+    """One element as text, as a number, and as an index; the number of dimensions; the data without the history."""
+    label, loss = minitorch.tensor([2], dtype="int64"), minitorch.tensor(0.126, requires_grad=True) * 2.0
+    theirs = torch.tensor([2]), torch.tensor(0.126, requires_grad=True) * 2.0
+    assert ["a", "b", "c"][label] == ["a", "b", "c"][theirs[0]] == "c"
+    assert f"{loss:.2f} {loss:8.1e}" == f"{theirs[1]:.2f} {theirs[1]:8.1e}" == "0.25  2.5e-01"
+    assert (int(loss), int(label)) == (int(theirs[1]), int(theirs[0])) == (0, 2)
+    assert (label.ndim, label.dim(), loss.dim()) == (theirs[0].ndim, theirs[0].dim(), theirs[1].dim()) == (1, 1, 0)
+    assert (loss.data.requires_grad(), theirs[1].data.requires_grad) == (False, False)
+    assert (loss.data.item(), theirs[1].data.item()) == (0.252, pytest.approx(0.252))
+    with pytest.raises(TypeError):
+        ["a"][theirs[1]]  # type: ignore[index]
+    with pytest.raises(TypeError):
+        ["a"][loss]
+
+
+def test_sizes_come_one_by_one() -> None:
+    for name in ("zeros", "ones", "rand", "randn"):
+        ours, theirs = getattr(minitorch, name), getattr(torch, name)
+        for sizes in ((2, 3), (4,), (0, 1, 2)):
+            assert ours(*sizes).shape == ours(sizes).shape == tuple(theirs(*sizes).shape)
+    assert minitorch.zeros(2, 3).tolist() == torch.zeros(2, 3).tolist()
+    assert minitorch.ones(1, 2, dtype="float32").tolist() == torch.ones(1, 2).tolist()
+
+
 def test_the_differences_that_the_guide_lists_beside_values() -> None:
     value, theirs = minitorch.Parameter(minitorch.tensor([1.0])), torch.ones(1, requires_grad=True)
     assert (minitorch.SGD([value]).lr, torch.optim.SGD([theirs]).param_groups[0]["lr"]) == (1.0, 0.001)
@@ -371,6 +419,27 @@ def test_the_differences_that_the_guide_lists_beside_values() -> None:
         (theirs * 2.0).numpy()
     assert (theirs.double() * 2.0).requires_grad
     defaults = [inspect.signature(f).parameters["ignore_index"].default for f in (minitorch.losses.nll_loss, nll_loss)]
-    assert defaults == [None, -100]
-    absent = [name for name in ("add_", "mul_", "zero_", "fill_", "copy_", "normal_") if hasattr(value.value, name)]
-    assert absent == []
+    assert defaults == [-100, -100]
+    written = ("add_", "mul_", "zero_", "fill_", "copy_", "normal_", "resize_")
+    absent = [*written, "type", "type_as", "view_as", "norm", "cpu", "cuda", "device"]
+    assert [name for name in absent if hasattr(value.value, name)] == []
+    assert [name for name in absent if not hasattr(theirs, name)] == []
+    assert [name for name in ("device", "cuda", "FloatTensor") if hasattr(minitorch, name)] == []
+
+
+def test_the_differences_that_the_guide_lists_of_types_names_and_rows() -> None:
+    assert (minitorch.tensor([1, 2]).dtype, torch.tensor([1, 2]).dtype) == (np.float64, torch.int64)
+    assert minitorch.tensor([1, 2], dtype="int64").dtype == minitorch.tensor([1, 2]).long().dtype == np.int64
+    x, their_x = minitorch.tensor([[1.0, 3.0], [2.0, 0.5]]), torch.tensor([[1.0, 3.0], [2.0, 0.5]])
+    assert [row.tolist() for row in their_x] == [x[i].tolist() for i in range(len(x))]
+    with pytest.raises(minitorch.ShapeError, match=r"t\[i\] for i in range"):
+        list(x)
+    with pytest.raises(TypeError, match="dim"):
+        minitorch.max(x)  # type: ignore[call-arg]
+    assert torch.max(their_x).item() == x.max().item() == 3.0
+    values, places = their_x.min(1)
+    assert (values.tolist(), places.tolist()) == (x.min(1, keepdim=False).tolist(), x.argmin(1).tolist())
+    exact = minitorch.tensor_functions.Log.apply(x)
+    np.testing.assert_allclose(exact.to_numpy(), torch.log(their_x.double()).numpy(), rtol=1e-15)
+    np.testing.assert_allclose(minitorch.log(x).to_numpy(), torch.log(their_x.double() + 1e-6).numpy(), rtol=1e-15)
+    assert minitorch.layers.Linear(2, 3).weight.value.shape == torch.nn.Linear(2, 3).weight.shape

@@ -63,6 +63,24 @@ def test_activations_far_out(dtype):
 
 @both_backends
 @both_dtypes
+def test_tanh_keeps_its_digits_near_zero(dtype, backend):
+    x = np.array([0.0, 1e-30, -1e-9, 1e-5, -1e-3, 0.1, -1.0], dtype)
+    found = layers.Tanh()(make(x, backend, dtype)).to_numpy()
+    tolerance = 4 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(found, torch.tanh(torch.tensor(x)).numpy(), rtol=tolerance, atol=0)
+
+
+@both_backends
+@both_dtypes
+@pytest.mark.parametrize("slope", [0.01, 0.0, 0.5])
+def test_leaky_relu_of_infinities(slope, dtype, backend):
+    compare(layers.LeakyReLU(slope), nn.LeakyReLU(slope), [np.array([np.inf, -np.inf, 0.0, 2.0])], backend, dtype)
+    nan = layers.LeakyReLU(slope)(make([np.nan], backend, dtype))
+    assert np.isnan(nan.item())
+
+
+@both_backends
+@both_dtypes
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(5, 4), (4,), (2, 3, 4), (1, 4), (0, 4), (2, 1, 3, 4)], ids=str)
 def test_linear(shape, bias, dtype, backend):

@@ -19,6 +19,7 @@ every_reduction = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 BATCH, CLASSES = 7, 5
 LABELS = np.array([0, 4, 2, 2, 1, 3, 0])
 SOME_IGNORED = np.array([0, -7, 2, 2, -7, 3, 0])
+BY_DEFAULT = np.array([0, -100, 2, 2, -100, 3, 0])
 WEIGHT = np.array([0.5, 2.0, 0.0, 1.0, 3.0])
 
 
@@ -43,7 +44,7 @@ def scores(scale=3.0):
 @both_dtypes
 @every_reduction
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("labels", [LABELS, SOME_IGNORED], ids=["all", "ignored"])
+@pytest.mark.parametrize("labels", [LABELS, SOME_IGNORED, BY_DEFAULT], ids=["all", "ignored", "by default"])
 @pytest.mark.parametrize("name", ["nll_loss", "cross_entropy"])
 def test_classes(name, labels, weighted, reduction, dtype, backend):
     weight, their_weight = weights(weighted, backend, dtype)
@@ -65,16 +66,20 @@ def test_classes(name, labels, weighted, reduction, dtype, backend):
 @both_dtypes
 @every_reduction
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("ignore_index", [None, -7, 2])
+@pytest.mark.parametrize("ignore_index", [-100, -7, 2])
 @pytest.mark.parametrize("smoothing", [0.1, 1.0])
 def test_label_smoothing(smoothing, ignore_index, weighted, reduction, dtype, backend):
     labels = SOME_IGNORED if ignore_index == -7 else LABELS
-    theirs = {} if ignore_index is None else {"ignore_index": ignore_index}
     weight, their_weight = weights(weighted, backend, dtype)
     compare(
         lambda x: losses.cross_entropy(x, labels, weight, ignore_index, reduction, smoothing),
         lambda x: functional.cross_entropy(
-            x, torch.tensor(labels), their_weight, reduction=reduction, label_smoothing=smoothing, **theirs
+            x,
+            torch.tensor(labels),
+            their_weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=smoothing,
         ),
         [scores()],
         backend,
@@ -91,7 +96,7 @@ def test_probabilities_as_targets(smoothing, weighted, reduction, dtype, backend
     drawn = np.random.default_rng(2).uniform(size=(BATCH, CLASSES))
     weight, their_weight = weights(weighted, backend, dtype)
     compare(
-        lambda x, y: losses.cross_entropy(x, y, weight, None, reduction, smoothing),
+        lambda x, y: losses.cross_entropy(x, y, weight, -100, reduction, smoothing),
         lambda x, y: functional.cross_entropy(x, y, their_weight, reduction=reduction, label_smoothing=smoothing),
         [scores(), drawn / drawn.sum(1, keepdims=True)],
         backend,
@@ -102,13 +107,42 @@ def test_probabilities_as_targets(smoothing, weighted, reduction, dtype, backend
 @both_backends
 @both_dtypes
 @every_reduction
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("label", [4, -100, 2])
+@pytest.mark.parametrize("name", ["nll_loss", "cross_entropy"])
+def test_one_example_without_a_batch(name, label, weighted, reduction, dtype, backend):
+    weight, their_weight = weights(weighted, backend, dtype)
+    for target in (label, np.array(label), make(label, backend, "int64")):
+        compare(
+            lambda x: getattr(losses, name)(x, target, weight, reduction=reduction).view(1),  # noqa: B023
+            lambda x: getattr(functional, name)(x, torch.tensor(label), their_weight, reduction=reduction),
+            [scores()[0]],
+            backend,
+            dtype,
+        )
+    out = getattr(losses, name)(make(scores()[0], backend, dtype), 2, reduction="none")
+    assert out.shape == tuple(getattr(functional, name)(torch.zeros(5), torch.tensor(2), reduction="none").shape)
+    if name == "cross_entropy" and label == 4:
+        probabilities = np.random.default_rng(3).dirichlet(np.ones(CLASSES))
+        compare(
+            lambda x, y: losses.cross_entropy(x, y, weight, reduction=reduction, label_smoothing=0.2).view(1),
+            lambda x, y: functional.cross_entropy(x, y, their_weight, reduction=reduction, label_smoothing=0.2),
+            [scores()[0], probabilities],
+            backend,
+            dtype,
+        )
+
+
+@both_backends
+@both_dtypes
+@every_reduction
 @pytest.mark.parametrize("settings", [{}, {"weighted": True, "ignore_index": 2}, {"weighted": True, "smoothing": 0.2}])
 @pytest.mark.parametrize("space", [(3,), (2, 3), (1,)], ids=str)
 def test_a_label_for_each_place(space, settings, reduction, dtype, backend):
     rng = np.random.default_rng(7)
     array, labels = rng.normal(size=(4, CLASSES, *space)), rng.integers(0, CLASSES, (4, *space))
-    ignored, smoothing = settings.get("ignore_index"), settings.get("smoothing", 0.0)
-    theirs = {} if ignored is None else {"ignore_index": ignored}
+    ignored, smoothing = settings.get("ignore_index", -100), settings.get("smoothing", 0.0)
+    theirs = {"ignore_index": ignored}
     weight, their_weight = weights(settings, backend, dtype)
     compare(
         lambda x: losses.cross_entropy(x, labels, weight, ignored, reduction, smoothing),
@@ -130,7 +164,7 @@ def test_a_label_for_each_place(space, settings, reduction, dtype, backend):
         )
     probabilities = rng.dirichlet(np.ones(CLASSES), (4, *space)).swapaxes(-1, 1) if len(space) == 1 else array**2
     compare(
-        lambda x, y: losses.cross_entropy(x, y, weight, None, reduction, smoothing),
+        lambda x, y: losses.cross_entropy(x, y, weight, -100, reduction, smoothing),
         lambda x, y: functional.cross_entropy(x, y, their_weight, reduction=reduction, label_smoothing=smoothing),
         [array, probabilities],
         backend,

@@ -42,21 +42,21 @@ def strided_weight_gradient(x: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
 
 def dropout(x: torch.Tensor) -> torch.Tensor:
     """Apply our mask: theirs comes from another generator."""
-    mask = nn.Dropout.apply(make(np.ones(x.shape), dtype=str(x.dtype).removeprefix("torch.")), *DROPOUT)
+    mask = nn.DropoutFun.apply(make(np.ones(x.shape), dtype=str(x.dtype).removeprefix("torch.")), *DROPOUT)
     return x * torch.tensor(mask.to_numpy())
 
 
 THEIRS: dict[str, Callable[..., torch.Tensor]] = {
     "Max": lambda x: x.max(1, keepdim=True).values,
     "Max-last": lambda x: x.max(2, keepdim=True).values,
-    "MaxPool2d": lambda x: functional.max_pool2d(x, (2, 3)),
-    "MaxPool2d-overlapping": lambda x: functional.max_pool2d(x, (2, 3), stride=(2, 1), padding=1),
-    "Softmax": partial(torch.softmax, dim=1),
-    "Softmax-last": partial(torch.softmax, dim=2),
-    "LogSoftmax": partial(torch.log_softmax, dim=0),
-    "LogSoftmax-last": partial(torch.log_softmax, dim=2),
+    "MaxPool2dFun": lambda x: functional.max_pool2d(x, (2, 3)),
+    "MaxPool2dFun-overlapping": lambda x: functional.max_pool2d(x, (2, 3), stride=(2, 1), padding=1),
+    "SoftmaxFun": partial(torch.softmax, dim=1),
+    "SoftmaxFun-last": partial(torch.softmax, dim=2),
+    "LogSoftmaxFun": partial(torch.log_softmax, dim=0),
+    "LogSoftmaxFun-last": partial(torch.log_softmax, dim=2),
     "Erf": torch.erf,
-    "Dropout": dropout,
+    "DropoutFun": dropout,
     "Conv1dFun-forward": convolve,
     "Conv1dFun-reverse": partial(convolve, reverse=True),
     "Conv1dFun-long": convolve,

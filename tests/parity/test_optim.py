@@ -124,6 +124,27 @@ def test_the_defaults_are_theirs(name):
     assert ours == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("SGD", {"momentum": 0.5, "dampening": 0.25, "weight_decay": 0.125}),
+        ("Adam", {"betas": (0.5, 0.75), "amsgrad": True, "weight_decay": 0.125}),
+        ("RMSprop", {"alpha": 0.5, "momentum": 0.5, "weight_decay": 0.125, "maximize": True}),
+    ],
+)
+def test_it_is_shown_as_theirs(name, settings):
+    ours, theirs = (
+        repr(kind([{"params": [first]}, {"params": [second], "lr": 0.1}], lr=0.5, **settings)).splitlines()
+        for kind, first, second in (
+            (getattr(minitorch, name), Parameter(1.0), Parameter(2.0)),
+            (getattr(torch.optim, name), torch.zeros(1), torch.zeros(1)),
+        )
+    )
+    # PyTorch's choose among ways to compute the same.
+    ways = {"capturable", "differentiable", "foreach", "fused"}
+    assert ours == [line for line in theirs if line.partition(":")[0].strip() not in ways]
+
+
 @both_dtypes
 def test_groups_with_settings_of_their_own(dtype):
     pair = Pair(BACKENDS["fast"], dtype)

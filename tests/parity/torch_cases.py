@@ -40,6 +40,42 @@ def compare(
         assert_close(x.grad.to_numpy(), their_x.grad.numpy(), dtype)
 
 
+def compare_to_second_order(
+    ours: Callable[..., Tensor],
+    theirs: Callable[..., torch.Tensor],
+    arrays: Sequence[Array],
+    backend: TensorBackend,
+    dtype: str,
+    layout: str = "contiguous",
+) -> None:
+    """Compare values, gradients under a random upstream one, and the gradients of these."""
+    rng = np.random.default_rng(0)
+    inputs = [make(a, backend, dtype, LAYOUTS[layout], requires_grad=True) for a in arrays]
+    reference = [torch.tensor(np.array(x.to_numpy()), requires_grad=True) for x in inputs]
+    out, expected = ours(*inputs), theirs(*reference)
+    assert_close(out.to_numpy(), expected.detach().numpy(), dtype)
+
+    upstream = rng.normal(size=out.shape).astype(dtype)
+    d, their_d = make(upstream, backend, dtype, requires_grad=True), torch.tensor(upstream, requires_grad=True)
+    out.backward(d, create_graph=True)
+    their_first = their_gradients((expected * their_d).sum(), reference)
+    first = [x.grad for x in inputs]
+    for gradient, their_gradient in zip(first, their_first, strict=True):
+        assert_close(gradient.to_numpy(), their_gradient.detach().numpy(), dtype)
+
+    for x in (*inputs, d):
+        x.zero_grad_()
+    weights = [rng.normal(size=x.shape).astype(dtype) for x in inputs]
+    their_total = sum((g * torch.tensor(u)).sum() for g, u in zip(their_first, weights, strict=True))
+    their_second = their_gradients(their_total, [*reference, their_d])
+    for gradient, u in zip(first, weights, strict=True):
+        if gradient.requires_grad():
+            (gradient * make(u, backend, dtype)).sum().backward(retain_graph=True)
+    for x, their_gradient in zip((*inputs, d), their_second, strict=True):
+        found = np.zeros(x.shape) if x.grad is None else x.grad.to_numpy()
+        assert_close(found, their_gradient.detach().numpy(), dtype)
+
+
 def compare_with_torch(case: Case, theirs: Callable[..., torch.Tensor], backend: TensorBackend, dtype: str) -> None:
     """Compare a row of the table of operations: the value, its gradients under a random upstream one, and theirs."""
     arrays = [np.asarray(a, dtype) for a in drawn(case, "contiguous", case.draw)]
@@ -73,6 +109,12 @@ def compare_with_torch(case: Case, theirs: Callable[..., torch.Tensor], backend:
     for x, their_gradient in zip(ours, their_gradients(total, reference), strict=True):
         found = np.zeros(x.shape) if x.grad is None else x.grad.to_numpy()
         assert_close(found, their_gradient.detach().numpy(), dtype)
+
+
+def draws(*shapes: tuple[int, ...], seed: int = 1) -> list[Array]:
+    """Draw an array of each shape from a normal distribution."""
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape) for shape in shapes]
 
 
 def their_gradients(total: torch.Tensor, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:

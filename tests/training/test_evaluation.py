@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
 import minitorch
 from minitorch import DataError, FastBackend
+from minitorch.compiler import compiled
 from minitorch.io import state_dict
 from minitorch.layers import Dropout, Linear, Sequential
 from minitorch.losses import cross_entropy
@@ -63,6 +66,36 @@ def test_nothing_is_recorded():
 
     evaluate(network(), batches_of(*blobs(8), 4), loss=loss, compile=False)
     assert recorded == [False, False]
+
+
+def test_a_model_is_compiled_once_and_measured_as_it_is(monkeypatch):
+    traced = []
+    monkeypatch.setattr(compiled, "_make", lambda *args, make=compiled._make: traced.append(args) or make(*args))
+    model, batches = network(), batches_of(*blobs(12), 6)
+    factor = 1.0
+
+    def scaled(output, target):
+        return cross_entropy(output, target) * factor
+
+    def agrees(model, loss):
+        found = evaluate(model, batches, loss=loss)
+        assert found == pytest.approx(evaluate(model, batches, loss=loss, compile=False), rel=1e-12)
+        return found["loss"]
+
+    first = agrees(model, scaled)
+    assert agrees(model, scaled) == first
+    assert len(traced) == 1
+    copied = copy.deepcopy(model)
+    for _, p in model.named_parameters():
+        p.update(p.value * 0.5)
+    assert agrees(model, scaled) != first  # with the numbers that the model has now
+    assert len(traced) == 1
+    factor = 3.0  # that the loss reads
+    assert agrees(copied, scaled) == pytest.approx(3 * first)
+    assert agrees(copied, cross_entropy) == pytest.approx(first)
+    before = agrees(model, cross_entropy)
+    model[0] = Linear(2, 8, backend=FastBackend)
+    assert agrees(model, cross_entropy) != before
 
 
 def test_what_is_measured_can_be_chosen():

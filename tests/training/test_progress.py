@@ -1,14 +1,16 @@
-"""The line at the bottom of a terminal, and the times in it."""
+"""The line at the bottom of a terminal or in a notebook, and the times in it."""
 
 from __future__ import annotations
 
 import io
 import itertools
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from minitorch.training.progress import Clock, ProgressBar, duration, epoch_line
+from minitorch.training.progress import Clock, ProgressBar, TerminalLine, duration, epoch_line
 
 
 class Terminal(io.StringIO):
@@ -32,15 +34,74 @@ def test_a_duration_is_written_as_people_read_it(seconds, text):
     assert duration(seconds) == text
 
 
-def test_nothing_is_drawn_where_there_is_no_terminal_or_nobody_wants_it():
-    assert not ProgressBar(stream=io.StringIO()).due()
-    assert not ProgressBar(False, stream=Terminal()).due()
-    assert ProgressBar(stream=Terminal()).due()
+def test_nothing_is_drawn_where_there_is_no_terminal_or_nobody_wants_it(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    bar = ProgressBar()
+    assert not bar.due()
+    bar.draw(0.5, "Epoch 1/2", "loss 1")
+    bar.clear()
+    assert stream.getvalue() == ""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert not ProgressBar(False).due()
+    assert ProgressBar().due()
+
+
+class Display:
+    """Stands for IPython's function `display`, and keeps what the notebook shows: a list of lines that change."""
+
+    def __init__(self):
+        self.lines = []
+
+    def __call__(self, content, raw, display_id):
+        assert raw
+        assert display_id is True
+        self.lines.append(content["text/plain"])
+        place = len(self.lines) - 1
+
+        def update(content, raw):
+            assert raw
+            self.lines[place] = content["text/plain"]
+
+        return SimpleNamespace(update=update)
+
+
+@pytest.fixture
+def ipython(monkeypatch):
+    """Have IPython imported, without a shell; gives what sets the shell, and what is displayed."""
+    shell = SimpleNamespace(now=None)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell.now))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=Display()))
+    return shell, sys.modules["IPython.display"].display
+
+
+def test_in_a_notebook_each_bar_is_one_line_that_changes(ipython, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    shell, display = ipython
+    shell.now = SimpleNamespace(kernel=object())
+    first, second = ProgressBar(), ProgressBar()
+    assert first.due()
+    first.clear()
+    assert display.lines == []
+    for share, after in ((0.5, "loss 1"), (1.0, "loss 0.5")):
+        first.draw(share, "Epoch 1/2", after)
+    assert display.lines == ["Epoch 1/2 " + "━" * 20 + " 100% loss 0.5"]
+    first.clear()
+    second.draw(None, "Epoch 1/2", "loss 2")
+    assert display.lines == ["", "Epoch 1/2 loss 2"]
+    assert stream.getvalue() == ""
+    assert not ProgressBar(False).due()
+
+
+@pytest.mark.parametrize("shell_now", [None, SimpleNamespace()])
+def test_ipython_without_a_notebook_draws_nothing_into_a_pipe(ipython, shell_now, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    ipython[0].now = shell_now
+    assert not ProgressBar().due()
 
 
 def test_the_line_is_drawn_over_itself_and_wiped():
     stream = Terminal()
-    bar = ProgressBar(stream=stream)
+    bar = ProgressBar(line=TerminalLine(stream))
     bar.clear()
     assert stream.getvalue() == ""
     bar.draw(0.5, "Epoch 1/2", "loss 1")
@@ -52,7 +113,7 @@ def test_the_line_is_drawn_over_itself_and_wiped():
 
 
 def test_it_is_drawn_ten_times_a_second_at_most(now):
-    bar = ProgressBar(stream=Terminal())
+    bar = ProgressBar(line=TerminalLine(Terminal()))
     bar.draw(None, "", "")
     drawings = []
     for _ in range(10):
@@ -65,7 +126,7 @@ def test_it_is_drawn_ten_times_a_second_at_most(now):
 
 def test_rate_and_time_left(now):
     stream = Terminal()
-    clock = Clock(epochs=3, length=10, bar=ProgressBar(stream=stream))
+    clock = Clock(epochs=3, length=10, bar=ProgressBar(line=TerminalLine(stream)))
     clock.begin_epoch()
     now[0] += 60.0  # the first step is compiled
     clock.count(64)
@@ -82,7 +143,7 @@ def test_rate_and_time_left(now):
 
 def test_without_a_length_nobody_knows_how_long_it_takes(now):
     stream = Terminal()
-    clock = Clock(epochs=3, length=None, bar=ProgressBar(stream=stream))
+    clock = Clock(epochs=3, length=None, bar=ProgressBar(line=TerminalLine(stream)))
     for _ in range(3):
         now[0] += 1.0
         clock.count(10)

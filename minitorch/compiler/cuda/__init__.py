@@ -13,7 +13,7 @@ from typing import Any
 
 from ...tensor_ops import TensorBackend
 from ..graph import Graph
-from ..simplify import simplify
+from ..passes.simplify import simplify
 from .emit import emit, lay_out
 from .machine import CudaMachine, CudaRuntime
 

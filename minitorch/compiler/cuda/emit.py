@@ -20,11 +20,11 @@ from ...kernels.cuda.places import faults
 from ...tensor import Tensor
 from ...tensor_data import strides_from_shape
 from ...tensor_ops import TensorBackend
-from ..emit import read_by
-from ..family import PAIRS
-from ..graph import Graph, Node, Ref, describe
-from ..grouping import inlined, kernels
-from ..simplify import POINTWISE, drop_dead
+from ..emit.family import PAIRS
+from ..emit.grouping import inlined, kernels, read_by
+from ..graph import UNSTORED, Graph, Node, Ref, describe
+from ..passes.operands import copied
+from ..passes.simplify import POINTWISE, drop_dead
 from .record import ARENA, Launch, Place, Recorder
 from .text import CudaWriter, written
 
@@ -72,13 +72,12 @@ def lay_out(graph: Graph, states: set[int]) -> Graph:
         graph: the graph.
         states: the outputs that stay.
     """
-    graph = graph.rebuild(lambda new, node, inputs: None)  # what was given stays as it was
+    graph = graph.copy()  # what was given stays as it was
     taken: set[int] = set()
     outputs = []
     for i, ref in enumerate(graph.outputs):
-        unwritten = ref.node.op in ("constant", "number")
-        if unwritten or (i in states and not _is_own(ref, taken)):
-            ref = _copied(graph, ref)
+        if ref.node.op in UNSTORED or (i in states and not _is_own(ref, taken)):
+            ref = copied(graph, ref)
         if i in states:
             taken.add(ref.node.number)
         outputs.append(ref)
@@ -86,12 +85,12 @@ def lay_out(graph: Graph, states: set[int]) -> Graph:
     copies: dict[Any, Ref] = {}
 
     def rule(new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Node | None:
-        if node.op in POINTWISE or node.op == "reduce":
+        if node.op in POINTWISE or _is_fold(node):
             return None
         there = []
         for ref in inputs:
-            if ref.node.op in ("constant", "number") and ref.key() not in copies:
-                copies[ref.key()] = _copied(new, ref)
+            if ref.node.op in UNSTORED and ref.key() not in copies:
+                copies[ref.key()] = copied(new, ref)
             there.append(copies.get(ref.key(), ref))
         return new.add(node.op, there, node.args, node.shape, node.dtype)
 
@@ -101,10 +100,6 @@ def lay_out(graph: Graph, states: set[int]) -> Graph:
 def _is_own(ref: Ref, taken: set[int]) -> bool:
     """Tell whether a written kernel computes an output, whole and for nobody else."""
     return ref.is_whole() and ref.node.op in POINTWISE and ref.node.number not in taken
-
-
-def _copied(graph: Graph, ref: Ref) -> Ref:
-    return graph.add("map", (ref,), (elements.identity,), ref.shape, ref.dtype).ref()
 
 
 def emit(graph: Graph, states: set[int], backend: TensorBackend) -> Program:
@@ -135,7 +130,7 @@ class _Emitter:
         for i in sorted(self.states):
             node = program.outputs[i]
             states[node.number] = Place(node.name, len(program.inputs) + i, 0, node.size, node.dtype)
-        operations = [node for node in graph if node.op not in ("input", "constant", "number")]
+        operations = [node for node in graph if node.op not in ("input", *UNSTORED)]
         groups = kernels(operations, self.inside, lambda node: False)
         local = self._local(groups)
         last = self._last_readers(groups)

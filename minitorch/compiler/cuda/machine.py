@@ -1,8 +1,8 @@
 """Run a list of launches: what lasts from call to call, and what a call does.
 
-The Python function around the program is that of every compiled step (:mod:`~minitorch.compiler.calls`). Where it puts
-addresses into a table on the CPU, it puts :class:`Bound` arrays here. Tensors that are another one in each call, the
-step's arguments, are copied to a fixed place first, and what the step returns is copied from one: so the launches
+The Python function around the program is that of every compiled step (:mod:`~minitorch.compiler.run.calls`). Where it
+puts addresses into a table on the CPU, it puts :class:`Bound` arrays here. Tensors that are another one in each call,
+the step's arguments, are copied to a fixed place first, and what the step returns is copied from one: so the launches
 between these two see the same arrays in every call, but for parameters and averages, which take turns between two.
 """
 
@@ -17,14 +17,16 @@ import numpy as np
 
 from ...cuda_data import CudaData
 from ...kernels import elements
+from ...kernels.cuda.driver import require_same_process
 from ...kernels.cuda.elementwise import map_kernel
 from ...kernels.cuda.launch import cuda
+from ...kernels.cuda.memory import empty, upload
 from ...kernels.cuda.places import faults
 from ...kernels.cuda.settings import send
 from ...tensor import Tensor
 from ...tensor_ops import TensorBackend
-from ..runtime import Output, Runtime, Turns
-from ..sources import Source
+from ..run.runtime import Output, Runtime, Turns
+from ..trace.sources import Source
 from .emit import Program
 from .record import ARENA, Launch, Place
 from .replay import Replay, graph_driver
@@ -36,17 +38,15 @@ WORD = np.dtype(np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A device array in the table, and where it is in the device's memory."""
+    """An array in the table, and where it is: on the device, but for an argument that is one of NumPy's."""
 
     array: Any
     address: int
 
 
 def bound(array: Any) -> Bound:
-    """Note where an array is; one of NumPy's is copied to the device."""
-    if isinstance(array, np.ndarray):
-        array = cuda.to_device(array.reshape(-1))
-    return Bound(array, address_of(array))
+    """Note where an array is."""
+    return Bound(array.reshape(-1) if isinstance(array, np.ndarray) else array, address_of(array))
 
 
 def address_of(array: Any) -> int:
@@ -81,11 +81,11 @@ class CudaMemory:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.arena = cuda.device_array(max(1, program.arena_bytes), np.uint8)
+        self.arena = empty(max(1, program.arena_bytes), np.uint8)
         words = len(program.numbers) + 2 * len(program.streams)
         self._host = np.zeros(words, WORD)
         self._sent: bytes | None = None
-        self._device = cuda.device_array(max(1, words), WORD)
+        self._device = empty(max(1, words), WORD)
         split = len(program.numbers)
         self.numbers, self.streams = self._host[:split].view(np.float64), self._host[split:].view(np.uint64)
         settings = [
@@ -131,7 +131,11 @@ class CudaMemory:
         """Copy what is another tensor in each call to where the program reads it."""
         copy = map_kernel(elements.identity)
         for slot, to in self.copies:
-            copy.for_each(to.size, to, self.table[slot].array, to.size, (to.size,), (1,), (1,))
+            array = self.table[slot].array
+            if isinstance(array, np.ndarray):
+                upload(array, to)
+            else:
+                copy.for_each(to.size, to, array, to.size, (to.size,), (1,), (1,))
 
     def send_numbers(self) -> None:
         """Send the numbers of this call, unless they are those of the last one."""
@@ -160,7 +164,12 @@ class CudaMachine:
         self.program = program
 
     def run(self, memory: CudaMemory) -> None:
-        """Start everything, and wait for nothing."""
+        """Start everything, and wait for nothing, unless an argument is one of NumPy's.
+
+        Raises:
+            BackendError: this process was forked from the one that uses the GPU.
+        """
+        require_same_process()
         cuda.current_context()  # a thread that has not used the GPU yet gets it
         memory.copy_arguments()
         memory.send_numbers()

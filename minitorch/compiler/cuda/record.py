@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...kernels.cuda.launch import Kernel, recording
-from ..memory import Free
+from ..passes.memory import Free, aligned
 
 __all__ = ["ARENA", "Launch", "Place", "Recorder"]
 
@@ -122,7 +122,7 @@ class Recorder:
     def empty(self, size: int, dtype: np.dtype[Any]) -> Place:
         """Give out memory for an array."""
         place = Place("work", ARENA, 0, size, dtype)
-        place.start = self._free.take(_aligned(place.bytes))
+        place.start = self._free.take(aligned(place.bytes, ALIGNMENT))
         self.made.append(place)
         return place
 
@@ -135,8 +135,4 @@ class Recorder:
     def give_back(self, place: Place) -> None:
         """Let others have the memory of an array."""
         if place.size:
-            self._free.give_back(place.start, _aligned(place.bytes))
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+            self._free.give_back(place.start, aligned(place.bytes, ALIGNMENT))

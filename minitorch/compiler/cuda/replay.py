@@ -1,21 +1,24 @@
 """Launch a program's list as one graph of the driver (CUDA graphs).
 
-To start a kernel takes Python and the driver some ten microseconds, as long as many kernels of a small network run. A
-graph holds all of them, and is launched at once. It is captured: a stream of its own takes the launches down instead of
-running them. A graph knows arrays by their addresses, so there is one for each set of addresses that a program meets
-again: as a rule two, because parameters take turns between two tensors.
+To start a kernel takes time of Python and of the driver: some ten microseconds are expected, as long as many kernels of
+a small network run; it was not measured on a device yet. A graph holds all of them, and is launched at once. It is
+captured: a stream of its own takes the launches down instead of running them. A graph knows arrays by their addresses,
+so there is one for each set of addresses that a program meets again: as a rule two, because parameters take turns
+between two tensors.
 
 Where anything of this fails, the launches run one by one, as they do in Numba's simulator.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import cache
+from threading import Lock
 from typing import Any, Protocol
 
 from ...errors import BackendError
@@ -26,6 +29,9 @@ __all__ = ["GRAPHS", "Driver", "GraphDriver", "Replay", "graph_driver"]
 
 # Sets of addresses that are remembered, and graphs that are kept.
 GRAPHS = 8
+
+# Stands in the place of a graph that could not be captured.
+FAILED = object()
 
 # A variable of the environment: 0 lets the launches run one by one.
 SWITCH = "MINITORCH_CUDA_GRAPHS"
@@ -61,6 +67,7 @@ class Driver:
         # What other streams do while this one captures must not become part of the graph, nor end it.
         self._handle = self._call("cuStreamCreate", int(api.CUstream_flags.CU_STREAM_NON_BLOCKING))
         self._stream = stream(int(self._handle))
+        self._capturing = Lock()  # there is one stream, and a thread's launches are to be the graph of no other
 
     def _call(self, name: str, *args: Any) -> Any:
         error, *results = getattr(self._api, name)(*args)
@@ -70,18 +77,25 @@ class Driver:
 
     def capture(self, start: Callable[[Any], None]) -> Any:
         """Capture; nothing has run where this raises."""
+        with self._capturing:
+            captured = self._taken_down(start)
+        try:
+            return self._call("cuGraphInstantiate", captured, 0)
+        finally:
+            self._call("cuGraphDestroy", captured)
+
+    def _taken_down(self, start: Callable[[Any], None]) -> Any:
         # Relaxed: Python may free an array meanwhile, which the other modes take for a part of the work.
         self._call("cuStreamBeginCapture", self._handle, self._api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED)
         try:
             start(self._stream)
         except BaseException:
-            self._api.cuStreamEndCapture(self._handle)  # it fails too, and the stream is free again
+            # The stream is free again. Where Python raised and not the driver, this gives what was captured before.
+            error, captured = self._api.cuStreamEndCapture(self._handle)
+            if int(error) == 0:
+                self._call("cuGraphDestroy", captured)
             raise
-        captured = self._call("cuStreamEndCapture", self._handle)
-        try:
-            return self._call("cuGraphInstantiate", captured, 0)
-        finally:
-            self._call("cuGraphDestroy", captured)
+        return self._call("cuStreamEndCapture", self._handle)
 
     def launch(self, graph: Any) -> None:
         """Launch a graph on the default stream, where everything else runs."""
@@ -115,7 +129,8 @@ class Replay:
 
     def __init__(self, driver: GraphDriver | None) -> None:
         self._driver = driver
-        self._graphs: OrderedDict[Hashable, Any] = OrderedDict()  # None where the addresses were met once
+        # None where the addresses were met once, and FAILED where they could not be captured.
+        self._graphs: OrderedDict[Hashable, Any] = OrderedDict()
         if driver is not None:
             weakref.finalize(self, _destroy, driver, self._graphs).atexit = False
 
@@ -126,41 +141,44 @@ class Replay:
             addresses: of the arrays.
             start: starts the launches on a stream; on the default stream when it is 0.
         """
-        if self._driver is None:
+        driver = self._driver
+        if driver is None:
             start(0)
             return
         graph = self._graphs.get(addresses)
         if graph is None and addresses in self._graphs:  # kernels are compiled by now, which no capture may do
-            graph = self._captured(start)
-        if graph is None:
-            start(0)
+            graph = self._captured(driver, start)
+        if _is_graph(graph):
+            driver.launch(graph)
         else:
-            self._driver.launch(graph)
-        if self._driver is not None:
-            self._remember(addresses, graph)
+            start(0)
+        self._remember(driver, addresses, graph)
 
-    def _captured(self, start: Callable[[Any], None]) -> Any:
-        assert self._driver is not None
+    def _captured(self, driver: GraphDriver, start: Callable[[Any], None]) -> Any:
         try:
-            return self._driver.capture(start)
+            return driver.capture(start)
         except Exception as error:  # of the driver's, its bindings' or Numba's: the launches are run one by one instead
             _say(error)
-            self._driver = None
-            return None
+            return FAILED
 
-    def _remember(self, addresses: Hashable, graph: Any) -> None:
+    def _remember(self, driver: GraphDriver, addresses: Hashable, graph: Any) -> None:
         self._graphs[addresses] = graph
         self._graphs.move_to_end(addresses)
         if len(self._graphs) > GRAPHS:
             _, oldest = self._graphs.popitem(last=False)
-            if oldest is not None and self._driver is not None:
-                self._driver.destroy(oldest)
+            if _is_graph(oldest):
+                driver.destroy(oldest)
+
+
+def _is_graph(graph: Any) -> bool:
+    return graph is not None and graph is not FAILED
 
 
 def _destroy(driver: GraphDriver, graphs: OrderedDict[Hashable, Any]) -> None:
     for graph in graphs.values():
-        if graph is not None:
-            driver.destroy(graph)
+        if _is_graph(graph):
+            with contextlib.suppress(BackendError):  # the thread may have no context, or it was closed with its graphs
+                driver.destroy(graph)
     graphs.clear()
 
 

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from ...cuda_ops import number_of
 from ...kernels import elements
+from ...kernels.addresses import DTYPES
 from ...kernels.cuda.dropout import uniform_for
 from ...kernels.cuda.launch import THREADS, Kernel, cuda, device
 from ...tensor_data import strides_from_shape
-from ..entries import DTYPES
+from ..emit.loops import Writer, times
 from ..graph import Node, Ref
-from ..loops import Writer, times
 
 __all__ = ["CudaWriter", "written"]
 
@@ -119,8 +120,9 @@ class CudaWriter(Writer):
     # --- what differs from the CPU's loops -----------------------------------------------------------------------
 
     def _literal(self, value: float, real: str) -> str:
-        # inf and nan are names; an infinity among integers stays what it is.
-        return f"{real}({value!r})" if math.isfinite(value) or "float" in real else repr(value)
+        if math.isfinite(value) or "float" in real:
+            return f"{real}({value!r})"  # inf and nan are names
+        return f"{real}({number_of(value, np.dtype(real))})"
 
     def _loops(
         self,

@@ -39,6 +39,7 @@ from numba import prange
 from .. import strided
 from ..compile import Kernel, jit, kernel
 from ..geometry import Geometry, Part, Space
+from .vectors import LANES
 
 __all__ = ["convolve", "convolve_weight"]
 
@@ -50,10 +51,6 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 # Output places of one tile. Four rows of results and four of inputs fill the first-level cache; 600 is 10 % slower
 # for LeNet (more starts of loops), 2400 no faster.
 PLACES = 1200
-
-# Elements of the widest vector. Rows are as long as whole vectors, and an odd number of them apart: rows that lie a
-# multiple of 4096 bytes apart share one set of the cache (32 x 32 images ran at half the speed).
-LANES = 16
 
 # Output channels are divided only where tiles alone make fewer tasks than this: each task makes its own copies.
 TASKS = 4
@@ -440,7 +437,9 @@ def _plan(input: tuple[int, ...], weight: tuple[int, ...], down: Geometry, right
     tiles = _pieces(batch, images) * strips
     blocks = _pieces(out_channels, 4)
     groups = min(blocks, _pieces(TASKS, tiles))
-    # One vector more than the images need: the last vector of places may reach beyond them.
+    # Rows are as long as whole vectors, one more than the images need: the last vector of places may reach beyond them.
+    # They lie an odd number of vectors apart: rows that lie a multiple of 4096 bytes apart share one set of the cache
+    # (32 x 32 images ran at half the speed).
     plane = (_pieces(images * (rows + span) * width + LANES, LANES) | 1) * LANES
 
     count = channels * kh * kw

@@ -39,8 +39,8 @@ import numpy.typing as npt
 
 from ..compile import jit
 from ..geometry import Geometry, Part, Space
-from ..part import PartCompiler
-from .conv import PLACES, _pieces
+from ..inlined import InlineCompiler
+from .conv import FASTMATH, PLACES, _pieces
 from .vectors import (
     LANES,
     add,
@@ -67,9 +67,6 @@ __all__ = ["Plan", "conv_grad_weight", "convolve", "plan_conv"]
 
 Integers = npt.NDArray[np.int64]
 
-# Sums over places may be regrouped; NaN and infinity keep their meaning.
-FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
-
 
 def _compiled(fn: Any) -> Any:
     return jit(
@@ -78,7 +75,7 @@ def _compiled(fn: Any) -> Any:
         fastmath=FASTMATH,
         no_cpython_wrapper=True,
         no_cfunc_wrapper=True,
-        pipeline_class=PartCompiler,
+        pipeline_class=InlineCompiler,
     )
 
 

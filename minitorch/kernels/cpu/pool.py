@@ -25,7 +25,7 @@ from ..geometry import Space, side_by_side
 __all__ = ["max_axis", "max_pool", "outside_error", "put", "take"]
 
 Array = npt.NDArray[Any]
-Places = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 # Neighbouring lines that one task compares together.
 COLUMNS = 256
@@ -133,7 +133,7 @@ def _max_of_rows(out, place, a, n, inner):
             _compare(best, found, a, (o * n + i) * inner + first)
 
 
-def max_axis(out: Array, place: Places, a: Array, n: int, inner: int) -> None:
+def max_axis(out: Array, place: Integers, a: Array, n: int, inner: int) -> None:
     """Find the maxima of ``outer x n x inner`` along its middle dimension, and where they are.
 
     Args:
@@ -201,7 +201,7 @@ def _max_pool_anywhere(out, place, a, height, width, kh, kw, rows, down, row_ste
                 place[o] = found[chosen]
 
 
-def max_pool(out: Array, place: Places, a: Array, kernel: tuple[int, int], geometry: Space) -> None:
+def max_pool(out: Array, place: Integers, a: Array, kernel: tuple[int, int], geometry: Space) -> None:
     """Find the maximum of each window, and where it is.
 
     Args:
@@ -259,7 +259,7 @@ def _put(out, a, place):
     return outside
 
 
-def take(out: Array, a: Array, place: Places) -> None:
+def take(out: Array, a: Array, place: Integers) -> None:
     """Read ``a`` at each place. All arrays are flat.
 
     Raises:
@@ -274,7 +274,7 @@ def take(out: Array, a: Array, place: Places) -> None:
         raise outside_error(place, a.size)
 
 
-def put(out: Array, a: Array, place: Places) -> None:
+def put(out: Array, a: Array, place: Integers) -> None:
     """Set ``out`` to zero and add each element of ``a`` at its place, in order. All arrays are flat.
 
     Raises:
@@ -292,7 +292,7 @@ def put(out: Array, a: Array, place: Places) -> None:
         raise outside_error(place, out.size)
 
 
-def outside_error(place: Places, size: int) -> IndexingError:
+def outside_error(place: Integers, size: int) -> IndexingError:
     """Make the exception for places of which at least one is not among ``size`` elements."""
     return IndexingError(
         f"expected places from 0 to below {size}, got {place.min()} to {place.max()}. Count them in row-major order of "

@@ -43,9 +43,11 @@ __all__ = [
     "store_columns",
     "store_element",
     "store_part",
+    "subtract",
     "total",
 ]
 
+# Elements of the widest vector, 64 bytes of float32.
 LANES = 16
 
 # A function decorated with it is called without the first argument, which type checkers do not know.
@@ -255,6 +257,16 @@ def add(typingctx: Any, a: Any, b: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fadd(*args)
+
+    return a(a, a), generate
+
+
+@intrinsic
+def subtract(typingctx: Any, a: Any, b: Any) -> Any:
+    """Compute ``a - b``."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fsub(*args)
 
     return a(a, a), generate
 

@@ -32,26 +32,48 @@ def walk_of(shape: tuple[int, ...], kernel: tuple[int, ...], geometry: Space) ->
     return (shape[1], *(number for dimension in space for number in dimension))
 
 
-def _seen(a, b, place, tap, walk):
-    """Read what an output sees through a tap of a channel, numbered together; zero beyond the edges."""
-    channels, height, tap_rows, _, down, row_spread, row_step, top = walk[:8]
-    width, tap_columns, columns, right, spread, step, left = walk[8:15]
-    taps = tap_rows * tap_columns
-    c = tap // taps
-    tap -= c * taps
-    tap_row = tap // tap_columns
-    i = place // columns
-    row = down * i + row_step * tap_row + top
-    column = right * (place - i * columns) + step * (tap - tap_row * tap_columns) + left
-    if row < 0 or column < 0 or row % row_spread != 0 or column % spread != 0:
+# What a window sees follows from its own place and from the tap. To divide takes long, so each is taken apart by
+# itself, and the one that numbers the columns of the right only once in a thread.
+
+
+def _place(j, walk):
+    """Find the first plane of a place's image, and what its number adds to the row and the column of what is seen."""
+    channels, _, _, rows, down, _, _, top = walk[:8]
+    columns, right, left = walk[10], walk[11], walk[14]
+    image = j // (rows * columns)
+    j -= image * (rows * columns)
+    i = j // columns
+    return image * channels, down * i + top, right * (j - i * columns) + left
+
+
+def _tap(tap, walk):
+    """Find a tap's channel, and what it adds."""
+    tap_rows, row_step, tap_columns, step = walk[2], walk[6], walk[9], walk[13]
+    c = tap // (tap_rows * tap_columns)
+    tap -= c * (tap_rows * tap_columns)
+    i = tap // tap_columns
+    return c, row_step * i, step * (tap - i * tap_columns)
+
+
+def _seen(a, place, tap, walk):
+    """Read what a place sees through a tap; zero beyond the edges."""
+    height, row_spread, width, spread = walk[1], walk[5], walk[8], walk[12]
+    row = place[1] + tap[1]
+    column = place[2] + tap[2]
+    if row < 0 or column < 0:
         return a.dtype.type(0)
-    row //= row_spread
-    column //= spread
+    if row_spread > 1 or spread > 1:
+        if row % row_spread != 0 or column % spread != 0:
+            return a.dtype.type(0)
+        row //= row_spread
+        column //= spread
     if row >= height or column >= width:
         return a.dtype.type(0)
-    return a[((b * channels + c) * height + row) * width + column]
+    return a[((place[0] + tap[0]) * height + row) * width + column]
 
 
+place_of = device(_place)
+tap_of = device(_tap)
 seen = device(_seen)
 
 
@@ -69,13 +91,8 @@ def _weight(w, batch, o, tap, walk):
     return w[o * out_stride + c * channel_stride + row * row_stride + (tap - row * tap_columns) * column_stride]
 
 
-def _window(a, batch, tap, j, walk):
-    places = walk[3] * walk[10]
-    b = j // places
-    return seen(a, b, j - b * places, tap, walk)
-
-
-window = device(_window)
+def _window(a, batch, tap, place, walk):
+    return seen(a, place, tap_of(tap, walk), walk)
 
 
 def _output(batch, o, j, walk):
@@ -96,12 +113,12 @@ def _gradient(d, batch, o, j, walk):
 
 
 def _window_transposed(a, batch, j, tap, walk):
-    return window(a, batch, tap, j, walk)
+    return seen(a, place_of(j, walk), tap, walk)
 
 
-def _tap(batch, o, tap, walk):
+def _weight_of(batch, o, tap, walk):
     return o * walk[0] * walk[2] * walk[9] + tap
 
 
-convolve = tiled("convolve", _weight, _window, _output)
-convolve_weight = tiled("convolve_weight", _gradient, _window_transposed, _tap)
+convolve = tiled("convolve", _weight, _window, _output, _place)
+convolve_weight = tiled("convolve_weight", _gradient, _window_transposed, _weight_of, _tap)

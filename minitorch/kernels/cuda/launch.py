@@ -19,12 +19,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from threading import local
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numba.cuda
+import numpy as np
 
-from .driver import simulated
+from .driver import require_same_process, simulated
 
 __all__ = [
     "BLOCKS",
@@ -48,7 +49,8 @@ cuda.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
 if "NUMBA_CUDA_MAX_PENDING_DEALLOCS_COUNT" not in os.environ:
     cuda.config.CUDA_DEALLOCS_COUNT = 1000
 
-# Threads of a block at most: enough of them to hide the memory's latency, few enough for every device and kernel.
+# Threads of a block at most: few enough for every device and kernel, and expected to be enough to hide the memory's
+# latency. Such numbers, here and in the kernels, were chosen by rules of thumb: none was measured on a device yet.
 THREADS = 256
 
 # Threads that run in step; a block has whole warps.
@@ -57,8 +59,17 @@ WARP = 32
 # Blocks of one launch; threads of kernels that visit one element after the other walk on by the size of the grid.
 BLOCKS = 65_535
 
-# The functions of NumPy that elements are computed with, and that have the same name in Python's own module.
-IN_MATH = frozenset({"exp", "log", "sqrt"})
+# For the GPU Numba knows these functions of NumPy by Python's names only, and they keep the type of their argument.
+PYTHONS = {
+    "abs": abs,
+    "absolute": abs,
+    "cos": math.cos,
+    "exp": math.exp,
+    "log": math.log,
+    "log1p": math.log1p,
+    "sqrt": math.sqrt,
+    "tanh": math.tanh,
+}
 
 
 class _Recording(local):
@@ -73,18 +84,19 @@ class Kernel:
 
     Args:
         fn: a module-level function, which finds out by :data:`cuda` which thread it is.
+        most: the threads of a block at most. The compiler gives each thread no more registers than these can share.
     """
 
-    def __init__(self, fn: Callable[..., None]) -> None:
+    def __init__(self, fn: Callable[..., None], most: int = THREADS) -> None:
         assert isinstance(fn, FunctionType)
-        self.fn = fn
+        self.fn, self.most = fn, most
         self.__doc__ = fn.__doc__
         self.__name__ = fn.__name__
 
     @cached_property
     def dispatcher(self) -> Any:
         """Numba's object, which compiles for the types of the arguments that it meets."""
-        return cuda.jit(self.fn)
+        return cuda.jit(self.fn) if simulated() else cuda.jit(self.fn, launch_bounds=self.most)
 
     def __call__(self, blocks: int, threads: int | tuple[int, int], *args: Any) -> None:
         """Start as many blocks of as many threads."""
@@ -97,12 +109,14 @@ class Kernel:
         """Start them on a stream of the driver, whoever records."""
         if not blocks:
             return
+        assert (threads if isinstance(threads, int) else math.prod(threads)) <= self.most
         if simulated():
             with warnings.catch_warnings():
                 # 1 / 0 is infinity without a word on the GPU, and so it is in the simulator's threads.
                 warnings.simplefilter("ignore", RuntimeWarning)
                 self.dispatcher[blocks, threads](*args)
         else:
+            require_same_process()
             self.dispatcher[blocks, threads, stream](*args)
 
     def for_each(self, size: int, *args: Any) -> None:
@@ -124,14 +138,18 @@ def device(fn: Callable[..., Any]) -> Any:
     source = getattr(fn, "py_func", fn)
     if simulated():
         return source
-    # For the GPU Numba knows these functions by Python's names only, and they keep the type of their argument.
-    names = source.__code__.co_names
-    if "math" not in names and IN_MATH.intersection(names):
-        globals_with_math = {**source.__globals__, "np": math}
-        source = FunctionType(
-            source.__code__, globals_with_math, source.__name__, source.__defaults__, source.__closure__
-        )
+    if PYTHONS.keys() & set(source.__code__.co_names):
+        names = {name: _numpy_for_kernels() if value is np else value for name, value in source.__globals__.items()}
+        source = FunctionType(source.__code__, names, source.__name__, source.__defaults__, source.__closure__)
     return cuda.jit(device=True)(source)
+
+
+@cache
+def _numpy_for_kernels() -> ModuleType:
+    """Make a NumPy whose functions are Python's where kernels can call only those."""
+    numpy = ModuleType("numpy")
+    vars(numpy).update(vars(np), **PYTHONS)
+    return numpy
 
 
 def threads_for(size: int) -> int:

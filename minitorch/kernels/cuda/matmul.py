@@ -24,9 +24,13 @@ def _right(b, batch, k, j, walk):
     return b[place_of(batch, sizes, b_batch) + k * b_row + j * b_column]
 
 
+def _column(j, walk):
+    return j
+
+
 def _target(batch, i, j, walk):
     _, _, _, _, _, _, _, rows, columns = walk
     return (batch * rows + i) * columns + j
 
 
-matmul = tiled("matmul", _left, _right, _target)
+matmul = tiled("matmul", _left, _right, _target, _column)

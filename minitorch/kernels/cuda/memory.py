@@ -8,6 +8,7 @@ or a graph that is replayed, has to be held for as long as they do.
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -19,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import BackendError
-from .driver import simulated
+from .driver import require_same_process, simulated
 from .launch import cuda, recording
 
-__all__ = ["Pool", "empty", "empty_cache", "pool", "rounded", "to_device"]
+__all__ = ["Pool", "empty", "empty_cache", "pool", "rounded", "to_device", "upload"]
 
 # Blocks that nobody uses fill this part of the GPU's memory at most, or so many bytes where it is simulated.
 SHARE = 0.5
@@ -37,7 +38,8 @@ class Pool:
 
     Args:
         allocate: makes a block of so many bytes; raises MemoryError where there is no room.
-        limit: the bytes to keep at most. Beyond, blocks are dropped, first those of the size that was used longest ago.
+        limit: the bytes to keep at most. Beyond, the next :meth:`take` drops blocks, first those of the size that was
+            used longest ago.
 
     >>> pool = Pool(bytearray, limit=2048)
     >>> block = bytearray(1024)
@@ -57,16 +59,23 @@ class Pool:
         """Give a block of exactly so many bytes: one that was given back, or else a new one.
 
         Raises:
-            MemoryError: there is no room for a new one, not even after everything kept was dropped.
+            MemoryError: there is no room for a new one, not even after everything kept was dropped, and what only
+                Python's garbage collector finds.
         """
         with self._lock:
             self._sort_in()
+            block = None
             if size in self._free:
                 self._free.move_to_end(size)
-                return self._remove(size)
+                block = self._remove(size)
+            while self.kept > self.limit:
+                self._remove(next(iter(self._free)))
+        if block is not None:
+            return block
         try:
             return self.allocate(size)
         except MemoryError:
+            gc.collect()  # tensors that refer to each other in a circle
             self.clear()
             return self.allocate(size)
 
@@ -74,7 +83,8 @@ class Pool:
         """Keep a block for its next owner.
 
         The garbage collector calls this, at any moment and in any thread, also in the midst of :meth:`take`. So it
-        never waits: where the pool is in use, whoever uses it next sorts the block in.
+        never waits: where the pool is in use, whoever uses it next sorts the block in. And it drops nothing, for to
+        free memory takes a thread that uses the GPU.
         """
         self._returned.append((size, block))
         if self._lock.acquire(blocking=False):
@@ -91,14 +101,12 @@ class Pool:
             self.kept = 0
 
     def _sort_in(self) -> None:
-        """Put away what was given back, and drop what is too much."""
+        """Put away what was given back."""
         while self._returned:
             size, block = self._returned.popleft()
             self._free.setdefault(size, []).append(block)
             self._free.move_to_end(size)
             self.kept += size
-        while self.kept > self.limit:
-            self._remove(next(iter(self._free)))
 
     def _remove(self, size: int) -> Any:
         blocks = self._free[size]
@@ -125,7 +133,7 @@ def empty(size: int, dtype: npt.DTypeLike) -> Any:
     While a recorder takes down what an operation does, it gives a place of the program's memory instead.
 
     Raises:
-        BackendError: the GPU has no room for it.
+        BackendError: the GPU has no room for it, or this process was forked from the one that uses the GPU.
     """
     if recording.recorder is not None:
         return recording.recorder.empty(size, np.dtype(dtype))
@@ -135,6 +143,7 @@ def empty(size: int, dtype: npt.DTypeLike) -> Any:
 def _empty(size: int, dtype: np.dtype[Any]) -> Any:
     if not size:
         return cuda.device_array(0, dtype)
+    require_same_process()
     length = rounded(size * dtype.itemsize)
     try:
         block = pool().take(length)
@@ -152,14 +161,21 @@ def _empty(size: int, dtype: np.dtype[Any]) -> Any:
 def to_device(array: npt.NDArray[Any]) -> Any:
     """Copy a flat array to the GPU, behind everything that was started before."""
     there = _empty(array.size, array.dtype)
+    upload(array, there)
+    return there
+
+
+def upload(array: npt.NDArray[Any], there: Any) -> None:
+    """Copy a flat array to one on the GPU that is as long."""
     if array.size:
         there.copy_to_device(array)
-    return there
 
 
 def empty_cache() -> None:
     """Give the GPU's memory that no tensor uses back to the driver, for other programs."""
     pool().clear()
+    if not simulated():
+        cuda.current_context().memory_manager.deallocations.clear()  # what Numba has put off to free
 
 
 @cache

@@ -3,7 +3,8 @@ r"""One tiled product for matrices, convolutions and the gradients of weights: $
 A block computes a square piece of the result. It walks along $k$ in steps of :data:`DEPTH`: its threads copy a slab of
 the left and one of the right into shared memory, wait for each other, and multiply from there, so each number is
 fetched once for a whole row of the piece instead of once for every result. The three kernels differ only in where
-an element of the left, of the right and of the result lies, which the names ``left``, ``right`` and ``target`` say.
+an element of the left, of the right and of the result lies, which the names ``left``, ``right`` and ``target`` say. A
+thread copies from one column of the right alone, so what follows from the column, ``column`` finds out once.
 
 Where the results are few and the sum is long, it is cut into parts of :data:`SPAN` terms, whose sums are added up
 afterwards. The cuts depend on the sizes alone, and no two threads add to one number: equal inputs give equal bits.
@@ -20,16 +21,19 @@ from .launch import Kernel, blocks_for, cuda, device
 __all__ = ["DEPTH", "FEW", "SPAN", "Tiling", "choose", "parts_of", "tiled"]
 
 left: Any = None  # bound in every copy: left(a, batch, i, k, walk)
-right: Any = None  # right(b, batch, k, j, walk)
+right: Any = None  # right(b, batch, k, column(j, walk), walk)
+column: Any = None
 target: Any = None  # target(batch, i, j, walk)
 SIDE: Any = None  # the threads along a side of the block
 EACH: Any = None  # the results along a side that one thread computes
 TILE: Any = None  # SIDE * EACH
 BANKS: Any = None  # TILE + 1: threads that write a column of the left slab meet different banks of the memory
 
+# None of these numbers was measured on a device yet.
+
 DEPTH = 8
 
-# The terms of one part of a long sum, and the number of results from which on they keep the device busy by themselves.
+# The terms of one part of a long sum, and the number of results that are expected to keep a device busy by themselves.
 SPAN = 512
 FEW = 16_384
 
@@ -55,17 +59,19 @@ def _product(out, a, b, rows, columns, inner, parts, size, walk):
     for r in range(EACH):
         for c in range(EACH):
             totals[r, c] = zero
+    # Thread n of the block copies element n of each slab, n + SIDE * SIDE, and so on. That is a multiple of TILE.
+    thread = y * SIDE + x
+    j = thread % TILE
+    at = column(first_column + j, walk)
     for step in range(begin, end, DEPTH):
-        # Thread n of the block copies element n of each slab, n + SIDE * SIDE, and so on.
-        for n in range(y * SIDE + x, DEPTH * TILE, SIDE * SIDE):
+        for n in range(thread, DEPTH * TILE, SIDE * SIDE):
             i = n // DEPTH
             k = n - i * DEPTH
             inside = first_row + i < rows and step + k < end
             left_slab[k, i] = left(a, batch, first_row + i, step + k, walk) if inside else zero
             k = n // TILE
-            j = n - k * TILE
             inside = first_column + j < columns and step + k < end
-            right_slab[k, j] = right(b, batch, step + k, first_column + j, walk) if inside else zero
+            right_slab[k, j] = right(b, batch, step + k, at, walk) if inside else zero
         cuda.syncthreads()
         for k in range(DEPTH):
             for r in range(EACH):
@@ -102,7 +108,7 @@ TILINGS = (Tiling(8, 1), Tiling(16, 1), Tiling(16, 4))
 
 
 def choose(rows: int, columns: int, count: int) -> Tiling:
-    """Choose the largest pieces of which there are enough to keep a device busy.
+    """Choose the largest pieces of which there are enough, as far as can be told without a device, to keep it busy.
 
     Args:
         rows: of one result.
@@ -128,26 +134,31 @@ def parts_of(results: int, inner: int) -> int:
 
 
 def tiled(
-    name: str, left: Callable[..., Any], right: Callable[..., Any], target: Callable[..., Any]
+    name: str,
+    left: Callable[..., Any],
+    right: Callable[..., Any],
+    target: Callable[..., Any],
+    column: Callable[..., Any],
 ) -> dict[Tiling, Kernel]:
     """Make ``kernel(out, a, b, rows, columns, inner, parts, size, walk)`` for every tiling.
 
-    ``walk`` is handed to the three functions as it is. A result has ``size`` elements, and each part of a long sum is
+    ``walk`` is handed to the functions as it is. A result has ``size`` elements, and each part of a long sum is
     written behind the one before it.
 
     Args:
         name: what the product is for.
         left: ``left(a, batch, i, k, walk)``, the element of the left.
-        right: ``right(b, batch, k, j, walk)``, the element of the right.
+        right: ``right(b, batch, k, column(j, walk), walk)``, the element of the right.
         target: ``target(batch, i, j, walk)``, the place of a result.
+        column: what the right has to know of a column.
     """
-    functions = {"left": device(left), "right": device(right), "target": device(target)}
+    functions = {"left": left, "right": right, "target": target, "column": column}
     return {
         t: Kernel(
             bind(
                 _product,
                 f"{name}_{t.side}x{t.each}",
-                **functions,
+                **{each: device(function) for each, function in functions.items()},
                 SIDE=t.side,
                 EACH=t.each,
                 TILE=t.side * t.each,

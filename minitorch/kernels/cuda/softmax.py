@@ -1,8 +1,8 @@
 r"""Softmax and its logarithm along the middle of a contiguous ``outer x n x inner`` array (course task 4.4).
 
-A block has a line. Its threads find the maximum $m$ and add up $e^{x_j - m}$ in shared memory, in an order that
-depends on the line's length alone, and write the results. The sum is in float64 for both dtypes, as on the CPU; a NaN
-spreads over its line by way of that sum.
+A block has a line, of whatever length; whether a warp for each short one is faster was not measured yet. Its threads
+find the maximum $m$ and add up $e^{x_j - m}$ in shared memory, in an order that depends on the line's length alone, and
+write the results. The sum is in float64 for both dtypes, as on the CPU; a NaN spreads over its line by way of that sum.
 """
 
 from __future__ import annotations

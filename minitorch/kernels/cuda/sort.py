@@ -17,9 +17,11 @@ import numpy as np
 
 from .launch import cuda, device, kernel, threads_for
 
-__all__ = ["SHORT", "argsort_axis", "collect", "compare_stage", "number", "sort_short"]
+__all__ = ["LONGEST", "SHORT", "argsort_axis", "collect", "compare_stage", "number", "sort_short"]
 
-SHORT = 1024
+# What a block has room for, which Numba makes a part of the kernel, and the longest line that is given to one block.
+LONGEST = 1024
+SHORT = LONGEST
 
 
 def _before(i, j, a, first, inner, n, descending):
@@ -47,7 +49,7 @@ pair = device(_pair)
 @kernel
 def sort_short(out, a, n, inner, padded, descending):
     """Sort the lines of ``outer x n x inner``, a block each."""
-    order = cuda.shared.array(SHORT, np.int64)
+    order = cuda.shared.array(LONGEST, np.int64)
     t = cuda.threadIdx.x
     threads = cuda.blockDim.x
     first = cuda.blockIdx.x // inner * n * inner + cuda.blockIdx.x % inner

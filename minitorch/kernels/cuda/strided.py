@@ -32,7 +32,7 @@ __all__ = [
     "tensor_zip",
 ]
 
-# The side of the tiles of the matrix products, the threads of a practice sum, and the most threads that a fold takes.
+# The side of the tiles of the matrix products, the threads of a practice sum, and the most threads of a block.
 THREADS_PER_BLOCK = 32
 MOST_THREADS = 1024
 
@@ -97,7 +97,7 @@ def _tensor_reduce(out, out_shape, out_strides, out_size, a_storage, a_shape, a_
 @cache
 def kernel_of(template: Callable[..., None], function: Callable[..., Any]) -> Kernel:
     """Bind one of the three templates above to a function."""
-    return Kernel(bind(template, f"{template.__name__}_{function.__name__}", fn=device(function)))
+    return Kernel(bind(template, f"{template.__name__}_{function.__name__}", fn=device(function)), MOST_THREADS)
 
 
 def tensor_map(fn: Callable[[float], float]) -> Any:
@@ -179,35 +179,35 @@ def _tensor_matrix_multiply(
     """Multiply batches of matrices in tiles of shared memory (course task 3.4).
 
     A batch of one serves every batch of the other. Start it with blocks of 32 x 32 threads, enough of them along y for
-    the rows, along x for the columns, and one along z for each batch.
+    the rows (a device has 65,535 there at most) and along x for the columns, and along z one for each batch, or fewer.
     """
     left = cuda.shared.array((THREADS_PER_BLOCK, THREADS_PER_BLOCK), out.dtype)
     right = cuda.shared.array((THREADS_PER_BLOCK, THREADS_PER_BLOCK), out.dtype)
-    batch = cuda.blockIdx.z
     x = cuda.threadIdx.x
     y = cuda.threadIdx.y
     i = cuda.blockIdx.y * THREADS_PER_BLOCK + y
     j = cuda.blockIdx.x * THREADS_PER_BLOCK + x
     rows, columns, inner = out_shape[1], out_shape[2], a_shape[2]
-    a_first = batch * a_strides[0] if a_shape[0] > 1 else 0
-    b_first = batch * b_strides[0] if b_shape[0] > 1 else 0
-    total = out.dtype.type(0)
-    for step in range(0, inner, THREADS_PER_BLOCK):
-        # Every element of a tile is fetched once, by the thread that stands where it lies.
-        if i < rows and step + x < inner:
-            left[y, x] = a_storage[a_first + i * a_strides[1] + (step + x) * a_strides[2]]
-        if j < columns and step + y < inner:
-            right[y, x] = b_storage[b_first + (step + y) * b_strides[1] + j * b_strides[2]]
-        cuda.syncthreads()
+    for batch in range(cuda.blockIdx.z, out_shape[0], cuda.gridDim.z):
+        a_first = batch * a_strides[0] if a_shape[0] > 1 else 0
+        b_first = batch * b_strides[0] if b_shape[0] > 1 else 0
+        total = out.dtype.type(0)
+        for step in range(0, inner, THREADS_PER_BLOCK):
+            # Every element of a tile is fetched once, by the thread that stands where it lies.
+            if i < rows and step + x < inner:
+                left[y, x] = a_storage[a_first + i * a_strides[1] + (step + x) * a_strides[2]]
+            if j < columns and step + y < inner:
+                right[y, x] = b_storage[b_first + (step + y) * b_strides[1] + j * b_strides[2]]
+            cuda.syncthreads()
+            if i < rows and j < columns:
+                for k in range(min(THREADS_PER_BLOCK, inner - step)):
+                    total += left[y, k] * right[k, x]
+            cuda.syncthreads()
         if i < rows and j < columns:
-            for k in range(min(THREADS_PER_BLOCK, inner - step)):
-                total += left[y, k] * right[k, x]
-        cuda.syncthreads()
-    if i < rows and j < columns:
-        out[batch * out_strides[0] + i * out_strides[1] + j * out_strides[2]] = total
+            out[batch * out_strides[0] + i * out_strides[1] + j * out_strides[2]] = total
 
 
 sum_practice = Kernel(_sum_practice)
-mm_practice = Kernel(_mm_practice)
-matrix_multiply = Kernel(_tensor_matrix_multiply)
+mm_practice = Kernel(_mm_practice, MOST_THREADS)
+matrix_multiply = Kernel(_tensor_matrix_multiply, MOST_THREADS)
 tensor_matrix_multiply: Any = matrix_multiply.dispatcher

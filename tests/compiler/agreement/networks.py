@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import minitorch
-from minitorch import convolution, layers, losses
+from minitorch import convolution, layers, losses, pooling
 from minitorch import tensor_functions as tf
 from minitorch.fast_ops import FastBackend
 from minitorch.tensor import Tensor
@@ -96,8 +96,18 @@ def sigmoid(x: Tensor, given: Given) -> Tensor:
 
 
 @layer("any", "any")
+def tanh(x: Tensor, given: Given) -> Tensor:
+    return layers.Tanh()(x)
+
+
+@layer("any", "any")
 def gelu(x: Tensor, given: Given) -> Tensor:
     return layers.GELU()(x)
+
+
+@layer("any", "any")
+def leaky_relu(x: Tensor, given: Given) -> Tensor:
+    return layers.LeakyReLU(0.1)(apart(x))
 
 
 @layer("any", "any")
@@ -152,6 +162,16 @@ def dropout(x: Tensor, given: Given) -> Tensor:
 
 
 @layer("any", "any")
+def noise(x: Tensor, given: Given) -> Tensor:
+    return x + minitorch.randn_like(x) * given.number
+
+
+@layer("any", "any")
+def masked(x: Tensor, given: Given) -> Tensor:
+    return x * (minitorch.rand_like(x) < 0.7) * minitorch.rand(x.shape[1:], FastBackend, dtype=x.dtype)
+
+
+@layer("any", "any")
 def join(x: Tensor, given: Given) -> Tensor:
     dim = x.dims - 1
     return tf.Cat.apply(tf.Narrow.apply(x, dim, 1, 4), tf.Narrow.apply(x, dim, 0, 1).sigmoid(), dim)
@@ -160,6 +180,17 @@ def join(x: Tensor, given: Given) -> Tensor:
 @layer("any", "any")
 def chosen(x: Tensor, given: Given) -> Tensor:
     return minitorch.where(apart(x) > 0.0, x, x * 0.5)
+
+
+@layer("any", "any")
+def chosen_by_label(x: Tensor, given: Given) -> Tensor:
+    of_example = ((given.labels == 1) | ~(given.labels < 3)).view(x.shape[0], *[1] * (x.dims - 1))
+    return minitorch.where(of_example & (apart(x) > 0.0), x, x * 0.5)
+
+
+@layer("any", "any")
+def clipped(x: Tensor, given: Given) -> Tensor:
+    return apart(x).clip(-0.8, 0.9) + x * 0.1
 
 
 @layer("any", "any")
@@ -283,7 +314,7 @@ def conv1d_strided(x: Tensor, given: Given, weight: Tensor) -> Tensor:
 
 @layer("lines", "lines")
 def max_pool1d(x: Tensor, given: Given) -> Tensor:
-    return convolution.max_pool1d(apart(x), 3, stride=1, padding=1)
+    return pooling.max_pool1d(apart(x), 3, stride=1, padding=1)
 
 
 @layer("lines", "lines")
@@ -343,7 +374,7 @@ def convolution_and_pooling(x: Tensor, given: Given, weight: Tensor, bias: Tenso
 
 @layer("images", "images")
 def max_pool2d(x: Tensor, given: Given) -> Tensor:
-    return convolution.max_pool2d(apart(x), 3, stride=1, padding=1)
+    return pooling.max_pool2d(apart(x), 3, stride=1, padding=1)
 
 
 @layer("images", "lines")

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
-STEPS = 2
+STEPS = 8
 
 # A process of its own: NumPy's OpenBLAS reads its number of threads when it is loaded.
 PROGRAM = """
@@ -86,7 +86,7 @@ def test_every_workload_is_run_both_ways(compiled_here: Bits) -> None:
 
 
 def test_bits_depend_neither_on_threads_nor_on_the_cache(compiled_here: Bits, cache: Path) -> None:
-    settings = [(1, 1), (2, 2), (3, 3), (4, 4), (1, 4), (4, 1)]
+    settings = [(1, 1), (2, 2), (3, 3), (4, 4), (1, 4), (4, 1), (3, 1), (1, 3)]
     before = kept(cache)
     assert any(name.startswith("entries.kernel_") for name in before), "no kernel of a step was kept"
     with ThreadPoolExecutor(2) as pool:

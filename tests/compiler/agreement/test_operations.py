@@ -58,7 +58,7 @@ LAYOUTS: dict[str, Callable[[Array, Case], tuple[Array, Callable[[Tensor], Tenso
 }
 
 # The table gives dropout its seed and stream; a step draws them anew in every call.
-CALLS = {nn.Dropout: lambda x: minitorch.dropout(x, 0.4)}
+CALLS = {nn.DropoutFun: lambda x: minitorch.dropout(x, 0.4)}
 
 
 class Operations:
@@ -115,7 +115,8 @@ def test_every_operation_agrees(dtype: str, turn: int) -> None:
     compiled = minitorch.compile(operations.step)
     for _ in range(2):  # the second call begins with what the first left in the program's memory
         for what, value in operations.run(compiled, dtype).items():
-            assert_agree(value, eager[what], DTYPES[dtype], what)
+            # Upstream gradients are of about 1: where a slope is zero, as of a softmax of equal numbers, they cancel.
+            assert_agree(value, eager[what], DTYPES[dtype], what, floor=0.1)
 
 
 def test_every_registered_operation_has_a_case() -> None:

@@ -227,14 +227,17 @@ def test_losses_agree() -> None:
     """All losses in one step, with class numbers, weights, and labels left out."""
     rng = np.random.default_rng(8)
     scores, other = normal(rng, (6, 3)), normal(rng, (6, 3))
-    labels = np.array([0, 2, 1, 1, 0, 2])
+    labels, gaps = np.array([0, 2, 1, 1, 0, 2]), np.array([0, 2, -100, 1, 0, -100])
 
-    def step(x: Tensor, y: Tensor, weight: Tensor, labels: Any, places: Any) -> list[Tensor]:
+    def step(x: Tensor, y: Tensor, weight: Tensor, labels: Any, gaps: Any, places: Any) -> list[Tensor]:
         likely = minitorch.logsoftmax(x, 1)
         probabilities, targets = x.sigmoid(), y.sigmoid()
         made = [
             losses.nll_loss(likely, labels),
             losses.nll_loss(likely, labels, weight=weight, reduction="sum"),
+            losses.nll_loss(likely, gaps),
+            losses.nll_loss(likely[0], places[:1, 1].view(())),
+            losses.cross_entropy(x, gaps, weight=weight, label_smoothing=0.1),
             losses.cross_entropy(x, labels, label_smoothing=0.1),
             losses.cross_entropy(x, labels, weight=weight, ignore_index=1),
             losses.cross_entropy(x, minitorch.softmax(y, 1)),
@@ -253,12 +256,13 @@ def test_losses_agree() -> None:
 
     def run(step: Callable[..., list[Tensor]]) -> list[Array]:
         x, y = (make(a, FastBackend, requires_grad=True) for a in (scores, other))
-        results = step(x, y, make([1.0, 2.0, 0.5], FastBackend), labels, labels.reshape(2, 3))
+        weight, places = make([1.0, 2.0, 0.5], FastBackend), make(gaps.reshape(2, 3), FastBackend, "int64")
+        results = step(x, y, weight, labels, gaps, places)
         gradients = [x.grad, y.grad]
         return [t.to_numpy() for t in [*results, *gradients] if t is not None]
 
     compiled, eager = run(minitorch.compile(step)), run(step)
-    assert len(compiled) == len(eager) == 14
+    assert len(compiled) == len(eager) == 17
     for k, (a, b) in enumerate(zip(compiled, eager, strict=True)):
         assert_agree(a, b, 1e-12, f"result {k}")
 
