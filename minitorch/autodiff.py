@@ -60,6 +60,9 @@ class _GradMode(local):
 
     enabled = True
 
+    def __init__(self) -> None:
+        self.before: list[bool] = []  # what each block that this thread is inside of found
+
 
 grad_mode = _GradMode()
 
@@ -69,15 +72,12 @@ class _SetGrad(ContextDecorator):
 
     enabled: bool
 
-    def __init__(self) -> None:
-        self._before: list[bool] = []
-
     def __enter__(self) -> None:
-        self._before.append(grad_mode.enabled)
+        grad_mode.before.append(grad_mode.enabled)
         grad_mode.enabled = self.enabled
 
     def __exit__(self, *_: object) -> None:
-        grad_mode.enabled = self._before.pop()
+        grad_mode.enabled = grad_mode.before.pop()
 
 
 class no_grad(_SetGrad):

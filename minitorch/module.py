@@ -368,12 +368,13 @@ class Module:
         raise AttributeError(message)
 
     def __delattr__(self, key: str) -> None:
-        last_change.note()
         for table in (self._parameters, self._buffers, self._modules):
             if key in table:
                 del table[key]
-                return
-        super().__delattr__(key)
+                break
+        else:
+            super().__delattr__(key)
+        last_change.note()
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(key for table in TABLES for key in self.__dict__.get(table, ()))]

@@ -238,19 +238,19 @@ class Generator:
 class _GeneratorOfEachThread(threading.local, Generator):
     """The default generator: what a thread draws, seeds or goes back to is its own; no other thread notices."""
 
-    _main_seed = int.from_bytes(os.urandom(8), "little")
-    _threads = itertools.count(1)
+    # The main thread's seed, and numbers for threads that draw for the first time: read and set as one.
+    _origin = (int.from_bytes(os.urandom(8), "little"), itertools.count(1))
 
     def __init__(self) -> None:  # Python calls it again in every thread that looks at the generator
         self._lock = threading.Lock()
-        first = 0 if _in_main_thread() else next(self._threads) * STREAMS_OF_A_THREAD
-        self._set(self._main_seed, first)  # a step that is being traced may look first
+        seed, threads = self._origin
+        first = 0 if _in_main_thread() else next(threads) * STREAMS_OF_A_THREAD
+        self._set(seed, first)  # a step that is being traced may look first
 
     def manual_seed(self, seed: int) -> None:
         Generator.manual_seed(self, seed)
         if _in_main_thread():
-            kind = type(self)  # what is set here is set in all threads
-            kind._main_seed, kind._threads = self.seed, itertools.count(1)
+            type(self)._origin = (self.seed, itertools.count(1))  # what is set here is set in all threads
 
 
 def _in_main_thread() -> bool:

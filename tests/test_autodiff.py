@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minitorch import operators
-from minitorch.autodiff import Context, backpropagate, central_difference, topological_sort
+from minitorch.autodiff import (
+    Context,
+    backpropagate,
+    central_difference,
+    is_grad_enabled,
+    no_grad,
+    topological_sort,
+)
 from minitorch.errors import DTypeError, GraphError
 from minitorch.scalar import Scalar, ScalarHistory
 from minitorch.scalar_functions import ScalarFunction
@@ -243,3 +251,28 @@ def test_an_input_without_a_derivative_receives_none():
     inner = y * 3.0
     backpropagate(FirstOnly.apply(x, inner), 1.0)
     assert (x.derivative, y.derivative) == (1.0, None)
+
+
+def test_two_threads_inside_one_function_that_does_not_record():
+    """Each leaves it as it came: one recording, one not, and the one that came first leaves first."""
+    inside, left, found = threading.Event(), threading.Event(), []
+
+    @no_grad()
+    def wait_inside(mine, other):
+        mine.set()
+        assert other.wait(60)
+
+    def without():
+        with no_grad():
+            assert inside.wait(60)
+            wait_inside(entered, left)
+            found.append(is_grad_enabled())
+
+    entered = threading.Event()
+    worker = threading.Thread(target=without)
+    worker.start()
+    wait_inside(inside, entered)
+    recording = is_grad_enabled()
+    left.set()
+    worker.join()
+    assert (recording, found) == (True, [False])

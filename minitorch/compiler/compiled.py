@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from threading import local
 from types import FunctionType, MethodType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -45,6 +47,20 @@ ATTEMPTS = 3
 
 # Two threads that ask for a method of one object at once are given one and the same.
 _binding = threading.RLock()
+
+_living: WeakSet[Compiled] = WeakSet()
+
+
+def _after_fork() -> None:
+    # The threads that were inside a step, and will never leave it here, stayed behind in the parent.
+    global _binding
+    _binding = threading.RLock()
+    for step in _living:
+        step._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Debug(local):
@@ -91,6 +107,7 @@ class Compiled:
         self._warned = False
         self._lock = threading.RLock()
         self._bound: tuple[Compiled, Any] | None = None  # the class's own and the object, where this is its method
+        _living.add(self)
         functools.update_wrapper(self, fn, updated=())
 
     def __get__(self, instance: Any, owner: type | None = None) -> Compiled:
@@ -211,14 +228,16 @@ class Compiled:
         """
         if _debug.depth:
             raise CompileError("inside debug() nothing is compiled, so there are no kernels to time. Leave it first.")
-        self(*args, **kwargs)
-        trace = self._newest()
-        if trace.runtime.backend.cuda:
+        with self._lock:  # another thread's call borrows the memory that is copied
+            self(*args, **kwargs)
+            trace = self._newest()
+            memory = None if trace.runtime.backend.cuda else trace.runtime.copy_of_last()
+        if memory is None:
             raise BackendError(
                 "a profile is of kernels on a CPU's core, and this program's run on a GPU. Time them by NVIDIA's "
                 "tools, as in `nsys profile python train.py`; print(step.source) shows what is launched."
             )
-        return measure(trace.machine, trace.runtime.copy_of_last(), rounds)
+        return measure(trace.machine, memory, rounds)
 
     def __repr__(self) -> str:
         return f"Compiled({getattr(self.fn, '__name__', self.fn)!r}, {len(self.traces)} programs)"

@@ -3,6 +3,9 @@
 A product's bits differ between one BLAS thread and two, because the library cuts the work differently. MiniTorch
 cuts large products into blocks itself, by their shapes alone, and asks for one thread inside each; the setting that
 the user had is restored after every call.
+
+That holds for OpenBLAS with threads of its own, which the wheels of NumPy and SciPy bring. MKL, and an OpenBLAS on
+OpenMP, keep a number for each calling thread: the bits of products inside parallel regions may depend on it there.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ class OneThread:
     """
 
     def __init__(self) -> None:
-        self._lock, self._loading = threading.Lock(), threading.Lock()
+        self._lock, self._loading = threading.Lock(), threading.RLock()
         self._holders = 0
         self._libraries: list[Any] | None = None
         self._restore: list[tuple[Any, int]] = []
@@ -43,10 +46,12 @@ class OneThread:
         if not self._scipy_found:
             with self._loading:
                 _cython_blas()
-            self._find()
-            self._scipy_found = True
+                self._find()
+                self._scipy_found = True
 
     def _find(self) -> None:
+        # Inside `_loading`: of two threads, the one that looked before SciPy's library was there may not have the
+        # last word, or nobody would hold that library ever after.
         from threadpoolctl import ThreadpoolController
 
         libraries = [c for c in ThreadpoolController().lib_controllers if c.user_api == "blas"]
@@ -69,7 +74,9 @@ class OneThread:
 
     def __enter__(self) -> None:
         if self._libraries is None:
-            self._find()
+            with self._loading:
+                if self._libraries is None:
+                    self._find()
         with self._lock:
             if self._holders == 0:
                 self._hold()
@@ -83,7 +90,7 @@ class OneThread:
 
     def _after_fork(self) -> None:
         # The threads that were inside a block, and will never leave it here, stayed behind in the parent.
-        self._lock, self._loading = threading.Lock(), threading.Lock()
+        self._lock, self._loading = threading.Lock(), threading.RLock()
         self._holders = 0
         self._release()
 
@@ -108,16 +115,16 @@ def _cython_blas() -> ModuleType:
 
     found = PathFinder.find_spec("cython_blas", [os.path.join(folder, "linalg") for folder in scipy.__path__])
     alone = spec_from_file_location(_CYTHON_BLAS, found.origin) if found and found.origin else None
-    if _CYTHON_BLAS in sys.modules or alone is None or alone.loader is None:
-        return importlib.import_module(_CYTHON_BLAS)
-    module = module_from_spec(alone)
-    try:
-        alone.loader.exec_module(module)
-    except RuntimeError:  # another thread is importing the package
-        return importlib.import_module(_CYTHON_BLAS)
-    # Who imports it later gets it in the usual way, bound in its package.
-    sys.modules.pop(_CYTHON_BLAS, None)
-    return module
+    if alone is not None and alone.loader is not None:
+        # The lock under which Python imports a module: one that is half made by another thread would be lost.
+        with importlib._bootstrap._ModuleLockManager(_CYTHON_BLAS):  # type: ignore[attr-defined]
+            if _CYTHON_BLAS not in sys.modules:
+                module = module_from_spec(alone)
+                alone.loader.exec_module(module)
+                # Who imports it later gets it in the usual way, bound in its package.
+                sys.modules.pop(_CYTHON_BLAS, None)
+                return module
+    return importlib.import_module(_CYTHON_BLAS)
 
 
 @cache

@@ -88,7 +88,11 @@ class Run(Generic[T]):
 
     def start(self) -> None:
         """Begin, or go on after :meth:`stop`; does nothing while it runs, and when it has finished."""
-        if self.running or self.finished:
+        if self.running:
+            if not self._shared.stop.is_set():
+                return
+            self.wait()  # the step in which it was stopped still goes on
+        if self.finished:
             return
         self._shared.stop.clear()
         self._thread = threading.Thread(target=_go, args=(self._shared,), name="training", daemon=True)

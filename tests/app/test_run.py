@@ -51,6 +51,23 @@ def test_it_goes_on_where_it_stopped() -> None:
     assert not run.running
 
 
+def test_it_goes_on_though_it_was_stopped_in_a_long_step() -> None:
+    go_on = threading.Event()
+
+    def waiting():
+        assert go_on.wait(20)
+        yield from range(100)
+
+    run = Run(waiting())
+    run.start()
+    run.stop(timeout=0.01)  # it does not wait for long
+    assert run.running
+    threading.Timer(0.1, go_on.set).start()
+    run.start()
+    run.wait(20)
+    assert (run.count, run.finished) == (100, True)
+
+
 def test_a_second_start_changes_nothing() -> None:
     go_on = threading.Event()
 
@@ -59,10 +76,10 @@ def test_a_second_start_changes_nothing() -> None:
         yield from range(200)
 
     run = Run(waiting())
-    before = threading.active_count()
     run.start()
+    thread = run._thread
     run.start()
-    assert threading.active_count() == before + 1
+    assert run._thread is thread
     go_on.set()
     run.wait(20)
     assert run.count == 200

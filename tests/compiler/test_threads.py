@@ -5,9 +5,11 @@ The threads of BLAS and of a program are others; ``test_blas_setting.py`` and ``
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -233,3 +235,36 @@ def test_what_a_step_draws_is_refused_while_another_thread_draws() -> None:
             over.set()
 
     at_once(draw, trace)
+
+
+def test_a_step_is_profiled_while_another_thread_runs_it() -> None:
+    _, step = training()
+    run = minitorch.compile(step)
+    x = batch(0)
+    run(x)
+
+    def profile() -> int:
+        return sum(len(run.profile(x, rounds=1).rows) > 0 for _ in range(CALLS // 5))
+
+    _, profiles = at_once(lambda: [run(x).item() for _ in range(CALLS * 20)], profile)
+    assert profiles == CALLS // 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork, so nothing to survive")
+def test_a_child_that_is_forked_while_a_thread_is_inside_a_step() -> None:
+    """The thread stays behind in the parent, and may not keep the child out."""
+    run = minitorch.compile(lambda x: x * 2.0)
+    run._lock.acquire()
+    with ThreadPoolExecutor(1) as pool:
+        # This thread holds the lock, as if inside a call; the other one forks, and its child is alone.
+        def fork() -> int:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads
+                child = os.fork()
+            if child == 0:
+                os._exit(0 if run._lock.acquire(timeout=30) else 1)
+            return os.waitpid(child, 0)[1]
+
+        status = pool.submit(fork).result(60)
+    run._lock.release()
+    assert status == 0

@@ -137,9 +137,10 @@ def test_a_server_in_trouble_is_asked_again(server, answers, tmp_path):
 
 
 def test_a_slow_but_steady_server_gets_the_time_it_needs(server, answers, tmp_path):
-    remote = record(server.plan("/a", CONTENT, answers.slow(step=1_200, pause=0.05)))
+    content = CONTENT * 4
+    remote = record(server.plan("/a", content, answers.slow(step=4_800, pause=0.05)), content=content)
     began = time.monotonic()
-    assert fetch(remote, tmp_path, ignore, patience=4).read_bytes() == CONTENT
+    assert fetch(remote, tmp_path, ignore, patience=4).read_bytes() == content
     assert time.monotonic() - began > 4.1
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.linalg.cython_blas  # noqa: F401  (its library is one of those that are held)
+import threadpoolctl
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minitorch.kernels.blas import OneThread, one_thread
@@ -139,6 +140,36 @@ def test_a_library_that_is_found_while_another_thread_computes_is_held_too():
         in_a_thread(holder.load_scipy)
         assert set(thread_counts()) == {1}
     assert set(thread_counts()) == {2}
+
+
+def test_a_look_that_began_before_scipy_was_loaded_does_not_forget_it(monkeypatch):
+    """Of two threads that begin at once, the slower one saw fewer libraries, and its answer came last."""
+    holder = OneThread()
+    looked, loaded = threading.Event(), threading.Event()
+    main = threading.current_thread()
+
+    class Slow(threadpoolctl.ThreadpoolController):
+        def __init__(self):
+            super().__init__()
+            if threading.current_thread() is not main:  # as if SciPy's had not been there yet
+                self.lib_controllers = self.lib_controllers[:1]
+                looked.set()
+                loaded.wait(0.5)  # in vain, where one waits for the other
+
+    monkeypatch.setattr(threadpoolctl, "ThreadpoolController", Slow)
+
+    def enter():
+        with holder:
+            pass
+
+    worker = threading.Thread(target=enter)
+    worker.start()
+    assert looked.wait(60)
+    holder.load_scipy()
+    loaded.set()
+    worker.join()
+    with holder:
+        assert set(thread_counts()) == {1}
 
 
 def run(code):

@@ -67,10 +67,10 @@ class Guards:
 
     def __init__(self, roots: tuple[Any, ...]) -> None:
         self._roots = roots
+        self._alone = len(sys._current_frames()) == 1  # no other thread could draw from here on
         self._reach = Reach(roots)
         self._sources = sources(self._reach)
         self._watch = Watch()
-        self._alone = True
 
     @staticmethod
     def before(fn: Any, args: Iterable[Any] = ()) -> Guards:
@@ -79,7 +79,6 @@ class Guards:
 
     def run(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run the step, and note which functions run, where some could ask the world, or other threads could draw."""
-        self._alone = len(sys._current_frames()) == 1  # no other thread
         if self._alone and not self._reach.outside:
             return step(*args, **kwargs)
         with self._watch:
@@ -92,7 +91,8 @@ class Guards:
             CompileError: the step changed something that a program would not change again, or drew random numbers
                 that a program would not draw again.
         """
-        # Looked at before the comparison: what another thread changes in between is found by one or the other.
+        # Both looked at before the comparison: what another thread changes in between is found by one or the other.
+        self._last_change = last_change.number
         reach = Reach(self._roots)
         outside = {id(source.like): source.like for source in tracer.sources if source.kind == "tensor"}
         for contents in self._reach.contents.values():
@@ -170,7 +170,6 @@ class Guards:
             contents += [Contents("", "", x) for x in (optimizer.state, *groups)]
         self.text = write_hold(places, [p for p in absent if not p.module], contents, tracer)
         self.hold = self.text.made(guards=self)
-        self._last_change = last_change.number
         del self._reach, self._sources, self._roots, self._watch
 
     # --- before every call ---------------------------------------------------------------------------------------

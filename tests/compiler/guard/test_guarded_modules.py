@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import minitorch
+from minitorch.compiler.guard import guards as guards_module
 from minitorch.compiler.guard.guards import Guards
 from minitorch.compiler.trace.tracer import Tracer
 from minitorch.errors import CompileError
@@ -86,6 +87,28 @@ def test_every_way_to_set_an_attribute_of_a_module_is_counted() -> None:
         before = last_change.number
         change()
         assert last_change.number != before
+
+
+def test_an_attribute_is_gone_when_its_deletion_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks at the number first, and at the attribute then, may not find the old one under the new number."""
+    net, there = Net(), []
+    net.weight = Parameter(1.0)
+    monkeypatch.setattr(last_change, "note", lambda: there.append([hasattr(net, name) for name in ("weight", "width")]))
+    del net.weight
+    del net.width
+    assert there == [[False, True], [False, False]]
+
+
+def test_what_another_thread_changes_while_guards_are_written_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Net()
+    written = guards_module.write_hold
+
+    def change_meanwhile(*args: Any) -> Any:
+        net.width = 5
+        return written(*args)
+
+    monkeypatch.setattr(guards_module, "write_hold", change_meanwhile)
+    assert not traced(lambda: net.width).hold()
 
 
 # --- optimisers -------------------------------------------------------------------------------------------------
