@@ -15,15 +15,42 @@ import importlib
 import os
 import sys
 import threading
+from collections.abc import Callable
 from functools import cache
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["gemm", "one_thread"]
+__all__ = ["UNDIVIDED", "gemm", "one_thread"]
+
+# OpenBLAS computes a product of so few multiplications on the calling thread, however many threads it has (it begins
+# to share out a matrix and a vector at 9,216, two matrices at 262,145), so nobody has to hold it.
+UNDIVIDED = 1 << 13
+
+
+class _Library(NamedTuple):
+    """A BLAS library's own functions for the number of its threads."""
+
+    get_num_threads: Callable[[], int]
+    set_num_threads: Callable[[int], object]
+
+    @classmethod
+    def of(cls, found: Any) -> _Library:
+        """Take the functions of a library that threadpoolctl has found.
+
+        Newer releases of threadpoolctl obey the Python thread that asked first, and ignore the others. Here a lock
+        keeps them apart, so calls go past that rule (to change who is in control costs ten times as much), and where
+        they can be had to the functions themselves, which takes a third of the time.
+        """
+        symbol = getattr(found, "_get_symbol", None)
+        if symbol and found.internal_api == "openblas" and found.threading_layer != "openmp":
+            functions = symbol("openblas_get_num_threads"), symbol("openblas_set_num_threads")
+            if all(functions):
+                return cls(*functions)
+        return cls(found.get_num_threads, getattr(found, "_real_set_num_threads", None) or found.set_num_threads)
 
 
 class OneThread:
@@ -35,8 +62,8 @@ class OneThread:
     def __init__(self) -> None:
         self._lock, self._loading = threading.Lock(), threading.RLock()
         self._holders = 0
-        self._libraries: list[Any] | None = None
-        self._restore: list[tuple[Any, int]] = []
+        self._libraries: list[_Library] | None = None
+        self._restore: list[tuple[_Library, int]] = []
         self._scipy_found = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
@@ -54,7 +81,7 @@ class OneThread:
         # last word, or nobody would hold that library ever after.
         from threadpoolctl import ThreadpoolController
 
-        libraries = [c for c in ThreadpoolController().lib_controllers if c.user_api == "blas"]
+        libraries = [_Library.of(c) for c in ThreadpoolController().lib_controllers if c.user_api == "blas"]
         with self._lock:
             self._libraries = libraries
             if self._holders:
@@ -65,11 +92,11 @@ class OneThread:
             count = library.get_num_threads()
             if count > 1:
                 self._restore.append((library, count))
-                _set_threads(library, 1)
+                library.set_num_threads(1)
 
     def _release(self) -> None:
         for library, count in self._restore:
-            _set_threads(library, count)
+            library.set_num_threads(count)
         self._restore.clear()
 
     def __enter__(self) -> None:
@@ -93,13 +120,6 @@ class OneThread:
         self._lock, self._loading = threading.Lock(), threading.RLock()
         self._holders = 0
         self._release()
-
-
-def _set_threads(library: Any, count: int) -> None:
-    # Newer releases of threadpoolctl obey the Python thread that asked first, and ignore the others. Here a lock keeps
-    # them apart, so the call goes past that rule. (To change who is in control costs ten times as much.)
-    past_the_rule = getattr(library, "_real_set_num_threads", None)
-    (past_the_rule or library.set_num_threads)(count)
 
 
 one_thread = OneThread()

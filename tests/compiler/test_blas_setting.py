@@ -107,3 +107,16 @@ def test_a_user_who_wants_one_thread_keeps_one() -> None:
     with threadpool_limits(1, user_api="blas"):
         step(X, labels())
         assert thread_counts() == {1}
+
+
+def test_products_that_no_library_divides_need_not_be_held(counts_inside: list[set[int]]) -> None:
+    drawn = np.random.default_rng(3)
+    a, b = (minitorch.tensor(drawn.standard_normal(shape), backend=FastBackend) for shape in ((16, 32), (32, 16)))
+    c = minitorch.tensor(drawn.standard_normal((32, 17)), backend=FastBackend)
+    multiply = minitorch.compile(lambda a, b: a @ b)
+    found = multiply(a, b).to_numpy().copy()
+    multiply(a, c)
+    assert counts_inside == [{2}, {1}]
+    with threadpool_limits(1, user_api="blas"):
+        assert (multiply(a, b).to_numpy() == found).all()
+    np.testing.assert_allclose(found, a.to_numpy() @ b.to_numpy(), rtol=1e-12)

@@ -81,13 +81,12 @@ class Turns:
         address: of the elements of the tensor that :meth:`next` gave.
     """
 
-    __slots__ = ("_addresses", "_alone", "_history", "_last", "_output", "_tensors", "address")
+    __slots__ = ("_alone", "_history", "_last", "_made", "_output", "address")
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._history = _history(output)
-        self._tensors = [self._make(), self._make()]
-        self._addresses = [self._find(t) for t in self._tensors]
+        self._made = [self._new(), self._new()]
         self._last = 1
         self._alone = 0
         self.address = 0
@@ -99,23 +98,26 @@ class Turns:
     def _find(self, tensor: Tensor) -> Any:
         return address(tensor._tensor._storage)
 
+    def _new(self) -> tuple[Tensor, Any, Any, Any]:
+        """Make a tensor; give it with its data and its storage, and where its elements are."""
+        tensor = self._make()
+        return tensor, tensor._tensor, tensor._tensor._storage, self._find(tensor)
+
     def next(self) -> Tensor:
         """Give the one that was not given last, or a new one in its place where somebody still holds it."""
         k = self._last = 1 - self._last
-        tensor = self._tensors[k]
-        data = tensor._tensor
+        tensor, data, storage, self.address = self._made[k]
         # A user may hold the tensor, or a view, which shares the storage. How many references are ours depends on the
         # version of Python: they are counted when the first of the two, which nobody has seen, is given.
-        references = getrefcount(tensor) + getweakrefcount(tensor) + getrefcount(data) + getrefcount(data._storage)
+        references = getrefcount(tensor) + getweakrefcount(tensor) + getrefcount(data) + getrefcount(storage)
         if references == self._alone:
             tensor.grad = tensor._name = None
             tensor.history = self._history
         elif self._alone == 0:
             self._alone = references
         else:
-            tensor = self._tensors[k] = self._make()
-            self._addresses[k] = self._find(tensor)
-        self.address = self._addresses[k]
+            self._made[k] = self._new()
+            tensor, _, _, self.address = self._made[k]
         return tensor
 
 

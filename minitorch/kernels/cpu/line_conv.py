@@ -84,8 +84,8 @@ LINES, TILES, RESULTS, ROWS = range(4)
 PLACES, CHANNELS, PADDED, SIZE, START = range(4, 9)
 # The weight, and whether ReLU follows.
 OUT_CHANNELS, TAP_COUNT, RELU = range(9, 12)
-# Where things begin in the scratch array, behind the tiles' points: products; of 16 channels the maxima, their places,
-# and what is not 0 where some result was not finite.
+# Where things begin in the scratch array, behind the tiles' points: products of 32 channels; of 16 the maxima, their
+# places, and what is not 0 where some result was not finite.
 PRODUCTS, MAXIMA, MAXIMA_PLACES, UNSURE = range(12, 16)
 NUMBERS = 16
 
@@ -187,6 +187,53 @@ def _multiply(scratch, to, tiles, points, weight, plan):
         y2, y3 = multiply_add(broadcast(scratch, t2 + c), w, y2), multiply_add(broadcast(scratch, t3 + c), w, y3)
         y4, y5 = multiply_add(broadcast(scratch, t4 + c), w, y4), multiply_add(broadcast(scratch, t5 + c), w, y5)
         y6, y7 = multiply_add(broadcast(scratch, t6 + c), w, y6), multiply_add(broadcast(scratch, t7 + c), w, y7)
+    _store_eight(scratch, to, y0, y1, y2, y3, y4, y5, y6, y7)
+
+
+@_compiled
+def _multiply_by_two(scratch, to, other_to, tiles, points, weight, other_weight, plan):
+    """Multiply eight tiles at one point by 32 output channels: what is read of the tiles serves twice."""
+    padded = plan[PADDED]
+    t0, t1, t2, t3 = tiles, tiles + padded, tiles + 2 * padded, tiles + 3 * padded
+    t4, t5, t6, t7 = tiles + 4 * padded, tiles + 5 * padded, tiles + 6 * padded, tiles + 7 * padded
+    y0 = y1 = y2 = y3 = y4 = y5 = y6 = y7 = fill(scratch, 0)
+    z0 = z1 = z2 = z3 = z4 = z5 = z6 = z7 = fill(scratch, 0)
+    for c in range(plan[CHANNELS]):
+        w, v = load(points, weight + c * LANES), load(points, other_weight + c * LANES)
+        d0, d1 = broadcast(scratch, t0 + c), broadcast(scratch, t1 + c)
+        y0, z0, y1, z1 = (
+            multiply_add(d0, w, y0),
+            multiply_add(d0, v, z0),
+            multiply_add(d1, w, y1),
+            multiply_add(d1, v, z1),
+        )
+        d2, d3 = broadcast(scratch, t2 + c), broadcast(scratch, t3 + c)
+        y2, z2, y3, z3 = (
+            multiply_add(d2, w, y2),
+            multiply_add(d2, v, z2),
+            multiply_add(d3, w, y3),
+            multiply_add(d3, v, z3),
+        )
+        d4, d5 = broadcast(scratch, t4 + c), broadcast(scratch, t5 + c)
+        y4, z4, y5, z5 = (
+            multiply_add(d4, w, y4),
+            multiply_add(d4, v, z4),
+            multiply_add(d5, w, y5),
+            multiply_add(d5, v, z5),
+        )
+        d6, d7 = broadcast(scratch, t6 + c), broadcast(scratch, t7 + c)
+        y6, z6, y7, z7 = (
+            multiply_add(d6, w, y6),
+            multiply_add(d6, v, z6),
+            multiply_add(d7, w, y7),
+            multiply_add(d7, v, z7),
+        )
+    _store_eight(scratch, to, y0, y1, y2, y3, y4, y5, y6, y7)
+    _store_eight(scratch, other_to, z0, z1, z2, z3, z4, z5, z6, z7)
+
+
+@_compiled
+def _store_eight(scratch, to, y0, y1, y2, y3, y4, y5, y6, y7):
     store(scratch, to, y0)
     store(scratch, to + LANES, y1)
     store(scratch, to + 2 * LANES, y2)
@@ -201,7 +248,7 @@ def _multiply(scratch, to, tiles, points, weight, plan):
 
 
 @_compiled
-def _find_maxima(scratch, bias, first_row, o, plan):
+def _find_maxima(scratch, bias, products, o, plan):
     """Put together the results of a line's tiles, $A^T$ of the products, and find the first maximum of each channel."""
     place_type = numbers_at(skip(scratch, plan[MAXIMA_PLACES]), np.int32)
     step, results = plan[ROWS] * LANES, plan[RESULTS]
@@ -210,7 +257,7 @@ def _find_maxima(scratch, bias, first_row, o, plan):
     where = fill(place_type, np.int32(0))
     nothing = unsure = fill(scratch, 0)
     for t in range(plan[TILES]):
-        at = plan[PRODUCTS] + (first_row + t) * LANES
+        at = products + t * LANES
         m0, m7 = load(scratch, at), load(scratch, at + 7 * step)
         m1, m2 = load(scratch, at + step), load(scratch, at + 2 * step)
         m3, m4 = load(scratch, at + 3 * step), load(scratch, at + 4 * step)
@@ -291,21 +338,32 @@ def convolve_lines(out, places, x, points, w, bias, plan, scratch, b0, b1) -> No
     """
     # Rows behind the last tile are multiplied too; nobody reads their results, but numbers close to 0 would be slow.
     written = min(plan[LINES], b1 - b0) * plan[TILES]
+    sixteen, other = POINTS * plan[CHANNELS] * LANES, POINTS * plan[ROWS] * LANES
     for p in range(POINTS):
         _clear(scratch, (p * plan[ROWS] + written) * plan[PADDED], (p + 1) * plan[ROWS] * plan[PADDED])
     for b in range(b0, b1, plan[LINES]):
         end = min(b + plan[LINES], b1)
         _evaluate_tiles(scratch, x, plan, b, end)
-        weight = 0
-        for o in range(0, plan[OUT_CHANNELS], LANES):
+        # 32 output channels at a time; where their sixteens are odd in number, the last 16 are alone.
+        for o in range(0, plan[OUT_CHANNELS], 2 * LANES):
+            two = o + LANES < plan[OUT_CHANNELS]
             for p in range(POINTS):
-                for row in range(p * plan[ROWS], p * plan[ROWS] + (end - b) * plan[TILES], ROWS_AT_ONCE):
-                    _multiply(scratch, plan[PRODUCTS] + row * LANES, row * plan[PADDED], points, weight, plan)
-                weight += plan[CHANNELS] * LANES
-            first = min(o, plan[OUT_CHANNELS] - LANES)
-            for line in range(b, end):
-                _find_maxima(scratch, bias, (line - b) * plan[TILES], first, plan)
-                _write(out, places, x, w, bias, scratch, line, first, plan)
+                as_written()
+                weight, first = sixteen * (o // LANES) + p * plan[CHANNELS] * LANES, p * plan[ROWS]
+                for row in range(first, first + (end - b) * plan[TILES], ROWS_AT_ONCE):
+                    tiles, to = row * plan[PADDED], plan[PRODUCTS] + row * LANES
+                    if two:
+                        _multiply_by_two(scratch, to, to + other, tiles, points, weight, weight + sixteen, plan)
+                    else:
+                        _multiply(scratch, to, tiles, points, weight, plan)
+            for k in range(2 if two else 1):
+                as_written()
+                channel = min(o + k * LANES, plan[OUT_CHANNELS] - LANES)
+                for line in range(b, end):
+                    _find_maxima(
+                        scratch, bias, plan[PRODUCTS] + k * other + (line - b) * plan[TILES] * LANES, channel, plan
+                    )
+                    _write(out, places, x, w, bias, scratch, line, channel, plan)
 
 
 # --- in Python -------------------------------------------------------------------------------------------------------
@@ -361,7 +419,7 @@ def plan_lines(
     together = min(range(1, most + 1), key=computed)
     rows = _pieces(together * tiles, ROWS_AT_ONCE) * ROWS_AT_ONCE
     products = POINTS * rows * padded
-    maxima = products + POINTS * rows * LANES
+    maxima = products + 2 * POINTS * rows * LANES
     numbers = np.zeros(NUMBERS, np.int64)
     numbers[[LINES, TILES, RESULTS, ROWS]] = together, tiles, results, rows
     numbers[[PLACES, CHANNELS, PADDED, SIZE, START]] = width, channels, padded, size, start
