@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...kernels.cpu.vectors import LANES
 from ..graph import Node, describe
 from ..passes.memory import HEAD, OPERANDS, aligned, plan_memory
 from ..passes.simplify import POINTWISE
@@ -128,9 +129,7 @@ class _Emitter:
         calls = [program.calls[number] for number in numbers]
         tasks: list[Task] = []
         for number, call in zip(numbers, calls, strict=True):
-            bounds = [0, -1]
-            if call.blocks > 1:
-                bounds = [call.extent * i // call.blocks for i in range(call.blocks + 1)]
+            bounds = _bounds(call.extent, call.blocks) if call.blocks > 1 else [0, -1]
             for begin, end in pairwise(bounds):
                 tasks.append(Task(number, number + 1, 0, begin, end))
         parallel = _work(calls) >= PARALLEL_WORK and len(tasks) > 1
@@ -278,6 +277,16 @@ def _images(node: Node) -> int:
 def _blocks(work: int, most: int) -> int:
     """Choose how many parts a range is divided into."""
     return max(1, min(BLOCKS, work // BLOCK_WORK, most))
+
+
+def _bounds(extent: int, parts: int) -> list[int]:
+    """Divide a range; long parts begin at whole vectors, so that only the last one has a remainder.
+
+    >>> _bounds(1000, 3), _bounds(100, 3)
+    ([0, 320, 656, 1000], [0, 33, 66, 100])
+    """
+    unit = LANES if extent >= 4 * LANES * parts else 1
+    return [extent // unit * i // parts * unit for i in range(parts)] + [extent]
 
 
 def _work(calls: list[Call]) -> int:
