@@ -63,6 +63,20 @@ def test_an_invalid_row_and_all_that_is_lost_or_late_close_the_summary():
     assert eager_losses(rows) == []
 
 
+def test_a_peer_that_is_as_fast_as_elsewhere_beside_a_faster_sgemm_is_invalid_and_not_called_slow():
+    rows = [fake_row("minitorch", "compiled", 0.1), fake_row("pytorch", "eager", 1.2)]
+    found = compare(TINY, rows, {2: 400.0})
+    assert remarks(found, [])["INVALID"] == (
+        "PyTorch takes 1.200 ms, over 1.3 times the expected 0.500; it took 1.000 on the machine that the aims are "
+        "from, whose sgemm is slower than this one's, so that PyTorch was not slowed down here, but does not gain what "
+        "sgemm does"
+    )
+    results = {"comparisons": [found], "sgemm_gflops": {2: 400.0}, "rounds": 3, "rows": []}
+    assert "By the benchmark's own rule `tiny-2` is INVALID" in headline(results)
+    results["comparisons"] = [compare(TINY, rows, {2: 200.0})]
+    assert "INVALID" not in headline(results)
+
+
 def test_a_lost_case_says_so():
     rows = [fake_row("minitorch", "compiled", 2.0), fake_row("pytorch", "compiled", 1.0)]
     found = compare(TINY, rows, {2: 200.0})

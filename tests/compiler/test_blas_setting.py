@@ -74,7 +74,7 @@ def test_the_users_number_is_there_again_after_each_call(counts_inside: list[set
     for _ in range(3):
         step(X, labels())
         assert thread_counts() == {2}
-    assert step.traces[0].machine.program.uses_blas
+    assert step.traces[0].machine.program.holds_blas
     assert counts_inside == [{1}] * 3
 
 

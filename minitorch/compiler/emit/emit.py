@@ -212,7 +212,7 @@ class _Emitter:
         if family.other is not None and second is None:
             unread = self._unread(node, family.other.dtype, start + aligned(family.scratch))
             results.insert(family.other.place, unread)
-        self.program.uses_blas = self.program.uses_blas or family.uses_blas
+        self.program.holds_blas = self.program.holds_blas or family.holds_blas
         reads = read_by(group, self.inside)
         size = sum(n.size * n.dtype.itemsize for n in reads.values()) + math.prod(shape) * node.dtype.itemsize
         extent = family.extent

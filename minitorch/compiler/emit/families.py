@@ -288,7 +288,7 @@ def _matrix_multiply(node: Node, images: int) -> Family:
         flops=2 * count * m * n * k,
         extent={ROWS: m, INNER: k, COLUMNS: n}[ranged],
         strip=STRIP if count == 1 and ranged != INNER else 0,
-        uses_blas=m * n * k > blas.UNDIVIDED,
+        holds_blas=m * n * k > blas.UNDIVIDED,
     )
 
 

@@ -79,7 +79,7 @@ class Family:
         flops: additions and multiplications.
         extent: the end of the range that the kernel works on where no chunk gives one.
         strip: the shortest part of this range that is worth a call of its own; 0 where the range is not divisible.
-        uses_blas: whether it calls BLAS.
+        holds_blas: whether it calls BLAS for products large enough to be divided: it is held to one thread.
         checks_places: whether it notes places that are out of range; the note comes before the constant arrays.
     """
 
@@ -92,5 +92,5 @@ class Family:
     flops: int = 0
     extent: int = 0
     strip: int = 0
-    uses_blas: bool = False
+    holds_blas: bool = False
     checks_places: bool = False

@@ -120,7 +120,7 @@ class Program:
         constants: what the last slots hold: arrays, such as the plans of convolutions.
         memory: where results live.
         parallel: whether any of its waves is worth several cores.
-        uses_blas: whether it calls a matrix product of BLAS.
+        holds_blas: whether BLAS is held to one thread: a kernel calls it for a product that it would divide.
         checks_places: whether a kernel of it notes places that are out of range.
     """
 
@@ -134,7 +134,7 @@ class Program:
     constants: list[npt.NDArray[Any]] = field(default_factory=list)
     memory: Layout = field(default_factory=lambda: Layout({}, {}, 0, 0))
     parallel: bool = False
-    uses_blas: bool = False
+    holds_blas: bool = False
     checks_places: bool = False
 
     # --- the table -------------------------------------------------------------------------------------------------

@@ -199,7 +199,7 @@ class Machine:
 
     def run(self, memory: Memory) -> None:
         """Run the program."""
-        if self.program.uses_blas:
+        if self.program.holds_blas:
             with blas.one_thread:
                 self._run(memory)
         else:
