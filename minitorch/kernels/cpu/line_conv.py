@@ -201,33 +201,17 @@ def _multiply_by_two(scratch, to, other_to, tiles, points, weight, other_weight,
     for c in range(plan[CHANNELS]):
         w, v = load(points, weight + c * LANES), load(points, other_weight + c * LANES)
         d0, d1 = broadcast(scratch, t0 + c), broadcast(scratch, t1 + c)
-        y0, z0, y1, z1 = (
-            multiply_add(d0, w, y0),
-            multiply_add(d0, v, z0),
-            multiply_add(d1, w, y1),
-            multiply_add(d1, v, z1),
-        )
+        y0, z0 = multiply_add(d0, w, y0), multiply_add(d0, v, z0)
+        y1, z1 = multiply_add(d1, w, y1), multiply_add(d1, v, z1)
         d2, d3 = broadcast(scratch, t2 + c), broadcast(scratch, t3 + c)
-        y2, z2, y3, z3 = (
-            multiply_add(d2, w, y2),
-            multiply_add(d2, v, z2),
-            multiply_add(d3, w, y3),
-            multiply_add(d3, v, z3),
-        )
+        y2, z2 = multiply_add(d2, w, y2), multiply_add(d2, v, z2)
+        y3, z3 = multiply_add(d3, w, y3), multiply_add(d3, v, z3)
         d4, d5 = broadcast(scratch, t4 + c), broadcast(scratch, t5 + c)
-        y4, z4, y5, z5 = (
-            multiply_add(d4, w, y4),
-            multiply_add(d4, v, z4),
-            multiply_add(d5, w, y5),
-            multiply_add(d5, v, z5),
-        )
+        y4, z4 = multiply_add(d4, w, y4), multiply_add(d4, v, z4)
+        y5, z5 = multiply_add(d5, w, y5), multiply_add(d5, v, z5)
         d6, d7 = broadcast(scratch, t6 + c), broadcast(scratch, t7 + c)
-        y6, z6, y7, z7 = (
-            multiply_add(d6, w, y6),
-            multiply_add(d6, v, z6),
-            multiply_add(d7, w, y7),
-            multiply_add(d7, v, z7),
-        )
+        y6, z6 = multiply_add(d6, w, y6), multiply_add(d6, v, z6)
+        y7, z7 = multiply_add(d7, w, y7), multiply_add(d7, v, z7)
     _store_eight(scratch, to, y0, y1, y2, y3, y4, y5, y6, y7)
     _store_eight(scratch, other_to, z0, z1, z2, z3, z4, z5, z6, z7)
 
@@ -360,9 +344,8 @@ def convolve_lines(out, places, x, points, w, bias, plan, scratch, b0, b1) -> No
                 as_written()
                 channel = min(o + k * LANES, plan[OUT_CHANNELS] - LANES)
                 for line in range(b, end):
-                    _find_maxima(
-                        scratch, bias, plan[PRODUCTS] + k * other + (line - b) * plan[TILES] * LANES, channel, plan
-                    )
+                    products = plan[PRODUCTS] + k * other + (line - b) * plan[TILES] * LANES
+                    _find_maxima(scratch, bias, products, channel, plan)
                     _write(out, places, x, w, bias, scratch, line, channel, plan)
 
 
