@@ -424,6 +424,20 @@ def epoch_lines(
     return lines
 
 
+def scoring(model: SentenceClassifier) -> Callable[[Tensor], Tensor]:
+    """Make a function that runs the network and records nothing for a gradient.
+
+    It is no method of what trains: a network finds its convolutions under names that it makes up, so a compiled step
+    may read whatever it can reach, and the losses of a long training are too many to watch.
+    """
+
+    def score(index: Tensor) -> Tensor:
+        with minitorch.no_grad():
+            return model(index)
+
+    return score
+
+
 class SentenceSentimentTrain:
     """Trains a :class:`SentenceClassifier` and scores with it.
 
@@ -442,13 +456,8 @@ class SentenceSentimentTrain:
         self.model = model
         self.optimizer = optimizer
         self.compiled = compiled
-        self.score = minitorch.compile(self.compute_score) if compiled else self.compute_score
+        self.score = minitorch.compile(scoring(model)) if compiled else scoring(model)
         self.history = History()  # of the latest training
-
-    def compute_score(self, index: Tensor) -> Tensor:
-        """Run the network, and record nothing for a gradient."""
-        with minitorch.no_grad():
-            return self.model(index)
 
     def probabilities(self, data: Sentences, batch_size: int = SCORED) -> npt.NDArray[Any]:
         """Give the probability of every sentence, without dropout."""

@@ -282,6 +282,15 @@ def test_vectors_are_dropped_too_where_the_plan_says_so():
     np.testing.assert_array_equal(answer(model.eval(), data), expected)
 
 
+def test_a_compiled_training_is_scored_however_long_it_was():
+    data = some_sentences([3, 4, 7])
+    trainer = SentenceSentimentTrain(classifier(), compiled=True)
+    trainer.train(data, 0.1, 3, 1, None, lambda *args: None)
+    trainer.history.losses.extend([0.5] * 5000)  # as all of SST-2 leaves behind
+    expected = SentenceSentimentTrain(trainer.model).probabilities(data)
+    np.testing.assert_allclose(trainer.probabilities(data), expected, rtol=1e-12)
+
+
 def test_no_gradient_is_recorded_in_evaluation():
     model = classifier(tuned=True)
     SentenceSentimentTrain(model).probabilities(some_sentences([3, 4]))
