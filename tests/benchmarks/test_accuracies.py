@@ -17,6 +17,8 @@ from benchmarks.accuracy_tasks import PUBLISHED, TASKS, Training, exercise_modul
 from minitorch.data import ImageDataset
 from scripts import exercise_scripts, named_cells
 
+from ..defaults import on_fast_backend
+
 SEQUENCE = Training((("Linear", {}),), "mnist", 5, 64, 0.01, (0.5,), (0.25,))
 ACCURACY = {"MiniTorch": 0.991, "PyTorch": 0.985}
 LENET = next(task for task in TASKS if task.name == "lenet-mnist")
@@ -182,11 +184,8 @@ def pictures(count, folder="", seed=0):
 @pytest.fixture
 def as_the_exercises():
     """Compute in float32 on the fast backend."""
-    minitorch.set_default_backend(minitorch.FastBackend)
-    minitorch.set_default_dtype("float32")
-    yield
-    minitorch.set_default_backend(minitorch.SimpleBackend)
-    minitorch.set_default_dtype("float64")
+    with on_fast_backend("float32"):
+        yield
 
 
 @pytest.mark.usefixtures("as_the_exercises")

@@ -25,6 +25,7 @@ from minitorch.random import default_generator
 from minitorch.tensor import Tensor
 
 from ..cases import Array, training_step
+from ..threads import at_once
 
 CALLS = 50
 
@@ -36,19 +37,6 @@ def _threads_alternate_often() -> Iterator[None]:
     sys.setswitchinterval(1e-5)
     yield
     sys.setswitchinterval(before)
-
-
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """Begin functions at the same moment, each in a thread of its own; give their results, or raise their error."""
-    barrier = threading.Barrier(len(works))
-
-    def begin(work: Callable[[], Any]) -> Any:
-        barrier.wait(600)
-        return work()
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        futures = [pool.submit(begin, work) for work in works]
-        return [future.result(timeout=600) for future in futures]
 
 
 def batch(seed: int) -> Tensor:

@@ -9,6 +9,8 @@ from typing import Any
 import minitorch
 from scripts import run_cells
 
+from ..defaults import on_fast_backend
+
 
 @contextmanager
 def defined(exercise: str, *cells: str, **given: Any) -> Iterator[dict[str, Any]]:
@@ -20,8 +22,5 @@ def defined(exercise: str, *cells: str, **given: Any) -> Iterator[dict[str, Any]
         given: what they use of the cells before them, beside ``minitorch`` and ``Tensor``.
     """
     names = run_cells(exercise, cells, {"minitorch": minitorch, "Tensor": minitorch.Tensor, **given})
-    minitorch.set_default_backend(minitorch.FastBackend)
-    minitorch.set_default_dtype("float32")
-    yield names
-    minitorch.set_default_backend(minitorch.SimpleBackend)
-    minitorch.set_default_dtype("float64")
+    with on_fast_backend("float32"):
+        yield names

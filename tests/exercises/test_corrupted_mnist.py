@@ -28,6 +28,8 @@ from minitorch.data import load
 from minitorch.data.corrupt_mnist import ANGLES
 from minitorch.data.rotation import rotate  # counter-clockwise
 
+from ..defaults import on_fast_backend
+
 ROOT = Path(__file__).parents[2]
 EXERCISE = ROOT / "exercises" / "corrupted_mnist"
 
@@ -132,11 +134,8 @@ def test_training_writes_a_model_and_one_curve_into_the_working_directory(traine
 @pytest.fixture
 def fast():
     """New tensors are on the fast backend, in float32."""
-    minitorch.set_default_backend(minitorch.FastBackend)
-    minitorch.set_default_dtype("float32")
-    yield
-    minitorch.set_default_backend(minitorch.SimpleBackend)
-    minitorch.set_default_dtype("float64")
+    with on_fast_backend("float32"):
+        yield
 
 
 @pytest.mark.usefixtures("fast")

@@ -17,6 +17,8 @@ import pytest
 
 import minitorch
 
+from ..defaults import on_fast_backend
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "exercises" / "race" / "race.py"
 
@@ -86,9 +88,8 @@ def tuning(monkeypatch):
 @pytest.fixture
 def fast():
     """New tensors are on the fast backend."""
-    minitorch.set_default_backend(minitorch.FastBackend)
-    yield
-    minitorch.set_default_backend(minitorch.SimpleBackend)
+    with on_fast_backend():
+        yield
 
 
 def settings(race):

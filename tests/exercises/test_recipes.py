@@ -16,6 +16,8 @@ from minitorch.data import ImageDataset
 from minitorch.layers import Linear
 from scripts import run_script
 
+from ..defaults import on_fast_backend
+
 FOLDER = Path(__file__).parents[2] / "exercises" / "4_fashion_mnist"
 NAMES = [("mnist", "mlp"), ("mnist", "cnn"), ("mnist", "lenet"), ("mnist", "wide"), ("fashionmnist", "mlp")]
 NAMES += [("fashionmnist", "cnn"), ("cifar", "mlp"), ("cifar", "cnn")]
@@ -36,11 +38,8 @@ def exercise() -> Iterator[tuple[Any, Any]]:
 @pytest.fixture(autouse=True)
 def fast() -> Iterator[None]:
     """Compute as the exercise does."""
-    minitorch.set_default_backend(minitorch.FastBackend)
-    minitorch.set_default_dtype("float32")
-    yield
-    minitorch.set_default_backend(minitorch.SimpleBackend)
-    minitorch.set_default_dtype("float64")
+    with on_fast_backend("float32"):
+        yield
 
 
 def pictures(dataset, count):

@@ -13,6 +13,8 @@ from minitorch.layers import Dropout, Sequential
 from minitorch.losses import cross_entropy
 from minitorch.schedules import OneCycleLR
 
+from ..defaults import on_fast_backend
+
 SIDES = {"cifar": (3, 32, 32)}
 
 
@@ -29,9 +31,8 @@ def our_layers(task):
 @pytest.fixture
 def fast():
     """New tensors are on the fast backend."""
-    minitorch.set_default_backend(minitorch.FastBackend)
-    yield
-    minitorch.set_default_backend(minitorch.SimpleBackend)
+    with on_fast_backend():
+        yield
 
 
 @pytest.mark.usefixtures("fast")
