@@ -32,7 +32,7 @@ class Node:
         op: its name: a method of :class:`~minitorch.tensor_ops.TensorOps` (``map``, ``conv``, ...), the second result
             of one (``max_place``, ``max_pool_place``), where its result comes from (``input``, ``constant``,
             ``number``, and ``uniform``, which draws random numbers), or what a pass made of several (``conv_act``,
-            ``conv_pool`` and ``conv_pool_place``, ``conv_line_points``, ``conv_line`` and ``conv_line_place``,
+            ``conv_pool`` and ``conv_pool_place``, ``conv_line`` and ``conv_line_place``,
             ``conv_at``, ``conv_weight_at``, ``conv_line_weight``, ``conv_bias``).
         inputs: how it walks the results that it reads.
         args: what else it depends on, fixed when the step was traced: a tuple, for some operations with names

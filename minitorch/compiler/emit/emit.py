@@ -27,7 +27,7 @@ __all__ = ["emit"]
 
 # Tasks are shared out over the cores where they have this many additions, multiplications and bytes to do: less is done
 # before a second core has begun.
-PARALLEL_WORK = 1 << 18
+PARALLEL_WORK = 1 << 17
 
 # Outside regions, a kernel with more work than this is divided, into no more parts than that. How many depends on the
 # shapes alone, like everything that bits depend on.
@@ -133,9 +133,11 @@ class _Emitter:
             for begin, end in pairwise(bounds):
                 tasks.append(Task(number, number + 1, 0, begin, end))
         parallel = _work(calls) >= PARALLEL_WORK and len(tasks) > 1
-        if parallel:  # the largest first, so that the cores end together
+        if parallel:
+            # First parts first: a core has the same part of a weight in all waves. Of these the largest first, so that
+            # the cores end together.
             share = {number: _work([call]) // call.blocks for number, call in zip(numbers, calls, strict=True)}
-            tasks.sort(key=lambda task: -share[task.first])
+            tasks.sort(key=lambda task: (task.begin / program.calls[task.first].extent, -share[task.first]))
         waves = program.waves
         if not parallel and waves and not waves[-1].parallel:
             waves[-1].tasks += tasks

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...kernels import elements
-from ...kernels.cpu.line_conv import POINTS, TAPS, multiplications
+from ...kernels.cpu.line_conv import TAPS, multiplications
 from ...kernels.cpu.vectors import LANES
 from ...kernels.geometry import Geometry
 from ..arguments import ConvAct, ConvAt, ConvLine, ConvPool
@@ -57,7 +57,6 @@ class _Patterns:
         self.users = graph.users()
         self.wanted = {ref.node.number for ref in graph.outputs}
         self.lines: dict[Any, Ref] = {}  # images ``batch x width x channel``
-        self.points: dict[Any, Ref] = {}  # of weights
 
     def __call__(self, new: Graph, node: Node, inputs: tuple[Ref, ...]) -> Node | None:
         if node.op == "zip" and node.args[0] is elements.add:
@@ -123,11 +122,7 @@ class _Patterns:
         x, weight, *bias = conv.inputs
         if conv.args.transposed or not _saves_products(x, weight, conv.args.geometry):
             return None
-        if weight.key() not in self.points:
-            out_channels, channels, _ = weight.shape
-            shape = (-(-out_channels // LANES), POINTS, channels, LANES)
-            self.points[weight.key()] = new.add("conv_line_points", (weight,), (), shape, weight.dtype).ref()
-        return (self._by_place(new, x), self.points[weight.key()], weight, *bias)
+        return (self._by_place(new, x), weight, *bias)
 
     def _by_place(self, new: Graph, image: Ref) -> Ref:
         """Lay lines out place by place, once for all that read them."""

@@ -31,7 +31,11 @@ CHUNKS, IMAGES = 16, 4
 LARGE_WEIGHT = 1 << 18
 
 # Operations that handle each image by itself.
-BY_IMAGE = ("conv_act", "conv_pool", "conv_pool_place", "conv_line", "conv_line_place", "max_pool", "max_pool_place")
+BY_IMAGE = ("conv_act", "conv_pool", "conv_pool_place", "max_pool", "max_pool_place")
+
+# Operations on all images at once, which are divided over the channels of their weight: what they make of a weight is
+# made once. Their results can be read image by image.
+BY_CHANNEL = ("conv_line", "conv_line_place")
 
 
 @dataclass
@@ -143,7 +147,7 @@ def split(graph: Graph, batch: int) -> Schedule:
             return total
         made = new.add(node.op, inputs, node.args, node.shape, node.dtype)
         stage[made.number] = begin
-        if kind == "batched":
+        if kind == "batched" or (batch and node.op in BY_CHANNEL and node.shape[0] == batch):
             batched.add(made.number)
         return made
 

@@ -82,14 +82,20 @@ def run_parallel(code, table, scratch, scratch_bytes, cores):
         at = FIRST + wave * WAVE
         first, tasks = code[at + TASKS_AT], code[at + TASKS]
         if code[at + SHARED]:
-            # Each thread takes the next task when it is done with one: a core that others use too takes fewer.
-            integers(scratch)[0] = 0
-            for _ in prange(min(tasks, cores)):
-                own = scratch + ALIGNMENT + numba.get_thread_id() * scratch_bytes  # type: ignore[attr-defined]
-                task = take_number(scratch)
-                while task < tasks:
-                    _run_task(code, table, first + task * TASK, own)
-                    task = take_number(scratch)
+            # Each thread has a share of the tasks, the same ones in every call: what they work on is still in its
+            # cache. Then it takes from other shares: a core that other programs use too does less.
+            shares = min(tasks, cores)
+            for k in range(shares):
+                integers(scratch + k * ALIGNMENT)[0] = k * tasks // shares
+            for k in prange(shares):
+                own = scratch + cores * ALIGNMENT + numba.get_thread_id() * scratch_bytes  # type: ignore[attr-defined]
+                for other in range(k, k + shares):
+                    share = other % shares
+                    end = (share + 1) * tasks // shares
+                    task = take_number(scratch + share * ALIGNMENT)
+                    while task < end:
+                        _run_task(code, table, first + task * TASK, own)
+                        task = take_number(scratch + share * ALIGNMENT)
         else:
             for i in range(tasks):
                 _run_task(code, table, first + i * TASK, scratch + ALIGNMENT)
@@ -106,9 +112,9 @@ class Memory:
         self.streams = np.zeros(2 * len(program.streams), np.uint64)
         self.arena = _aligned(program.memory.arena_bytes)
         self.scratch_bytes = HEAD + program.memory.scratch_bytes
-        # Before the parts of the threads, a cache line with the number of the next task.
-        parts = self.scratch_bytes * numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-        self.scratch = _aligned(ALIGNMENT + parts)
+        # Before the parts of the threads, a cache line for each with the number of the next task of its share.
+        threads = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        self.scratch = _aligned((ALIGNMENT + self.scratch_bytes) * threads)
         self.faults = np.zeros(1, np.int32)  # 1 where a place was out of range
         fixed = [self.arena, self.numbers, self.streams, self.faults, *program.constants]
         self.table = np.zeros(program.bound + len(fixed), np.int64)

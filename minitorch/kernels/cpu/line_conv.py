@@ -23,6 +23,10 @@ would spread over its tile: where a result is not finite, the line is convolved 
 
 **The layout.** Lines lie word by word, ``line x place x channel``, so a vector holds 16 channels of one place, then 16
 output channels of one tile; nothing is ever shuffled.
+
+**The division.** A piece of the work has some output channels and, where there are many lines, some of these. It finds
+the points of its weights for itself: that costs as much as the products of a line or two, and less than to read them
+from another core's cache. The bits of a result do not depend on the piece that it is in.
 """
 
 from __future__ import annotations
@@ -35,14 +39,14 @@ import numpy.typing as npt
 
 from .conv import _pieces
 from .fused_conv import Plan, _clear, _compiled
+from .register_block import ROWS, VECTORS, register_block
 from .vectors import (
     LANES,
     add,
     as_written,
-    broadcast,
     choose,
     fill,
-    larger,
+    greater,
     load,
     load_columns,
     load_part,
@@ -58,8 +62,8 @@ __all__ = [
     "POINTS",
     "TAPS",
     "convolve_lines",
-    "evaluate_taps",
     "multiplications",
+    "pieces",
     "plan_lines",
     "points_of_taps",
 ]
@@ -71,85 +75,132 @@ POINTS = len(FINITE_POINTS) + 1
 # Taps of which a tile has more than one result, and fewer products than by definition.
 TAPS = range(2, POINTS)
 
-# Rows of a tile's matrix that are multiplied at once, and elements of the largest such matrix: as many as stay in the
-# second-level cache beside the weight.
-ROWS_AT_ONCE = 8
+# Elements of the points of tiles that are multiplied at once: as many as stay in the second-level cache beside those of
+# the weight.
 MOST_ELEMENTS = 32 * 1024
 
-Integers = npt.NDArray[np.int64]
+# Output channels that are left over behind whole vectors have four lanes each if they are so few.
+SPREAD = 4
+FEW_CHANNELS = LANES // SPREAD
 
-# The order of the numbers of a plan. How the work is divided: lines at once, tiles of a line, results of a tile, rows.
-LINES, TILES, RESULTS, ROWS = range(4)
-# The lines: their places and channels, and the channels rounded up; results of a line, and what the first one sees.
-PLACES, CHANNELS, PADDED, SIZE, START = range(4, 9)
-# The weight, and whether ReLU follows.
-OUT_CHANNELS, TAP_COUNT, RELU = range(9, 12)
-# Where things begin in the scratch array, behind the tiles' points: products of 32 channels; of 16 the maxima, their
-# places, and what is not 0 where some result was not finite.
-PRODUCTS, MAXIMA, MAXIMA_PLACES, UNSURE = range(12, 16)
-NUMBERS = 16
+# The work is divided into pieces, which share nothing: vectors of output channels of a piece; and lines of it, where
+# channels are divided too, and where they are not. Each piece finds the points of its tiles and weights for itself.
+PIECE_VECTORS, PIECE_LINES, FEW_LINES = 3, 12, 4
+
+# The order of the numbers of a plan. How the work is divided: lines at once, tiles of a line, results of a tile, rows
+# of the tiles of all lines; pieces of the lines, and of the output channels.
+LINES, TILES, RESULTS, TILE_ROWS, LINE_PIECES, CHANNEL_PIECES = range(6)
+# The lines: how many, their places and channels, and the channels rounded up; results of a line, and what the first
+# one sees.
+BATCH, PLACES, CHANNELS, PADDED, SIZE, START = range(6, 12)
+# The weight: its output channels, in whole vectors and behind them; whether ReLU follows.
+OUT_CHANNELS, BLOCKS, REST, TAP_COUNT, RELU = range(12, 17)
+# Where things begin in the scratch array, behind the points of tiles, of which all rows at one point have so many
+# elements: a place beyond a line's ends; the weight's points, and its bias; the taps of a block; products; its maxima,
+# their places, and what is not 0 where some result was not finite.
+POINT_ROWS, ZEROS, WEIGHT, BIAS, TURNED, PRODUCTS, MAXIMA, MAXIMA_PLACES, UNSURE = range(17, 26)
+NUMBERS = 26
+
+_multiply_points = register_block(POINTS, 1)
+_multiply_vectors = register_block(ROWS, VECTORS)
+_multiply_vector = register_block(ROWS, 1)
+_multiply_few = register_block(ROWS, 1, SPREAD)
+
+
+# --- output channels -------------------------------------------------------------------------------------------------
+#
+# They come in blocks, a vector each. Those left over are the last block. If they are few, each has four lanes, and they
+# take a quarter of the products; otherwise the block begins before them, and overlaps with the one before.
+
+
+@_compiled
+def _lanes_of(block, plan):
+    """Give the lanes that each output channel of a block has."""
+    return SPREAD if plan[REST] > 0 and block == plan[BLOCKS] - 1 else 1
+
+
+@_compiled
+def _first_of(block, plan):
+    """Give the first output channel of a block."""
+    return min(block * LANES, plan[OUT_CHANNELS] - (plan[REST] if plan[REST] > 0 else LANES))
+
+
+@_compiled
+def _steps(lanes, plan):
+    """Give the number of vectors that hold the input channels of a block at one point."""
+    return (plan[CHANNELS] + lanes - 1) // lanes
 
 
 # --- the points of the weight ----------------------------------------------------------------------------------------
 
 
 @_compiled
-def evaluate_taps(points, w, table, numbers, scratch, o0, o1) -> None:
-    """Write $G g$ for 16 output channels at a time, from the sixteen number ``o0`` to ``o1``.
-
-    Args:
-        points: ``sixteen x point x in_channels x 16``; the last sixteen are the last ones of all, and overlap.
-        w: ``out_channels x in_channels x taps``, of 16 output channels or more, each with four taps or more in all.
-        table: :func:`points_of_taps` for as many taps.
-        numbers: how many output channels, input channels and taps there are.
-        scratch: memory for the taps of sixteen channels, ``16 * in_channels * taps``.
-        o0: the first sixteen.
-        o1: the sixteen behind the last.
-    """
-    channels, taps = numbers[1], numbers[2]
-    row = channels * taps
-    for o in range(o0, o1):
-        first = min(o * LANES, numbers[0] - LANES) * row
+def _turn_taps(scratch, w, block, plan):
+    """Write the taps of a block as vectors: ``in_channel x tap x 16``, or with four input channels a vector."""
+    taps, first, to = plan[TAP_COUNT], _first_of(block, plan), plan[TURNED]
+    row = plan[CHANNELS] * taps
+    if _lanes_of(block, plan) == 1:
         for i in range(0, row, 4):
             at = min(i, row - 4)
-            w0, w1, w2, w3 = load_columns(w, first + at, row)
-            store(scratch, at * LANES, w0)
-            store(scratch, (at + 1) * LANES, w1)
-            store(scratch, (at + 2) * LANES, w2)
-            store(scratch, (at + 3) * LANES, w3)
-        for c in range(channels):
-            for p in range(POINTS):
-                value = fill(scratch, 0)
-                for k in range(taps):
-                    tap = load(scratch, (c * taps + k) * LANES)
-                    value = multiply_add(tap, broadcast(table, p * taps + k), value)
-                store(points, ((o * POINTS + p) * channels + c) * LANES, value)
+            w0, w1, w2, w3 = load_columns(w, first * row + at, row)
+            store(scratch, to + at * LANES, w0)
+            store(scratch, to + (at + 1) * LANES, w1)
+            store(scratch, to + (at + 2) * LANES, w2)
+            store(scratch, to + (at + 3) * LANES, w3)
+        return
+    _clear(scratch, to, to + _steps(SPREAD, plan) * taps * LANES)
+    for o in range(plan[REST]):
+        for c in range(plan[CHANNELS]):
+            lane = o * SPREAD + c % SPREAD
+            for k in range(taps):
+                as_written()
+                scratch[to + (c // SPREAD * taps + k) * LANES + lane] = w[(first + o) * row + c * taps + k]
+
+
+@_compiled
+def _evaluate_taps(scratch, w, bias, table, block, k, plan):
+    """Write $G g$ of a block, the ``k``-th one of a piece, and the bias of its lanes."""
+    _turn_taps(scratch, w, block, plan)
+    lanes, taps, row = _lanes_of(block, plan), plan[TAP_COUNT], plan[CHANNELS] * LANES
+    to = plan[WEIGHT] + k * POINTS * row
+    for step in range(_steps(lanes, plan)):
+        turned = plan[TURNED] + step * taps * LANES
+        _multiply_points(scratch, to + step * LANES, row, 0, table, 0, taps, scratch, turned, 0, taps)
+    for lane in range(LANES):
+        as_written()
+        channel = min(_first_of(block, plan) + lane // lanes, plan[OUT_CHANNELS] - 1)
+        scratch[plan[BIAS] + k * LANES + lane] = bias[channel]
 
 
 # --- the points of a tile --------------------------------------------------------------------------------------------
 
 
 @_compiled
-def _words(x, line, place, c, plan):
-    """Read channels from ``c`` on at a place of a line; zeros beyond its ends."""
-    inside = 0 <= place < plan[PLACES]
-    at = (line * plan[PLACES] + (place if inside else 0)) * plan[CHANNELS] + c
-    return load_part(x, at, plan[CHANNELS] - c if inside else 0)
+def _word(x, line, place, scratch, plan):
+    """Find what stands at a place of a line; zeros beyond its ends."""
+    if 0 <= place < plan[PLACES]:
+        return skip(x, (line * plan[PLACES] + place) * plan[CHANNELS])
+    return skip(scratch, plan[ZEROS])
 
 
 @_compiled
 def _evaluate_tiles(scratch, x, plan, b0, b1):
     """Write $B^T d$ for the tiles of some lines: ``point x tile x channel``."""
-    padded, step = plan[PADDED], plan[ROWS] * plan[PADDED]
+    channels, padded, step = plan[CHANNELS], plan[PADDED], plan[POINT_ROWS]
     row = 0
     for b in range(b0, b1):
         for t in range(plan[TILES]):
             place = t * plan[RESULTS] + plan[START]
-            for c in range(0, plan[CHANNELS], LANES):
-                d0, d1 = _words(x, b, place, c, plan), _words(x, b, place + 1, c, plan)
-                d2, d3 = _words(x, b, place + 2, c, plan), _words(x, b, place + 3, c, plan)
-                d4, d5 = _words(x, b, place + 4, c, plan), _words(x, b, place + 5, c, plan)
-                d6, d7 = _words(x, b, place + 6, c, plan), _words(x, b, place + 7, c, plan)
+            x0, x1 = _word(x, b, place, scratch, plan), _word(x, b, place + 1, scratch, plan)
+            x2, x3 = _word(x, b, place + 2, scratch, plan), _word(x, b, place + 3, scratch, plan)
+            x4, x5 = _word(x, b, place + 4, scratch, plan), _word(x, b, place + 5, scratch, plan)
+            x6, x7 = _word(x, b, place + 6, scratch, plan), _word(x, b, place + 7, scratch, plan)
+            for c in range(0, channels, LANES):
+                count = channels - c
+                d0, d1 = load_part(x0, c, count), load_part(x1, c, count)
+                d2, d3 = load_part(x2, c, count), load_part(x3, c, count)
+                d4, d5 = load_part(x4, c, count), load_part(x5, c, count)
+                d6, d7 = load_part(x6, c, count), load_part(x7, c, count)
                 to = row * padded + c
                 value = multiply_add(subtract(d2, d4), fill(scratch, 5.25), subtract(d6, d0))
                 store(scratch, to, value)
@@ -175,68 +226,34 @@ def _evaluate_tiles(scratch, x, plan, b0, b1):
 
 
 @_compiled
-def _multiply(scratch, to, tiles, points, weight, plan):
-    """Multiply eight tiles at one point by 16 output channels: sums over the channels, held in registers."""
-    padded = plan[PADDED]
-    t0, t1, t2, t3 = tiles, tiles + padded, tiles + 2 * padded, tiles + 3 * padded
-    t4, t5, t6, t7 = tiles + 4 * padded, tiles + 5 * padded, tiles + 6 * padded, tiles + 7 * padded
-    y0 = y1 = y2 = y3 = y4 = y5 = y6 = y7 = fill(scratch, 0)
-    for c in range(plan[CHANNELS]):
-        w = load(points, weight + c * LANES)
-        y0, y1 = multiply_add(broadcast(scratch, t0 + c), w, y0), multiply_add(broadcast(scratch, t1 + c), w, y1)
-        y2, y3 = multiply_add(broadcast(scratch, t2 + c), w, y2), multiply_add(broadcast(scratch, t3 + c), w, y3)
-        y4, y5 = multiply_add(broadcast(scratch, t4 + c), w, y4), multiply_add(broadcast(scratch, t5 + c), w, y5)
-        y6, y7 = multiply_add(broadcast(scratch, t6 + c), w, y6), multiply_add(broadcast(scratch, t7 + c), w, y7)
-    _store_eight(scratch, to, y0, y1, y2, y3, y4, y5, y6, y7)
-
-
-@_compiled
-def _multiply_by_two(scratch, to, other_to, tiles, points, weight, other_weight, plan):
-    """Multiply eight tiles at one point by 32 output channels: what is read of the tiles serves twice."""
-    padded = plan[PADDED]
-    t0, t1, t2, t3 = tiles, tiles + padded, tiles + 2 * padded, tiles + 3 * padded
-    t4, t5, t6, t7 = tiles + 4 * padded, tiles + 5 * padded, tiles + 6 * padded, tiles + 7 * padded
-    y0 = y1 = y2 = y3 = y4 = y5 = y6 = y7 = fill(scratch, 0)
-    z0 = z1 = z2 = z3 = z4 = z5 = z6 = z7 = fill(scratch, 0)
-    for c in range(plan[CHANNELS]):
-        w, v = load(points, weight + c * LANES), load(points, other_weight + c * LANES)
-        d0, d1 = broadcast(scratch, t0 + c), broadcast(scratch, t1 + c)
-        y0, z0 = multiply_add(d0, w, y0), multiply_add(d0, v, z0)
-        y1, z1 = multiply_add(d1, w, y1), multiply_add(d1, v, z1)
-        d2, d3 = broadcast(scratch, t2 + c), broadcast(scratch, t3 + c)
-        y2, z2 = multiply_add(d2, w, y2), multiply_add(d2, v, z2)
-        y3, z3 = multiply_add(d3, w, y3), multiply_add(d3, v, z3)
-        d4, d5 = broadcast(scratch, t4 + c), broadcast(scratch, t5 + c)
-        y4, z4 = multiply_add(d4, w, y4), multiply_add(d4, v, z4)
-        y5, z5 = multiply_add(d5, w, y5), multiply_add(d5, v, z5)
-        d6, d7 = broadcast(scratch, t6 + c), broadcast(scratch, t7 + c)
-        y6, z6 = multiply_add(d6, w, y6), multiply_add(d6, v, z6)
-        y7, z7 = multiply_add(d7, w, y7), multiply_add(d7, v, z7)
-    _store_eight(scratch, to, y0, y1, y2, y3, y4, y5, y6, y7)
-    _store_eight(scratch, other_to, z0, z1, z2, z3, z4, z5, z6, z7)
-
-
-@_compiled
-def _store_eight(scratch, to, y0, y1, y2, y3, y4, y5, y6, y7):
-    store(scratch, to, y0)
-    store(scratch, to + LANES, y1)
-    store(scratch, to + 2 * LANES, y2)
-    store(scratch, to + 3 * LANES, y3)
-    store(scratch, to + 4 * LANES, y4)
-    store(scratch, to + 5 * LANES, y5)
-    store(scratch, to + 6 * LANES, y6)
-    store(scratch, to + 7 * LANES, y7)
+def _multiply(scratch, k, vectors, lanes, written, plan):
+    """Multiply tiles by the weights of blocks ``k`` to ``k + vectors`` of a piece, at all points."""
+    padded, steps = plan[PADDED], _steps(lanes, plan)
+    row, products = plan[CHANNELS] * LANES, POINTS * plan[TILE_ROWS] * LANES
+    for p in range(POINTS):
+        weight = plan[WEIGHT] + (k * POINTS + p) * row
+        for t in range(0, written, ROWS):
+            to = plan[PRODUCTS] + (p * plan[TILE_ROWS] + t) * LANES
+            tiles = p * plan[POINT_ROWS] + t * padded
+            if lanes == SPREAD:
+                _multiply_few(scratch, to, LANES, 0, scratch, tiles, padded, scratch, weight, 0, steps)
+            elif vectors == VECTORS:
+                _multiply_vectors(
+                    scratch, to, LANES, products, scratch, tiles, padded, scratch, weight, POINTS * row, steps
+                )
+            else:
+                _multiply_vector(scratch, to, LANES, 0, scratch, tiles, padded, scratch, weight, 0, steps)
 
 
 # --- what becomes of the products ------------------------------------------------------------------------------------
 
 
 @_compiled
-def _find_maxima(scratch, bias, products, o, plan):
-    """Put together the results of a line's tiles, $A^T$ of the products, and find the first maximum of each channel."""
+def _find_maxima(scratch, products, k, plan):
+    """Put together the results of a line's tiles, $A^T$ of the products, and find the first maximum of each lane."""
     place_type = numbers_at(skip(scratch, plan[MAXIMA_PLACES]), np.int32)
-    step, results = plan[ROWS] * LANES, plan[RESULTS]
-    offset = load(bias, o)
+    step, results = plan[TILE_ROWS] * LANES, plan[RESULTS]
+    offset = load(scratch, plan[BIAS] + k * LANES)
     best = fill(scratch, 0 if plan[RELU] else -np.inf)
     where = fill(place_type, np.int32(0))
     nothing = unsure = fill(scratch, 0)
@@ -252,6 +269,8 @@ def _find_maxima(scratch, bias, products, o, plan):
         half, other_half = add(m5, m6), subtract(m5, m6)
         large = small = fill(scratch, 1)
         place = t * results
+        # The first maximum of the tile by itself: its comparisons do not wait for those of other tiles.
+        most, at_most = fill(scratch, -np.inf), fill(place_type, np.int32(place))
         for j in range(min(results, plan[SIZE] - place)):
             y = multiply_add(two, large, multiply_add(half, small, one))
             if j == 0:
@@ -259,10 +278,12 @@ def _find_maxima(scratch, bias, products, o, plan):
             if j == results - 1:
                 y = add(y, m7)
             unsure = multiply_add(y, nothing, unsure)  # NaN from the first infinity or NaN on
-            found = larger(y, best)
-            best, where = choose(found, y, best), choose(found, fill(place_type, np.int32(place + j)), where)
+            found = greater(y, most)
+            most, at_most = choose(found, y, most), choose(found, fill(place_type, np.int32(place + j)), at_most)
             one, other_one, two, other_two, half, other_half = other_one, one, other_two, two, other_half, half
             large, small = add(large, large), multiply_add(small, fill(scratch, 0.5), nothing)
+        found = greater(most, best)
+        best, where = choose(found, most, best), choose(found, at_most, where)
     store(scratch, plan[MAXIMA], best)
     store(scratch, plan[UNSURE], unsure)
     store(place_type, 0, where)
@@ -286,67 +307,72 @@ def _define(x, w, bias, b, o, plan):
 
 
 @_compiled
-def _write(out, places, x, w, bias, scratch, b, o, plan):
-    """Write the maxima of 16 channels; where some result was not finite, what they are by definition."""
-    to = b * plan[OUT_CHANNELS] + o
-    best, where = load(scratch, plan[MAXIMA]), numbers_at(skip(scratch, plan[MAXIMA_PLACES]), np.int32)
-    store(out, to, best)
-    for i in range(LANES):
+def _write(out, places, x, w, bias, scratch, b, block, plan):
+    """Write the maxima of a block; where some result was not finite, what they are by definition."""
+    where = numbers_at(skip(scratch, plan[MAXIMA_PLACES]), np.int32)
+    first, lanes = _first_of(block, plan), _lanes_of(block, plan)
+    to = b * plan[OUT_CHANNELS] + first
+    unsure = total(load(scratch, plan[UNSURE])) != 0
+    for i in range(plan[REST] if lanes > 1 else LANES):
         as_written()
-        places[to + i] = where[i]
-    if total(load(scratch, plan[UNSURE])) != 0:
-        for i in range(LANES):
-            as_written()
-            if scratch[plan[UNSURE] + i] != 0:
-                out[to + i], places[to + i] = _define(x, w, bias, b, o + i, plan)
+        out[to + i], places[to + i] = scratch[plan[MAXIMA] + i * lanes], where[i * lanes]
+        if unsure and scratch[plan[UNSURE] + i * lanes] != 0:
+            out[to + i], places[to + i] = _define(x, w, bias, b, first + i, plan)
 
 
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
 @_compiled
-def convolve_lines(out, places, x, points, w, bias, plan, scratch, b0, b1) -> None:
-    """Convolve lines ``b0`` to ``b1``, and keep the maximum of each.
+def _convolve(out, places, x, w, bias, plan, scratch, b0, b1, begin, end):
+    """Find the maxima of some lines for the blocks of a piece, which are from ``begin`` to before ``end``."""
+    _evaluate_tiles(scratch, x, plan, b0, b1)
+    whole = min(end, plan[BLOCKS] - 1) if plan[REST] > 0 else end
+    block = begin
+    while block < end:
+        vectors = VECTORS if block + VECTORS <= whole else 1
+        _multiply(scratch, block - begin, vectors, _lanes_of(block, plan), (b1 - b0) * plan[TILES], plan)
+        for k in range(vectors):
+            for b in range(b0, b1):
+                row = k * POINTS * plan[TILE_ROWS] + (b - b0) * plan[TILES]
+                _find_maxima(scratch, plan[PRODUCTS] + row * LANES, block + k - begin, plan)
+                _write(out, places, x, w, bias, scratch, b, block + k, plan)
+        block += vectors
+
+
+@_compiled
+def convolve_lines(out, places, x, w, bias, table, plan, scratch, first, last) -> None:
+    """Convolve lines, and keep the maximum of each.
 
     Args:
         out: ``batch x out_channels``, the maximum over a line's results, with bias; at least 0 where ReLU follows.
         places: 64-bit integers, which of the results it is: the first of equal ones.
         x: ``batch x width x in_channels``.
-        points: what :func:`evaluate_taps` writes for the weight.
         w: ``out_channels x in_channels x taps``.
         bias: one number for each output channel.
+        table: :func:`points_of_taps` for as many taps.
         plan: the numbers of :func:`plan_lines` for the same shapes.
         scratch: as many elements as the plan says.
-        b0: the first line.
-        b1: the line behind the last.
+        first: the first piece of the work.
+        last: the piece behind the last.
     """
-    # Rows behind the last tile are multiplied too; nobody reads their results, but numbers close to 0 would be slow.
-    written = min(plan[LINES], b1 - b0) * plan[TILES]
-    sixteen, other = POINTS * plan[CHANNELS] * LANES, POINTS * plan[ROWS] * LANES
-    for p in range(POINTS):
-        _clear(scratch, (p * plan[ROWS] + written) * plan[PADDED], (p + 1) * plan[ROWS] * plan[PADDED])
-    for b in range(b0, b1, plan[LINES]):
-        end = min(b + plan[LINES], b1)
-        _evaluate_tiles(scratch, x, plan, b, end)
-        # 32 output channels at a time; where their sixteens are odd in number, the last 16 are alone.
-        for o in range(0, plan[OUT_CHANNELS], 2 * LANES):
-            two = o + LANES < plan[OUT_CHANNELS]
-            for p in range(POINTS):
-                as_written()
-                weight, first = sixteen * (o // LANES) + p * plan[CHANNELS] * LANES, p * plan[ROWS]
-                for row in range(first, first + (end - b) * plan[TILES], ROWS_AT_ONCE):
-                    tiles, to = row * plan[PADDED], plan[PRODUCTS] + row * LANES
-                    if two:
-                        _multiply_by_two(scratch, to, to + other, tiles, points, weight, weight + sixteen, plan)
-                    else:
-                        _multiply(scratch, to, tiles, points, weight, plan)
-            for k in range(2 if two else 1):
-                as_written()
-                channel = min(o + k * LANES, plan[OUT_CHANNELS] - LANES)
-                for line in range(b, end):
-                    products = plan[PRODUCTS] + k * other + (line - b) * plan[TILES] * LANES
-                    _find_maxima(scratch, bias, products, channel, plan)
-                    _write(out, places, x, w, bias, scratch, line, channel, plan)
+    for piece in range(first, last):
+        part, channels = piece % plan[LINE_PIECES], piece // plan[LINE_PIECES]
+        b0 = part * plan[BATCH] // plan[LINE_PIECES]
+        b1 = (part + 1) * plan[BATCH] // plan[LINE_PIECES]
+        begin = channels * plan[BLOCKS] // plan[CHANNEL_PIECES]
+        end = (channels + 1) * plan[BLOCKS] // plan[CHANNEL_PIECES]
+        if piece == first or part == 0:
+            for block in range(begin, end):
+                _evaluate_taps(scratch, w, bias, table, block, block - begin, plan)
+        # Rows behind the last tile are multiplied too; nobody reads the results, but numbers close to 0 would be slow.
+        _clear(scratch, plan[ZEROS], plan[ZEROS] + plan[PADDED])
+        written = min(plan[LINES], b1 - b0) * plan[TILES]
+        for p in range(POINTS):
+            rows = p * plan[POINT_ROWS]
+            _clear(scratch, rows + written * plan[PADDED], rows + plan[TILE_ROWS] * plan[PADDED])
+        for b in range(b0, b1, plan[LINES]):
+            _convolve(out, places, x, w, bias, plan, scratch, b, min(b + plan[LINES], b1), begin, end)
 
 
 # --- in Python -------------------------------------------------------------------------------------------------------
@@ -369,16 +395,20 @@ def points_of_taps(taps: int) -> npt.NDArray[np.float64]:
 
 def multiplications(channels: int, out_channels: int, taps: int, size: int) -> int:
     """Count the products of a line, in whole tiles and vectors; not counted is what goes in and out of the points."""
-    return POINTS * _pieces(size, POINTS - taps + 1) * channels * _pieces(out_channels, LANES) * LANES
+    blocks, rest = divmod(out_channels, LANES)
+    vectors = blocks * channels
+    if rest:
+        vectors += _pieces(channels, SPREAD) if rest <= FEW_CHANNELS else channels
+    return POINTS * _pieces(size, POINTS - taps + 1) * vectors * LANES
 
 
 def plan_lines(
-    lines: int, width: int, channels: int, out_channels: int, taps: int, size: int, start: int, relu: bool
+    batch: int, width: int, channels: int, out_channels: int, taps: int, size: int, start: int, relu: bool
 ) -> Plan:
     """Divide a convolution over lines.
 
     Args:
-        lines: the most lines that one call is given.
+        batch: lines.
         width: places of a line.
         channels: of the input.
         out_channels: of the output, 16 or more.
@@ -387,25 +417,50 @@ def plan_lines(
         start: the place that the first tap sees in the first result.
         relu: whether ReLU follows.
 
-    >>> plan_lines(5, 52, 50, 100, taps=3, size=52, start=0, relu=True).numbers[[LINES, TILES, RESULTS, ROWS]].tolist()
-    [5, 9, 6, 48]
+    >>> plan = plan_lines(50, 52, 50, 100, taps=3, size=52, start=0, relu=True)
+    >>> plan.numbers[[TILES, RESULTS, BLOCKS, LINE_PIECES, CHANNEL_PIECES]].tolist(), pieces(plan)
+    ([9, 6, 7, 4, 2], 8)
     """
     results = POINTS - taps + 1
     tiles, padded = _pieces(size, results), _pieces(channels, LANES) * LANES
+    rest, blocks = out_channels % LANES, _pieces(out_channels, LANES)
+    channel_pieces = max(1, out_channels // (PIECE_VECTORS * LANES))
+    line_pieces = max(1, batch // (PIECE_LINES if channel_pieces > 1 else FEW_LINES))
+    lines = _pieces(batch, line_pieces)
 
     def computed(together: int) -> int:
         """Count the groups of rows that are multiplied if so many lines are handled at once."""
-        whole, rest = divmod(lines, together)
-        return whole * _pieces(together * tiles, ROWS_AT_ONCE) + _pieces(rest * tiles, ROWS_AT_ONCE)
+        whole, last = divmod(lines, together)
+        return whole * _pieces(together * tiles, ROWS) + _pieces(last * tiles, ROWS)
 
     most = max(1, min(lines, MOST_ELEMENTS // (POINTS * padded * tiles)))
     together = min(range(1, most + 1), key=computed)
-    rows = _pieces(together * tiles, ROWS_AT_ONCE) * ROWS_AT_ONCE
-    products = POINTS * rows * padded
-    maxima = products + 2 * POINTS * rows * LANES
+    rows = _pieces(together * tiles, ROWS) * ROWS
+    own = _pieces(blocks, channel_pieces)
     numbers = np.zeros(NUMBERS, np.int64)
-    numbers[[LINES, TILES, RESULTS, ROWS]] = together, tiles, results, rows
-    numbers[[PLACES, CHANNELS, PADDED, SIZE, START]] = width, channels, padded, size, start
-    numbers[[OUT_CHANNELS, TAP_COUNT, RELU]] = out_channels, taps, relu
-    numbers[[PRODUCTS, MAXIMA, MAXIMA_PLACES, UNSURE]] = products, maxima, maxima + LANES, maxima + 2 * LANES
-    return Plan(numbers, maxima + 3 * LANES)
+    numbers[[LINES, TILES, RESULTS, TILE_ROWS]] = together, tiles, results, rows
+    numbers[[LINE_PIECES, CHANNEL_PIECES]] = line_pieces, channel_pieces
+    numbers[[BATCH, PLACES, CHANNELS, PADDED, SIZE, START]] = batch, width, channels, padded, size, start
+    numbers[[OUT_CHANNELS, BLOCKS, TAP_COUNT, RELU]] = out_channels, blocks, taps, relu
+    numbers[REST] = rest if rest <= FEW_CHANNELS else 0
+    # No multiple of 4096 bytes: what is written at eight points does not compete for the same places in the cache.
+    numbers[POINT_ROWS] = rows * padded + 3 * LANES
+    end = int(POINTS * numbers[POINT_ROWS])
+    for at, elements in (
+        (ZEROS, padded),
+        (WEIGHT, own * POINTS * channels * LANES),
+        (BIAS, own * LANES),
+        (TURNED, taps * channels * LANES),
+        (PRODUCTS, VECTORS * POINTS * rows * LANES),
+        (MAXIMA, LANES),
+        (MAXIMA_PLACES, LANES),
+        (UNSURE, LANES),
+    ):
+        numbers[at] = end
+        end += elements
+    return Plan(numbers, end)
+
+
+def pieces(plan: Plan) -> int:
+    """Count the pieces that a plan divides the work into."""
+    return int(plan.numbers[LINE_PIECES] * plan.numbers[CHANNEL_PIECES])

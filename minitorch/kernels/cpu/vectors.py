@@ -32,8 +32,10 @@ __all__ = [
     "fill",
     "first_maximum",
     "goes_before",
+    "greater",
     "larger",
     "load",
+    "load_between",
     "load_columns",
     "load_part",
     "multiply_add",
@@ -186,15 +188,20 @@ def fill(typingctx: Any, like: Any, value: Any) -> Any:
     return VectorType(like.dtype)(like, like.dtype), generate
 
 
+def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    kind = str(a.type.element.intrinsic_name)
+    function = ir.FunctionType(a.type, [a.type] * 3)
+    return builder.call(
+        cgutils.get_or_insert_function(builder.module, function, f"llvm.fmuladd.v{LANES}{kind}"), [a, b, c]
+    )
+
+
 @intrinsic
 def multiply_add(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     """Compute ``a * b + c``, with one rounding where the processor can."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = args[0].type
-        name = f"llvm.fmuladd.v{LANES}f{a.dtype.bitwidth}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-        return builder.call(function, args)
+        return _multiply_add(builder, *args)
 
     return a(a, a, a), generate
 
@@ -285,10 +292,23 @@ def total(typingctx: Any, vector: Any) -> Any:
     return vector.dtype(vector), generate
 
 
-def _mask(builder: Any, count: Any) -> Any:
+def _before(builder: Any, count: Any) -> Any:
     """Mark the first ``count`` places."""
     numbers = ir.Constant(ir.VectorType(count.type, LANES), list(range(LANES)))
     return builder.icmp_signed("<", numbers, _splat(builder, count))
+
+
+def _load_marked(context: Any, builder: Any, signature: Any, args: Any, mask: Any) -> Any:
+    """Read the marked places of a vector; zeros elsewhere."""
+    address = _address(context, builder, signature.args[0], args[0], args[1])
+    vector = context.get_value_type(signature.return_type)
+    pointer = builder.bitcast(address, vector.as_pointer())
+    bits = signature.return_type.dtype.bitwidth
+    alignment = ir.Constant(ir.IntType(32), bits // 8)
+    kind = ir.FunctionType(vector, [pointer.type, alignment.type, mask.type, vector])
+    name = f"llvm.masked.load.v{LANES}f{bits}.p0v{LANES}f{bits}"
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, [pointer, alignment, mask, ir.Constant(vector, None)])
 
 
 @intrinsic
@@ -296,17 +316,20 @@ def load_part(typingctx: Any, array: Any, index: Any, count: Any) -> Any:
     """Read ``count`` elements of a flat array, or ``LANES`` if they are fewer, and zeros behind them."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address = _address(context, builder, signature.args[0], args[0], args[1])
-        vector = context.get_value_type(signature.return_type)
-        mask = _mask(builder, args[2])
-        pointer = builder.bitcast(address, vector.as_pointer())
-        alignment = ir.Constant(ir.IntType(32), array.dtype.bitwidth // 8)
-        name = f"llvm.masked.load.v{LANES}f{array.dtype.bitwidth}.p0v{LANES}f{array.dtype.bitwidth}"
-        kind = ir.FunctionType(vector, [pointer.type, alignment.type, mask.type, vector])
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(function, [pointer, alignment, mask, ir.Constant(vector, None)])
+        return _load_marked(context, builder, signature, args, _before(builder, args[2]))
 
     return VectorType(array.dtype)(array, types.intp, types.intp), generate
+
+
+@intrinsic
+def load_between(typingctx: Any, array: Any, index: Any, first: Any, last: Any) -> Any:
+    """Read those elements of a vector that :func:`load` reads from place ``first`` to before ``last``; else zeros."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        mask = builder.and_(builder.not_(_before(builder, args[2])), _before(builder, args[3]))
+        return _load_marked(context, builder, signature, args, mask)
+
+    return VectorType(array.dtype)(array, types.intp, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -315,7 +338,7 @@ def store_part(typingctx: Any, array: Any, index: Any, vector: Any, count: Any) 
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         address = _address(context, builder, signature.args[0], args[0], args[1])
-        mask = _mask(builder, args[3])
+        mask = _before(builder, args[3])
         pointer = builder.bitcast(address, args[2].type.as_pointer())
         alignment = ir.Constant(ir.IntType(32), array.dtype.bitwidth // 8)
         name = f"llvm.masked.store.v{LANES}f{array.dtype.bitwidth}.p0v{LANES}f{array.dtype.bitwidth}"
@@ -346,6 +369,16 @@ def counting(typingctx: Any, start: Any) -> Any:
         return builder.add(numbers, _splat(builder, builder.trunc(args[0], ir.IntType(32))))
 
     return VectorType(types.int32)(types.intp), generate
+
+
+@intrinsic
+def greater(typingctx: Any, a: Any, b: Any) -> Any:
+    """Mark where ``a`` is greater than ``b``; nowhere that one of them is NaN."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fcmp_ordered(">", *args)
+
+    return VectorType(types.boolean)(a, b), generate
 
 
 def _larger(builder: Any, a: Any, b: Any) -> Any:

@@ -107,6 +107,20 @@ def test_large_results_are_divided_and_independent_ones_run_side_by_side() -> No
         assert [t.begin for t in tasks] == [0, *(t.end for t in tasks[:-1])]
 
 
+def test_first_parts_come_first_and_of_these_the_largest() -> None:
+    """A core that has the first half of the tasks in every wave has the first half of every result."""
+    graph = Graph()
+    large, small = source(graph, 1 << 18), source(graph, 1 << 16)
+    graph.outputs = [apply(graph, elements.exp, small).ref(), apply(graph, elements.neg, large).ref()]
+    program = program_of(graph, 0)
+    (wave,) = program.waves
+    assert wave.parallel
+    begun = [task.begin / program.calls[task.first].extent for task in wave.tasks]
+    assert begun == sorted(begun)
+    assert len(set(begun)) == 8
+    assert [program.calls[task.first].extent for task in wave.tasks if task.begin == 0] == [1 << 18, 1 << 16]
+
+
 def test_functions_of_a_user_keep_their_own_names_and_are_not_kept_on_disk() -> None:
     def first(x: float) -> float:
         return x + 1

@@ -146,7 +146,7 @@ def test_inference_over_lines_lays_them_out_once() -> None:
     x = minitorch.rand((4, 8, 40), backend=FastBackend, dtype="float32")
     np.testing.assert_allclose(infer(x).to_numpy(), model(x, 0, True).to_numpy(), atol=1e-5)
     ops = [node.op for node in infer.passes["fuse"] if node.op not in ("input", "constant", "number")]
-    assert sorted(ops) == ["cat", "conv_line", "conv_line", "conv_line_points", "conv_line_points", "map"]
+    assert sorted(ops) == ["cat", "conv_line", "conv_line", "map"]
 
 
 def test_equal_lines_have_equal_maxima_wherever_they_stand() -> None:

@@ -186,7 +186,7 @@ def over_lines(
 
 
 def test_a_maximum_over_a_line_takes_fewer_products() -> None:
-    assert over_lines() == ["conv_line_points", "map", "conv_line", "conv_line_place"]
+    assert over_lines() == ["map", "conv_line", "conv_line_place"]
     assert over_lines(taps=7, out=48, geometry=Geometry(20, offset=-3))[-1] == "conv_line_place"
 
 
@@ -211,7 +211,3 @@ def test_where_it_would_not_it_is_taken_as_it_is_defined(other: dict[str, object
 
 def test_windows_of_a_part_of_a_line_are_taken_behind_the_convolution() -> None:
     assert over_lines(window=5) == ["conv_act", "max_pool"]
-
-
-def test_the_points_of_a_weight_are_found_once_for_a_maximum_and_its_place() -> None:
-    assert over_lines().count("conv_line_points") == 1

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from minitorch.compiler.arguments import ConvPool
 from minitorch.compiler.graph import Graph, Ref
 from minitorch.compiler.passes.simplify import drop_dead
 from minitorch.compiler.passes.split import CHUNKS, IMAGES, Schedule, split
 from minitorch.kernels import elements
+from minitorch.kernels.geometry import Geometry
 
 from ..walks import FLOAT, Array, apply, batched_graphs, compute, evaluate, inputs_of, read, reduce, source
 
@@ -156,3 +158,20 @@ def test_a_schedule_is_printed_stage_by_stage() -> None:
         "once:",
     ]
     assert lines[-1].split()[:3] == ["v6", "=", "neg(v5)"]
+
+
+def test_maxima_over_lines_take_the_whole_batch_and_are_read_image_by_image() -> None:
+    graph = Graph()
+    x, w = source(graph, 16, 20, 8), source(graph, 32, 8, 3, kind="cell")
+    args = ConvPool((Geometry(18),), relu=False, transposed=False, shape=(16, 32, 18), window=(1, 18))
+    lines = apply(graph, elements.neg, x)
+    maxima = graph.add("conv_line", (lines.ref(), w.ref()), args, (16, 32, 1), FLOAT)
+    behind = apply(graph, elements.neg, maxima)
+    graph.outputs = [behind.ref()]
+    schedule = split(graph, 16)
+    assert [[node.op for node in stage.nodes] for stage in schedule.stages] == [[], ["map"], ["conv_line"], ["map"]]
+    assert [schedule.is_batched(schedule.graph.nodes[node.number]) for node in (lines, maxima, behind)] == [
+        True,
+        False,
+        True,
+    ]

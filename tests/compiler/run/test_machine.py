@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,10 +15,11 @@ from hypothesis import given, settings
 from minitorch.compiler.emit.emit import emit
 from minitorch.compiler.emit.entries import written
 from minitorch.compiler.emit.grouping import group_kernels
+from minitorch.compiler.emit.program import Task
 from minitorch.compiler.graph import Graph, Node, Ref
 from minitorch.compiler.passes.operands import lay_out
 from minitorch.compiler.passes.split import split
-from minitorch.compiler.run.machine import Faster, Machine, Memory, run_call
+from minitorch.compiler.run.machine import Faster, Machine, Memory, run_call, run_parallel
 from minitorch.errors import IndexingError
 from minitorch.kernels import compile as kernel_compiler
 from minitorch.kernels import elements
@@ -47,6 +50,23 @@ def test_a_program_computes_what_its_graph_says(case: tuple[Graph, int]) -> None
     inputs = inputs_of(graph)
     for got, wanted in zip(run(machine_of(graph, batch), inputs), evaluate(graph, inputs), strict=True):
         np.testing.assert_array_equal(got, wanted.reshape(got.shape))
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("cores", [1, 2, 3, 4])
+def test_cores_run_each_task_once(cores: int, tasks: int) -> None:
+    """Each doubles its own elements in place."""
+    graph = Graph()
+    x = source(graph, 1 << 18)
+    graph.outputs = [apply(graph, elements.add, x, x).ref()]
+    machine = machine_of(graph, 0)
+    program, (wave,) = machine.program, machine.program.waves
+    bounds = [program.calls[0].extent * k // tasks for k in range(tasks + 1)]
+    wave.tasks[:] = [Task(0, 1, 0, begin, end) for begin, end in pairwise(bounds)]
+    memory, value = Memory(program), np.ones(1 << 18)
+    memory.table[: program.bound] = value.ctypes.data
+    run_parallel(machine.code, *memory.arguments, min(cores, numba.config.NUMBA_NUM_THREADS))
+    np.testing.assert_array_equal(value, np.full(1 << 18, 2.0))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from minitorch.kernels.cpu import fused_conv
 from minitorch.kernels.cpu.fused_conv import conv_grad_weight, convolve
-from minitorch.kernels.cpu.vectors import numbers_at
 from minitorch.kernels.geometry import Geometry
+
+from .pointers import pointer_to
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
@@ -139,24 +140,19 @@ class Case:
 
 
 @numba.njit
-def _start(a):
-    return numbers_at(np.int64(a.ctypes.data), a.dtype)
-
-
-@numba.njit
 def _convolve(out, places, x, w, bias, plan, scratch, chunk, batch):
-    to, where, image, weight = _start(out), _start(places), _start(x), _start(w)
+    to, where, image, weight = pointer_to(out), pointer_to(places), pointer_to(x), pointer_to(w)
     for b in range(0, batch, chunk):
         end = min(b + chunk, batch)
-        convolve(to, where, image, weight, _start(bias), _start(plan), _start(scratch), b, end)
+        convolve(to, where, image, weight, pointer_to(bias), pointer_to(plan), pointer_to(scratch), b, end)
 
 
 @numba.njit
 def _grad_weight(dw, dbias, x, dy, plan, scratch, chunk, batch):
-    image, gradient, numbers, work = _start(x), _start(dy), _start(plan), _start(scratch)
+    image, gradient, numbers, work = pointer_to(x), pointer_to(dy), pointer_to(plan), pointer_to(scratch)
     for b in range(0, batch, chunk):
         part, end = b // chunk, min(b + chunk, batch)
-        conv_grad_weight(_start(dw[part]), _start(dbias[part]), image, gradient, numbers, work, b, end)
+        conv_grad_weight(pointer_to(dw[part]), pointer_to(dbias[part]), image, gradient, numbers, work, b, end)
 
 
 def pooled(y, window):

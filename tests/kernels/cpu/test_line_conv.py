@@ -15,52 +15,44 @@ from minitorch.kernels.cpu.line_conv import (
     POINTS,
     TAPS,
     convolve_lines,
-    evaluate_taps,
     multiplications,
+    pieces,
     plan_lines,
     points_of_taps,
 )
-from minitorch.kernels.cpu.vectors import LANES, numbers_at
+
+from .pointers import pointer_to
 
 # Some roundings of float32.
 PRECISION = 1e-6
 
 
 @numba.njit
-def _start(a):
-    return numbers_at(np.int64(a.ctypes.data), a.dtype)
-
-
-@numba.njit
-def _convolve(out, places, x, w, bias, table, sizes, plan, points, scratch, chunk):
-    for o in range(points.shape[0]):
-        evaluate_taps(_start(points), _start(w), _start(table), _start(sizes), _start(scratch), o, o + 1)
-    for b in range(0, x.shape[0], chunk):
+def _convolve(out, places, x, w, bias, table, plan, scratch, first, last, at_once):
+    for piece in range(first, last, at_once):
         convolve_lines(
-            _start(out),
-            _start(places),
-            _start(x),
-            _start(points),
-            _start(w),
-            _start(bias),
-            _start(plan),
-            _start(scratch),
-            b,
-            min(b + chunk, x.shape[0]),
+            pointer_to(out),
+            pointer_to(places),
+            pointer_to(x),
+            pointer_to(w),
+            pointer_to(bias),
+            pointer_to(table),
+            pointer_to(plan),
+            pointer_to(scratch),
+            piece,
+            min(piece + at_once, last),
         )
 
 
-def found(x, w, bias, size, start, relu, chunk):
-    """The maxima and their places, from the kernel."""
+def found(x, w, bias, size, start, relu, at_once=100):
+    """The maxima and their places, from the kernel, which is given so many pieces of the work at once."""
     (batch, width, channels), (out, _, taps) = x.shape, w.shape
-    plan = plan_lines(chunk, width, channels, out, taps, size, start, relu)
+    plan = plan_lines(batch, width, channels, out, taps, size, start, relu)
     values, places = np.full((batch, out), np.nan, np.float32), np.full((batch, out), -1)
-    points = np.full((-(-out // LANES), POINTS, channels, LANES), np.nan, np.float32)
-    needed = max(plan.scratch, LANES * channels * taps)
-    scratch = np.full(needed + 64, np.nan, np.float32)
-    sizes, table = np.array(w.shape), points_of_taps(taps).astype(np.float32)
-    _convolve(values, places, x, w, bias, table, sizes, plan.numbers, points, scratch, chunk)
-    assert np.isnan(scratch[needed:]).all()
+    scratch = np.full(plan.scratch + 64, np.nan, np.float32)
+    table = points_of_taps(taps).astype(np.float32)
+    _convolve(values, places, x, w, bias, table, plan.numbers, scratch, 0, pieces(plan), at_once)
+    assert np.isnan(scratch[plan.scratch :]).all()
     return values, places
 
 
@@ -78,8 +70,8 @@ def taken_at(places, y):
     return np.take_along_axis(y, places[:, :, None], axis=2)[:, :, 0]
 
 
-def check(x, w, bias, size, start, relu, chunk):
-    values, places = found(x, w, bias, size, start, relu, chunk)
+def check(x, w, bias, size, start, relu, at_once):
+    values, places = found(x, w, bias, size, start, relu, at_once)
     y = defined(x, w, bias, size, start, relu)
     # A tile's largest inputs, also those that a result does not see, times the weights.
     inputs = np.sqrt(POINTS) * np.linalg.norm(x, axis=2).max(axis=1)
@@ -98,33 +90,35 @@ def operands(batch, width, channels, out, taps, seed=0):
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("taps", TAPS)
 @pytest.mark.parametrize(
-    ("batch", "width", "channels", "out", "less", "start", "chunk"),
+    ("batch", "width", "channels", "out", "less", "start", "at_once"),
     [
         (1, 8, 8, 16, 0, 0, 1),
-        (5, 52, 50, 100, 0, 0, 5),
+        (5, 52, 50, 100, 0, 0, 1),  # a channel that is left over has four lanes
+        (25, 20, 50, 99, 0, 0, 3),  # pieces of lines and of channels
         (7, 52, 50, 17, 0, 0, 3),
-        (3, 9, 16, 31, 1, 0, 2),
+        (3, 9, 16, 31, 1, 0, 2),  # the last block of channels overlaps with the one before
         (2, 30, 17, 33, 0, -2, 2),
+        (3, 12, 9, 114, 0, -1, 1),
         (2, 5, 15, 48, -3, -3, 1),  # more results than places
         (2, 20, 9, 16, 12, 6, 2),  # a part of the line
         (40, 6, 33, 20, 0, 0, 40),  # many lines at once
         (1, 400, 12, 16, 0, 1, 1),
     ],
 )
-def test_maxima_over_lines(batch, width, channels, out, less, start, chunk, taps, relu):
-    check(*operands(batch, width, channels, out, taps), width - less, start, relu, chunk)
+def test_maxima_over_lines(batch, width, channels, out, less, start, at_once, taps, relu):
+    check(*operands(batch, width, channels, out, taps), width - less, start, relu, at_once)
 
 
 @given(
-    st.tuples(st.integers(1, 5), st.integers(1, 40), st.integers(4, 40), st.integers(16, 50), st.sampled_from(TAPS)),
+    st.tuples(st.integers(1, 30), st.integers(1, 40), st.integers(4, 40), st.integers(16, 120), st.sampled_from(TAPS)),
     st.integers(1, 45),
     st.integers(-8, 8),
     st.booleans(),
     st.integers(1, 5),
     st.integers(0, 9),
 )
-def test_any_lines(sizes, size, start, relu, chunk, seed):
-    check(*operands(*sizes, seed), size, start, relu, chunk)
+def test_any_lines(sizes, size, start, relu, at_once, seed):
+    check(*operands(*sizes, seed), size, start, relu, at_once)
 
 
 @pytest.mark.parametrize("taps", TAPS)
@@ -152,7 +146,7 @@ def test_points_determine_products_of_polynomials(taps):
 
 def test_nothing_above_zero_is_a_zero_at_the_first_place():
     x, w, bias = operands(3, 20, 8, 16, 3)
-    values, places = found(x, w, bias - 1e3, 20, 0, True, 3)
+    values, places = found(x, w, bias - 1e3, 20, 0, True)
     assert (values == 0).all()
     assert (places == 0).all()
 
@@ -164,7 +158,7 @@ def test_what_is_not_finite_is_as_the_definition_has_it(of, value, relu):
     x, w, bias = operands(3, 23, 9, 19, 4)
     {"x": x[1, 5], "w": w[17, 3], "bias": bias[2:3]}[of][...] = value
     with np.errstate(invalid="ignore", over="ignore"):
-        values, places = found(x, w, bias, 20, 0, relu, 2)
+        values, places = found(x, w, bias, 20, 0, relu)
         y = defined(x, w, bias, 20, 0, relu).astype(np.float32)
     wanted = np.where(np.isnan(y).any(2), np.nan, y.max(2))
     finite = np.isfinite(wanted)
@@ -183,22 +177,41 @@ def test_what_overflows_on_the_way_is_as_the_definition_has_it(taps, value, scal
     x, w, bias = operands(12, 12, 8, 16, taps)
     x, w = np.abs(x), np.abs(w) * np.float32(scale / 20)
     x[np.arange(12), np.arange(12), 3] = value
-    values, places = found(x, w, bias, 12, 0, relu, 5)
+    values, places = found(x, w, bias, 12, 0, relu)
     y = defined(x, w, bias, 12, 0, relu)
     assert y.max() < 3e38
     np.testing.assert_allclose(values, y.max(2), rtol=1e-4)
     np.testing.assert_allclose(taken_at(places, y), y.max(2), rtol=1e-4)
 
 
-def test_bits_do_not_depend_on_how_lines_are_taken_together():
-    x, w, bias = operands(9, 31, 20, 40, 5)
-    results = [found(x, w, bias, 31, 0, True, chunk) for chunk in (1, 2, 4, 9)]
-    for values, places in results[1:]:
-        np.testing.assert_array_equal(values, results[0][0])
-        np.testing.assert_array_equal(places, results[0][1])
+def test_bits_do_not_depend_on_how_the_work_is_divided():
+    x, w, bias = operands(40, 31, 20, 100, 5)
+    values, places = found(x, w, bias, 31, 0, True)
+    for lines, at_once in ((40, 1), (40, 3), (9, 100), (1, 1)):
+        again = found(x[:lines], w, bias, 31, 0, True, at_once)
+        np.testing.assert_array_equal(again[0], values[:lines])
+        np.testing.assert_array_equal(again[1], places[:lines])
+
+
+def test_pieces_share_nothing():
+    x, w, bias = operands(30, 12, 8, 100, 3)
+    plan = plan_lines(30, 12, 8, 100, 3, 12, 0, False)
+    wanted, _ = found(x, w, bias, 12, 0, False)
+    table, seen = points_of_taps(3).astype(np.float32), np.zeros((30, 100), int)
+    assert pieces(plan) == 4
+    for piece in range(4):
+        values, places = np.full((30, 100), np.nan, np.float32), np.full((30, 100), -1)
+        scratch = np.full(plan.scratch, np.nan, np.float32)
+        _convolve(values, places, x, w, bias, table, plan.numbers, scratch, piece, piece + 1, 1)
+        written = ~np.isnan(values)
+        np.testing.assert_array_equal(written, places >= 0)
+        np.testing.assert_array_equal(values[written], wanted[written])
+        seen += written
+    assert (seen == 1).all()
 
 
 def test_products_are_fewer():
     assert multiplications(50, 96, 3, 54) == 8 * 9 * 50 * 96
     assert multiplications(50, 96, 3, 54) * 2.25 == 54 * 3 * 50 * 96
-    assert multiplications(50, 100, 3, 55) == 8 * 10 * 50 * 112  # whole vectors, whole tiles
+    assert multiplications(50, 100, 3, 55) == 8 * 10 * (50 * 96 + 13 * 16)  # whole tiles, whole vectors of 4 x 4
+    assert multiplications(50, 105, 3, 54) == 8 * 9 * 50 * 112

@@ -9,24 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitorch.kernels.cpu.sparse_conv import conv_pool_backward, plan_sparse
-from minitorch.kernels.cpu.vectors import numbers_at
+
+from .pointers import pointer_to
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 
 @numba.njit
-def _start(a):
-    return numbers_at(np.int64(a.ctypes.data), a.dtype)
-
-
-@numba.njit
 def _backward(dw, dx, x, w, dvalues, places, plan, scratch, chunk, batch):
-    image_gradient, image, weight, upstream = _start(dx), _start(x), _start(w), _start(dvalues)
-    where, numbers, work = _start(places), _start(plan), _start(scratch)
+    image_gradient, image, weight, upstream = pointer_to(dx), pointer_to(x), pointer_to(w), pointer_to(dvalues)
+    where, numbers, work = pointer_to(places), pointer_to(plan), pointer_to(scratch)
     height, width = x.shape[2:]
     for b in range(0, batch, chunk):
         part, end = b // chunk, min(b + chunk, batch)
-        results = _start(dw[part]), image_gradient
+        results = pointer_to(dw[part]), image_gradient
         conv_pool_backward(*results, image, height, width, weight, upstream, where, numbers, work, b, end)
 
 
