@@ -407,5 +407,5 @@ def _built(tracer: Tracer, batch: int, states: set[int]) -> tuple[dict[str, Any]
         from .cuda import build  # on first use: it loads CUDA
 
         return build(tracer.graph, states, tracer.backend)
-    passes, program = run_passes(tracer.graph, batch)
+    passes, program = run_passes(tracer.graph, batch, states)
     return passes, Machine(program), Runtime

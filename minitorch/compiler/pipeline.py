@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from .emit.emit import emit
@@ -19,12 +20,13 @@ __all__ = ["GRAPH_PASSES", "run_passes"]
 GRAPH_PASSES = {"simplify": simplify, "fuse": fuse, "lay out": lay_out}
 
 
-def run_passes(graph: Graph, batch: int) -> tuple[dict[str, Any], Program]:
+def run_passes(graph: Graph, batch: int, states: Collection[int] = ()) -> tuple[dict[str, Any], Program]:
     """Make a program of a traced graph.
 
     Args:
         graph: as it was traced.
         batch: the size of dimension 0 of the step's arguments.
+        states: the outputs, by place, that stay for the next call, such as parameters and averages of gradients.
 
     Returns:
         What each pass made, by the pass's name, and the program. ``trace``, ``simplify``, ``fuse`` and ``lay out`` are
@@ -37,6 +39,6 @@ def run_passes(graph: Graph, batch: int) -> tuple[dict[str, Any], Program]:
         passes[name] = graph = run_pass(graph)
     passes["split"] = schedule = split(graph, batch)
     passes["kernels"] = kernels = group_kernels(schedule)
-    program = emit(kernels)
+    program = emit(kernels, states)
     passes["memory"] = program.memory
     return passes, program

@@ -700,3 +700,39 @@ def test_ever_new_shapes_are_traced_each_and_the_last_sixteen_programs_kept() ->
     kept = run.traces[-1]
     run(on_fast(X))  # two rows are traced again, and the program that ran longest ago is forgotten
     assert (programs(run), kept in run.traces) == (16, False)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_too_small_to_be_normal_do_not_stay_for_the_next_call(dtype: type) -> None:
+    """They would slow down every later call: the average of a gradient that has become 0 fades, and ends among them."""
+    tiny = np.finfo(dtype).tiny
+    values = np.array([tiny, tiny / 2, -tiny / 2, -tiny, 0.0, np.nan, np.inf, -1.5], dtype)
+    kept = Parameter(minitorch.tensor(values, backend=FastBackend, dtype=dtype.__name__))
+
+    @minitorch.compile
+    def step(x: Tensor) -> Tensor:
+        kept.update((kept.value * x).detach())
+        return kept.value * 1.0
+
+    now = step(minitorch.ones((8,), backend=FastBackend, dtype=dtype.__name__)).to_numpy()
+    np.testing.assert_array_equal(now, values)  # what a call gives has all its digits
+    wanted = np.where(np.abs(values) < tiny, 0, values)
+    np.testing.assert_array_equal(kept.value.to_numpy(), wanted)
+
+
+def test_the_averages_of_an_optimiser_fade_to_zero() -> None:
+    weight = Parameter(on_fast(np.ones(4), requires_grad=True, dtype="float32"))
+    optimizer = minitorch.Adam([weight])
+
+    @minitorch.compile
+    def train(x: Tensor) -> None:
+        optimizer.zero_grad()
+        (weight.value * x).sum().backward()
+        optimizer.step()
+
+    train(on_fast(np.ones(4), dtype="float32"))
+    for _ in range(900):
+        train(on_fast([1, 0, 1, 0], dtype="float32"))
+    average = optimizer.state[0]["exp_avg"].to_numpy()
+    np.testing.assert_allclose(average[[0, 2]], 1, rtol=1e-5)
+    np.testing.assert_array_equal(average[[1, 3]], 0)

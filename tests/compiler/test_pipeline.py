@@ -24,7 +24,7 @@ class Traced(Exception):
     """Carries the graph of a step out of the compiler, before anything is compiled."""
 
 
-def stop(graph: Graph, batch: int) -> Any:
+def stop(graph: Graph, batch: int, states: object) -> Any:
     raise Traced(graph, batch)
 
 

@@ -37,7 +37,7 @@ class CudaWriter(Writer):
     """
 
     def __init__(self, group: Sequence[Node], inside: set[int], local: set[int]) -> None:
-        super().__init__(group, inside, local, 0, False)
+        super().__init__(group, inside, local, states=set(), batch=0, partial=False)
         self.sizes: list[int] = []  # and strides, which the kernel takes behind its operands
 
     def _definition(self, *arguments: str) -> str:

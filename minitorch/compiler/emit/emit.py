@@ -8,6 +8,7 @@ kernel counts images from the first of the batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from itertools import pairwise
 from typing import Any
 
@@ -34,16 +35,22 @@ PARALLEL_WORK = 1 << 17
 BLOCK_WORK, BLOCKS = 1 << 18, 8
 
 
-def emit(kernels: Kernels) -> Program:
-    """Write the program of a schedule that is divided into kernels."""
-    return _Emitter(kernels).run()
+def emit(kernels: Kernels, states: Collection[int] = ()) -> Program:
+    """Write the program of a schedule that is divided into kernels.
+
+    Args:
+        kernels: the schedule.
+        states: the outputs, by place, that stay for the next call.
+    """
+    return _Emitter(kernels, states).run()
 
 
 class _Emitter:
-    def __init__(self, kernels: Kernels) -> None:
+    def __init__(self, kernels: Kernels, states: Collection[int]) -> None:
         self.schedule, self.inside, self.groups = kernels.schedule, kernels.inside, kernels.stages
         self.moments = kernels.moments
         self.graph = kernels.schedule.graph
+        self.states = {self.graph.outputs[place].node.number for place in states}
         self.program = Program()
         self.slots: dict[int, int] = {}  # of the table, by node number
         self.families: dict[int, Family] = {}  # of kernels of the library, by node number
@@ -164,7 +171,7 @@ class _Emitter:
             return self._library(group)
         chunked = self.schedule.is_batched(node) or self._is_partial(node)
         batch = self.schedule.batch if chunked else 0
-        text = Writer(group, self.inside, self.local, batch, self._is_partial(node)).write()
+        text = Writer(group, self.inside, self.local, self.states, batch, self._is_partial(node)).write()
         if not text.lines:
             return None
         assert len(text.parameters) <= OPERANDS

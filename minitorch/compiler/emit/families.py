@@ -18,11 +18,12 @@ from ...kernels import blas
 from ...kernels.addresses import array, call, int32_at, integers
 from ...kernels.compile import jit
 from ...kernels.cpu import pool, softmax
+from ...kernels.cpu.block_product import block_product, is_for_blocks, plan_product
 from ...kernels.cpu.row_product import row_product, row_product_turned
 from ..graph import Node, Ref
 from .convolutions import CONVOLUTIONS
 from .entries import entry
-from .family import Family, other_of_pair
+from .family import Family, other_of_pair, with_work
 from .lines import LINES
 
 __all__ = ["FAMILIES"]
@@ -217,6 +218,9 @@ ROWS, INNER, COLUMNS = range(3)
 # The fewest rows or columns of the result that a product is divided into.
 STRIP = 64
 
+# Products of fewer rows than this are divided into columns, if there are more of these.
+FEW_ROWS = 4 * STRIP
+
 # A product keeps its sizes, the ends of its rows and two factors behind the addresses of its operands, at this byte.
 CELLS = 128
 
@@ -254,6 +258,12 @@ def _row(operands, b0, b1):
     kernel(real_at(operands, 0), real_at(operands, 1), real_at(operands, 2), plan[0], plan[1], b0, b1)
 
 
+def _block_product(operands, b0, b1):
+    """Operands: result, both factors, plan, work."""
+    c, a, b = real_at(operands, 0), real_at(operands, 1), real_at(operands, 2)
+    block_product(c, a, b, integers(integers(operands)[3]), real_at(operands, 4), b0, b1)
+
+
 def _matrix_multiply(node: Node, images: int) -> Family:
     a, b = node.inputs
     m, n = node.shape[-2:]
@@ -267,6 +277,20 @@ def _matrix_multiply(node: Node, images: int) -> Family:
             tables=[_plan(k, n)],
             flops=2 * n * k,
             extent=n,
+            strip=STRIP,
+        )
+    if len(node.shape) == len(a.shape) == 2 and images == m and is_for_blocks(m, k, n, node.dtype):
+        # Rows are the output channels of a weight, whose update is divided into the same parts.
+        by_columns = m < min(n, FEW_ROWS)
+        product = plan_product(m, k, n, _lies_by_columns(a), _lies_by_columns(b), by_columns)
+        return Family(
+            name="block_product",
+            entry=entry(_block_product, node.dtype),
+            tables=[product.numbers],
+            arrange=with_work,
+            scratch=product.scratch * node.dtype.itemsize,
+            flops=2 * m * n * k,
+            extent=n if by_columns else m,
             strip=STRIP,
         )
     # A partial sum has a dimension of chunks in front of the matrix, and the inner dimension is that of the batch.

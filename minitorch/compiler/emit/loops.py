@@ -104,12 +104,15 @@ class Writer:
         group: the nodes whose results it computes; more than one are element-wise and of one shape.
         inside: the numbers of nodes that are computed in their reader's loop.
         local: the numbers of those in the group whose result nobody else reads.
+        states: the numbers of nodes that stay for the next call: numbers too small to be normal are written as 0.
         batch: the number of images, of which the kernel works on ``b0`` to ``b1``; 0 where it works on everything.
         partial: whether the result is a sum over the chunk's images.
     """
 
-    def __init__(self, group: Sequence[Node], inside: set[int], local: set[int], batch: int, partial: bool) -> None:
-        self.group, self.inside, self.local = group, inside, local
+    def __init__(
+        self, group: Sequence[Node], inside: set[int], local: set[int], states: set[int], batch: int, partial: bool
+    ) -> None:
+        self.group, self.inside, self.local, self.states = group, inside, local, states
         self.node = group[0]
         self.batch, self.partial = batch, partial
         self.text = Text()
@@ -254,11 +257,22 @@ class Writer:
             self.computed[node.number] = name
             if node.number not in self.local:
                 outs.append((node.ref(), self._result(node)))
-                names.append(name)
+                names.append(self._kept(name, node.dtype) if node.number in self.states else name)
         unique = list(dict.fromkeys(self.text.names))
         self.text.title = "_".join(unique if len(unique) <= 4 else [*unique[:3], "and_more"])
         self.text.divisible = not self.batch
         self._loops(outs, lambda at: [f"{a} = {x}" for a, x in zip(at, names, strict=True)])
+
+    def _kept(self, name: str, dtype: np.dtype[Any]) -> str:
+        """Write what stays of a number for the next call.
+
+        A number below the smallest normal one takes a hundred times as long to add or to multiply. The averages of an
+        optimiser would stay there for good where gradients have become 0: times 0.9, the smallest of all is itself.
+        """
+        if dtype.kind != "f":
+            return name
+        real = dtype.name
+        return f"{real}(0) if abs({name}) < {real}({float(np.finfo(dtype).tiny)!r}) else {name}"
 
     # --- joins ---------------------------------------------------------------------------------------------------
 

@@ -27,15 +27,16 @@ __all__ = ["Schedule", "Stage", "split"]
 # are as equal as can be, so that 2, 4 or 8 cores have equal shares.
 CHUNKS, IMAGES = 16, 4
 
-# A weight of more elements than this stays in no cache beside the images of a chunk: it is multiplied by all at once.
-LARGE_WEIGHT = 1 << 18
+# A weight of more elements than this is multiplied by all images at once: every chunk would read all of it anew, and
+# half of it from another core's cache.
+LARGE_WEIGHT = 1 << 16
 
 # Operations that handle each image by itself.
 BY_IMAGE = ("conv_act", "conv_pool", "conv_pool_place", "max_pool", "max_pool_place")
 
-# Operations on all images at once, which are divided over the channels of their weight: what they make of a weight is
-# made once. Their results can be read image by image.
-BY_CHANNEL = ("conv_line", "conv_line_place")
+# Operations that, where they are not batched, are divided over the channels of their weight: each core has its part of
+# it. Their results can be read image by image all the same.
+BY_CHANNEL = ("conv_line", "conv_line_place", "matrix_multiply")
 
 
 @dataclass

@@ -162,10 +162,10 @@ def _evaluate_taps(scratch, w, bias, table, block, k, plan):
     """Write $G g$ of a block, the ``k``-th one of a piece, and the bias of its lanes."""
     _turn_taps(scratch, w, block, plan)
     lanes, taps, row = _lanes_of(block, plan), plan[TAP_COUNT], plan[CHANNELS] * LANES
-    to = plan[WEIGHT] + k * POINTS * row
+    points, turned = skip(scratch, plan[WEIGHT] + k * POINTS * row), skip(scratch, plan[TURNED])
     for step in range(_steps(lanes, plan)):
-        turned = plan[TURNED] + step * taps * LANES
-        _multiply_points(scratch, to + step * LANES, row, 0, table, 0, taps, scratch, turned, 0, taps)
+        of_step = skip(turned, step * taps * LANES)
+        _multiply_points(skip(points, step * LANES), row, 0, table, taps, 1, of_step, LANES, 0, taps)
     for lane in range(LANES):
         as_written()
         channel = min(_first_of(block, plan) + lane // lanes, plan[OUT_CHANNELS] - 1)
@@ -231,18 +231,16 @@ def _multiply(scratch, k, vectors, lanes, written, plan):
     padded, steps = plan[PADDED], _steps(lanes, plan)
     row, products = plan[CHANNELS] * LANES, POINTS * plan[TILE_ROWS] * LANES
     for p in range(POINTS):
-        weight = plan[WEIGHT] + (k * POINTS + p) * row
+        weight = skip(scratch, plan[WEIGHT] + (k * POINTS + p) * row)
         for t in range(0, written, ROWS):
-            to = plan[PRODUCTS] + (p * plan[TILE_ROWS] + t) * LANES
-            tiles = p * plan[POINT_ROWS] + t * padded
+            to = skip(scratch, plan[PRODUCTS] + (p * plan[TILE_ROWS] + t) * LANES)
+            tiles = skip(scratch, p * plan[POINT_ROWS] + t * padded)
             if lanes == SPREAD:
-                _multiply_few(scratch, to, LANES, 0, scratch, tiles, padded, scratch, weight, 0, steps)
+                _multiply_few(to, LANES, 0, tiles, padded, SPREAD, weight, LANES, 0, steps)
             elif vectors == VECTORS:
-                _multiply_vectors(
-                    scratch, to, LANES, products, scratch, tiles, padded, scratch, weight, POINTS * row, steps
-                )
+                _multiply_vectors(to, LANES, products, tiles, padded, 1, weight, LANES, POINTS * row, steps)
             else:
-                _multiply_vector(scratch, to, LANES, 0, scratch, tiles, padded, scratch, weight, 0, steps)
+                _multiply_vector(to, LANES, 0, tiles, padded, 1, weight, LANES, 0, steps)
 
 
 # --- what becomes of the products ------------------------------------------------------------------------------------

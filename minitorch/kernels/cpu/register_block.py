@@ -37,75 +37,68 @@ def register_block(rows: int, vectors: int, spread: int = 1) -> Any:
     def multiply(
         typingctx: Any,
         y: Any,
-        to: Any,
         y_row: Any,
-        y_step: Any,
+        y_vector: Any,
         a: Any,
-        first: Any,
-        a_step: Any,
+        a_row: Any,
+        a_term: Any,
         w: Any,
-        at: Any,
-        w_step: Any,
+        w_term: Any,
+        w_vector: Any,
         count: Any,
     ) -> Any:
-        """Write the sums.
+        """Write the sums. The distances are in elements.
 
         Args:
             typingctx: Numba's, not given by callers.
-            y: where to.
-            to: its first element.
-            y_row: elements from a row to the next one.
-            y_step: elements from a vector of a row to the next one.
-            a: the left factor; terms lie side by side.
-            first: its first element.
-            a_step: elements from a row to the next.
-            w: the right factor: ``LANES`` columns, and behind them those of the next ``spread`` terms.
-            at: its first element.
-            w_step: elements from a vector to the next one.
+            y: pointer to the first result.
+            y_row: from a row of the result to the next.
+            y_vector: from a vector of a row to the next.
+            a: pointer to the left factor.
+            a_row: from a row of it to the next.
+            a_term: from one term of a row to the next; where they are spread, from the first of ``spread`` neighbours.
+            w: pointer to the right factor.
+            w_term: from a vector of it to that of the next term, or of the next ``spread`` terms.
+            w_vector: from a vector of a term to the next.
             count: terms, divided by ``spread``.
         """
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            y, to, y_row, y_step, a, first, a_step, w, at, w_step, count = args
-            vector = ir.VectorType(context.get_value_type(w_type.dtype), LANES)
-            alignment = w_type.dtype.bitwidth // 8
+            y, y_row, y_vector, a, a_row, a_term, w, w_term, w_vector, count = args
+            vector = ir.VectorType(context.get_value_type(kind.dtype), LANES)
+            neighbours = ir.VectorType(vector.element, spread)
+            alignment = kind.dtype.bitwidth // 8
 
-            def place(pointer: Any, start: Any, step: Any, number: int, kind: Any) -> Any:
-                index = builder.add(start, builder.mul(step, ir.Constant(step.type, number)))
-                return builder.bitcast(builder.gep(pointer, [index], inbounds=True), kind.as_pointer())
+            def place(pointer: Any, of: Any, *steps: Any) -> Any:
+                """Find a vector some steps, each so often, behind a pointer."""
+                for step, times in steps:
+                    times = ir.Constant(step.type, times) if isinstance(times, int) else times
+                    pointer = builder.gep(pointer, [builder.mul(step, times)], inbounds=True)
+                return builder.bitcast(pointer, of.as_pointer())
 
-            sums = [
-                [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in range(vectors)]
-                for _ in range(rows)
-            ]
+            zeros = ir.Constant(vector, None)
+            sums = [[cgutils.alloca_once_value(builder, zeros) for _ in range(vectors)] for _ in range(rows)]
             with cgutils.for_range(builder, count) as loop:
-                term = builder.mul(loop.index, ir.Constant(loop.index.type, spread))
-                column = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
-                factors = [
-                    builder.load(place(w, builder.add(at, column), w_step, v, vector), align=alignment)
+                term = loop.index
+                right = [
+                    builder.load(place(w, vector, (w_term, term), (w_vector, v)), align=alignment)
                     for v in range(vectors)
                 ]
-                some = ir.VectorType(vector.element, spread)
                 for r in range(rows):
-                    terms = builder.load(place(a, builder.add(first, term), a_step, r, some), align=alignment)
-                    left = _shuffle(builder, terms, terms, [i % spread for i in range(LANES)])
+                    read = builder.load(place(a, neighbours, (a_term, term), (a_row, r)), align=alignment)
+                    left = _shuffle(builder, read, read, [i % spread for i in range(LANES)])
                     for v in range(vectors):
-                        added = _multiply_add(builder, left, factors[v], builder.load(sums[r][v]))
-                        builder.store(added, sums[r][v])
+                        builder.store(_multiply_add(builder, left, right[v], builder.load(sums[r][v])), sums[r][v])
             for r in range(rows):
                 for v in range(vectors):
-                    value = builder.load(sums[r][v])
-                    step = 1
+                    value, step = builder.load(sums[r][v]), 1
                     while step < spread:
                         value = builder.fadd(value, _shuffle(builder, value, value, [i ^ step for i in range(LANES)]))
                         step *= 2
-                    row = builder.add(to, builder.mul(y_row, ir.Constant(to.type, r)))
-                    target = place(y, row, y_step, v, vector)
-                    builder.store(value, target, align=alignment)
+                    builder.store(value, place(y, vector, (y_row, r), (y_vector, v)), align=alignment)
             return context.get_dummy_value()
 
-        w_type = w
-        whole = types.intp
-        return types.void(y, whole, whole, whole, a, whole, whole, w, whole, whole, whole), generate
+        kind, step = w, types.intp
+        return types.void(y, step, step, a, step, step, w, step, step, step), generate
 
     return multiply
