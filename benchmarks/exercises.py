@@ -65,7 +65,7 @@ class Part:
 
 # What costs time in several parts.
 EAGER = "Python between the operations"
-PRODUCTS = "SciPy's BLAS takes longer for the products than PyTorch's"
+PRODUCTS = "the products take longer than PyTorch's"
 
 
 def cells(exercise: str, *names: str, **given: Any) -> SimpleNamespace:

@@ -141,10 +141,11 @@ class _Emitter:
                 tasks.append(Task(number, number + 1, 0, begin, end))
         parallel = _work(calls) >= PARALLEL_WORK and len(tasks) > 1
         if parallel:
-            # First parts first: a core has the same part of a weight in all waves. Of these the largest first, so that
-            # the cores end together.
+            # First parts first: each core begins with its share of the list, so it has the same part of a weight in all
+            # waves. Of these the largest first: what is left for cores that are done is small.
             share = {number: _work([call]) // call.blocks for number, call in zip(numbers, calls, strict=True)}
-            tasks.sort(key=lambda task: (task.begin / program.calls[task.first].extent, -share[task.first]))
+            ends = {number: max(1, call.extent) for number, call in zip(numbers, calls, strict=True)}
+            tasks.sort(key=lambda task: (task.begin / ends[task.first], -share[task.first]))
         waves = program.waves
         if not parallel and waves and not waves[-1].parallel:
             waves[-1].tasks += tasks

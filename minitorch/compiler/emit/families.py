@@ -280,7 +280,7 @@ def _matrix_multiply(node: Node, images: int) -> Family:
             strip=STRIP,
         )
     if len(node.shape) == len(a.shape) == 2 and images == m and is_for_blocks(m, k, n, node.dtype):
-        # Rows are the output channels of a weight, whose update is divided into the same parts.
+        # The rows of a gradient are the output channels of a weight, and its update is divided along them.
         by_columns = m < min(n, FEW_ROWS)
         product = plan_product(m, k, n, _lies_by_columns(a), _lies_by_columns(b), by_columns)
         return Family(

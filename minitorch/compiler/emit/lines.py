@@ -56,7 +56,7 @@ def _maximum(node: Node, images: int) -> Family:
         scratch=plan.scratch * x.dtype.itemsize,
         other=other_of_pair(node, x.dtype),
         flops=2 * batch * line_conv.multiplications(channels, out_channels, taps, geometry.size),
-        extent=line_conv.pieces(plan),
+        extent=line_conv.pieces_of(plan),
         strip=1,
     )
 

@@ -254,23 +254,23 @@ class Writer:
                 value = self._apply(node.args[0], [self._expression(ref) for ref in node.inputs], node.dtype.name)
             name = f"y{len(self.computed)}"
             self.statements.append(f"{name} = {value}")
+            if node.number in self.states and node.dtype.kind == "f":
+                self.statements.append(f"{name} = {self._kept(name, node.dtype)}")
             self.computed[node.number] = name
             if node.number not in self.local:
                 outs.append((node.ref(), self._result(node)))
-                names.append(self._kept(name, node.dtype) if node.number in self.states else name)
+                names.append(name)
         unique = list(dict.fromkeys(self.text.names))
         self.text.title = "_".join(unique if len(unique) <= 4 else [*unique[:3], "and_more"])
         self.text.divisible = not self.batch
         self._loops(outs, lambda at: [f"{a} = {x}" for a, x in zip(at, names, strict=True)])
 
     def _kept(self, name: str, dtype: np.dtype[Any]) -> str:
-        """Write what stays of a number for the next call.
+        """Write what stays of a number for the next call: 0 if its magnitude is below that of all normal numbers.
 
-        A number below the smallest normal one takes a hundred times as long to add or to multiply. The averages of an
-        optimiser would stay there for good where gradients have become 0: times 0.9, the smallest of all is itself.
+        Such a number takes a hundred times as long to add or to multiply. The averages of an optimiser would stay among
+        them for good where gradients have become 0: times 0.9, the smallest of all is itself.
         """
-        if dtype.kind != "f":
-            return name
         real = dtype.name
         return f"{real}(0) if abs({name}) < {real}({float(np.finfo(dtype).tiny)!r}) else {name}"
 

@@ -34,8 +34,8 @@ LARGE_WEIGHT = 1 << 16
 # Operations that handle each image by itself.
 BY_IMAGE = ("conv_act", "conv_pool", "conv_pool_place", "max_pool", "max_pool_place")
 
-# Operations that, where they are not batched, are divided over the channels of their weight: each core has its part of
-# it. Their results can be read image by image all the same.
+# Operations that may be faster on all images at once, divided over the channels of their weight: each core then has its
+# part of it. Their results can be read image by image all the same.
 BY_CHANNEL = ("conv_line", "conv_line_place", "matrix_multiply")
 
 

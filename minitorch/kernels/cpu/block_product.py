@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .fused_conv import Plan, _compiled
-from .register_block import ROWS, VECTORS, register_block
-from .vectors import LANES, load_columns, skip, store
+from .register_block import ROWS, VECTORS, register_block, turn_columns
+from .vectors import LANES, skip
 
 __all__ = ["block_product", "is_for_blocks", "plan_product"]
 
@@ -28,23 +28,6 @@ M, K, N, TURNED, A_ROW, A_TERM, B_TERM, B_VECTOR, BY_COLUMNS = range(9)
 
 _multiply_vectors = register_block(ROWS, VECTORS)
 _multiply_vector = register_block(ROWS, 1)
-
-
-@_compiled
-def _turn(turned, b, first, last, plan):
-    """Copy columns ``first`` to ``last`` of a factor that lies by columns: ``vector x term x 16``."""
-    terms = plan[K]
-    for j in range(first, last, LANES):
-        # What is less than a vector at the end comes together with columns before it.
-        begin = min(j, last - LANES)
-        for k in range(0, terms, 4):
-            at = min(k, terms - 4)
-            b0, b1, b2, b3 = load_columns(b, begin * terms + at, terms)
-            to = (j - first) * terms + at * LANES
-            store(turned, to, b0)
-            store(turned, to + LANES, b1)
-            store(turned, to + 2 * LANES, b2)
-            store(turned, to + 3 * LANES, b3)
 
 
 @_compiled
@@ -63,16 +46,18 @@ def block_product(c, a, b, plan, turned, begin, end) -> None:
     terms = plan[K]
     first_row, last_row = 0 if plan[BY_COLUMNS] else begin, plan[M] if plan[BY_COLUMNS] else end
     first, last = begin if plan[BY_COLUMNS] else 0, end if plan[BY_COLUMNS] else plan[N]
-    if plan[TURNED]:
-        _turn(turned, b, first, last, plan)
+    if plan[TURNED]:  # vector x term x 16
+        for j in range(first, last, LANES):
+            # What is less than a vector at the end comes together with columns before it.
+            turn_columns(skip(turned, (j - first) * terms), skip(b, min(j, last - LANES) * terms), terms)
+    # The last rows and columns may be computed together with some before them, once more.
     for i in range(first_row, last_row, ROWS):
         row = min(i, last_row - ROWS)
         left = skip(a, row * plan[A_ROW])
         j = first
         while j < last:
-            # The last rows and columns may be computed together with some before them, once more.
             vectors = VECTORS if j + VECTORS * LANES <= last else 1
-            column = min(j, last - LANES) if vectors == 1 else j
+            column = min(j, last - LANES)
             right = skip(turned, (j - first) * terms) if plan[TURNED] else skip(b, column)
             to = skip(c, row * plan[N] + column)
             if vectors == VECTORS:

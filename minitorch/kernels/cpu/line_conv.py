@@ -39,7 +39,7 @@ import numpy.typing as npt
 
 from .conv import _pieces
 from .fused_conv import Plan, _clear, _compiled
-from .register_block import ROWS, VECTORS, register_block
+from .register_block import ROWS, VECTORS, register_block, turn_columns
 from .vectors import (
     LANES,
     add,
@@ -48,7 +48,6 @@ from .vectors import (
     fill,
     greater,
     load,
-    load_columns,
     load_part,
     multiply_add,
     numbers_at,
@@ -63,7 +62,7 @@ __all__ = [
     "TAPS",
     "convolve_lines",
     "multiplications",
-    "pieces",
+    "pieces_of",
     "plan_lines",
     "points_of_taps",
 ]
@@ -81,7 +80,7 @@ MOST_ELEMENTS = 32 * 1024
 
 # Output channels that are left over behind whole vectors have four lanes each if they are so few.
 SPREAD = 4
-FEW_CHANNELS = LANES // SPREAD
+FEW_LEFT = LANES // SPREAD
 
 # The work is divided into pieces, which share nothing: vectors of output channels of a piece; and lines of it, where
 # channels are divided too, and where they are not. Each piece finds the points of its tiles and weights for itself.
@@ -140,13 +139,7 @@ def _turn_taps(scratch, w, block, plan):
     taps, first, to = plan[TAP_COUNT], _first_of(block, plan), plan[TURNED]
     row = plan[CHANNELS] * taps
     if _lanes_of(block, plan) == 1:
-        for i in range(0, row, 4):
-            at = min(i, row - 4)
-            w0, w1, w2, w3 = load_columns(w, first * row + at, row)
-            store(scratch, to + at * LANES, w0)
-            store(scratch, to + (at + 1) * LANES, w1)
-            store(scratch, to + (at + 2) * LANES, w2)
-            store(scratch, to + (at + 3) * LANES, w3)
+        turn_columns(skip(scratch, to), skip(w, first * row), row)
         return
     _clear(scratch, to, to + _steps(SPREAD, plan) * taps * LANES)
     for o in range(plan[REST]):
@@ -396,7 +389,7 @@ def multiplications(channels: int, out_channels: int, taps: int, size: int) -> i
     blocks, rest = divmod(out_channels, LANES)
     vectors = blocks * channels
     if rest:
-        vectors += _pieces(channels, SPREAD) if rest <= FEW_CHANNELS else channels
+        vectors += _pieces(channels, SPREAD) if rest <= FEW_LEFT else channels
     return POINTS * _pieces(size, POINTS - taps + 1) * vectors * LANES
 
 
@@ -408,7 +401,7 @@ def plan_lines(
     Args:
         batch: lines.
         width: places of a line.
-        channels: of the input.
+        channels: of the input; a kernel has four taps or more for all of them together.
         out_channels: of the output, 16 or more.
         taps: of the kernel, one of :data:`TAPS`.
         size: results of a line, 1 or more.
@@ -416,7 +409,7 @@ def plan_lines(
         relu: whether ReLU follows.
 
     >>> plan = plan_lines(50, 52, 50, 100, taps=3, size=52, start=0, relu=True)
-    >>> plan.numbers[[TILES, RESULTS, BLOCKS, LINE_PIECES, CHANNEL_PIECES]].tolist(), pieces(plan)
+    >>> plan.numbers[[TILES, RESULTS, BLOCKS, LINE_PIECES, CHANNEL_PIECES]].tolist(), pieces_of(plan)
     ([9, 6, 7, 4, 2], 8)
     """
     results = POINTS - taps + 1
@@ -440,7 +433,7 @@ def plan_lines(
     numbers[[LINE_PIECES, CHANNEL_PIECES]] = line_pieces, channel_pieces
     numbers[[BATCH, PLACES, CHANNELS, PADDED, SIZE, START]] = batch, width, channels, padded, size, start
     numbers[[OUT_CHANNELS, BLOCKS, TAP_COUNT, RELU]] = out_channels, blocks, taps, relu
-    numbers[REST] = rest if rest <= FEW_CHANNELS else 0
+    numbers[REST] = rest if rest <= FEW_LEFT else 0
     # No multiple of 4096 bytes: what is written at eight points does not compete for the same places in the cache.
     numbers[POINT_ROWS] = rows * padded + 3 * LANES
     end = int(POINTS * numbers[POINT_ROWS])
@@ -459,6 +452,6 @@ def plan_lines(
     return Plan(numbers, end)
 
 
-def pieces(plan: Plan) -> int:
+def pieces_of(plan: Plan) -> int:
     """Count the pieces that a plan divides the work into."""
     return int(plan.numbers[LINE_PIECES] * plan.numbers[CHANNEL_PIECES])

@@ -11,15 +11,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import cgutils, types
+from llvmlite import ir
+from numba.core import cgutils, codegen, config, types
 
-from .vectors import LANES, _multiply_add, _shuffle, intrinsic
+from .fused_conv import _compiled
+from .vectors import LANES, _multiply_add, _shuffle, intrinsic, load_columns, store
 
-__all__ = ["ROWS", "VECTORS", "register_block"]
+__all__ = ["ROWS", "VECTORS", "register_block", "turn_columns"]
+
+# What Numba compiles for: the processor that it runs on, or what the user asks for.
+_asked = config.CPU_FEATURES  # type: ignore[attr-defined]
+_features = codegen.get_host_cpu_features() if _asked is None else _asked
 
 # Rows and vectors for 32 registers of 16 elements, and for 16 registers of 8.
-ROWS, VECTORS = (8, 3) if binding.get_host_cpu_features().get("avx512f") else (6, 1)
+ROWS, VECTORS = (8, 3) if "+avx512f" in _features.split(",") else (6, 1)
+
+
+@_compiled
+def turn_columns(to, w, terms) -> None:
+    """Copy ``LANES`` columns, of which each lies by itself, as vectors: ``term x LANES``.
+
+    Args:
+        to: pointer to the first vector.
+        w: pointer to the first column, ``LANES x term``.
+        terms: of a column, four or more.
+    """
+    for k in range(0, terms, 4):
+        at = min(k, terms - 4)
+        w0, w1, w2, w3 = load_columns(w, at, terms)
+        store(to, at * LANES, w0)
+        store(to, (at + 1) * LANES, w1)
+        store(to, (at + 2) * LANES, w2)
+        store(to, (at + 3) * LANES, w3)
 
 
 def register_block(rows: int, vectors: int, spread: int = 1) -> Any:

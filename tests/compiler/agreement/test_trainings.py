@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from run_mnist_multiclass import Network
 from run_sentiment import CNNSentimentKim
 
 import minitorch
-from minitorch import losses, optim
+from minitorch import layers, losses, optim
 from minitorch import tensor_functions as tf
 from minitorch.fast_ops import FastBackend
 from minitorch.tensor import Tensor
@@ -181,6 +182,20 @@ def test_batches_of_every_size_train_the_same(batch: int) -> None:
 def test_normalisation_in_float32() -> None:
     made = partial(MLP, "float32", normalise=True, dropout=0.3)
     Training(made, partial(optim.SGD, lr=0.1), classify, partial(rows, batch=17), "float32").agree(1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), TOLERANCES.items())
+def test_layers_as_wide_as_the_batch_with_large_weights(dtype: str, tolerance: float) -> None:
+    """Products with such weights take all images at once; gradients with as many rows are no images."""
+
+    def model() -> minitorch.Module:
+        wide = [layers.Linear(a, b, backend=FastBackend, dtype=dtype) for a, b in pairwise((64, 1100, 64, 10))]
+        return layers.Sequential(wide[0], layers.ReLU(), wide[1], layers.ReLU(), wide[2])
+
+    def batch(rng: np.random.Generator) -> tuple[Array, Array]:
+        return rng.normal(size=(64, 64)), rng.integers(0, 10, 64)
+
+    Training(model, partial(optim.SGD, lr=0.1), classify, batch, dtype).agree(tolerance, steps=20)
 
 
 # Each once, though some take inputs of every kind.

@@ -121,6 +121,14 @@ def test_first_parts_come_first_and_of_these_the_largest() -> None:
     assert [program.calls[task.first].extent for task in wave.tasks if task.begin == 0] == [1 << 18, 1 << 16]
 
 
+def test_a_join_beside_other_work_is_shared_out() -> None:
+    graph = Graph()
+    joined = graph.add("cat", (source(graph, 1 << 16).ref(), source(graph, 1 << 16).ref()), (0,), (1 << 17,), FLOAT)
+    graph.outputs = [joined.ref(), apply(graph, elements.exp, source(graph, 1 << 17)).ref()]
+    (wave,) = program_of(graph, 0).waves
+    assert wave.parallel
+
+
 def test_functions_of_a_user_keep_their_own_names_and_are_not_kept_on_disk() -> None:
     def first(x: float) -> float:
         return x + 1

@@ -53,7 +53,7 @@ def test_a_program_computes_what_its_graph_says(case: tuple[Graph, int]) -> None
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 3, 5, 8])
-@pytest.mark.parametrize("cores", [1, 2, 3, 4])
+@pytest.mark.parametrize("cores", [1, 2])
 def test_cores_run_each_task_once(cores: int, tasks: int) -> None:
     """Each doubles its own elements in place."""
     graph = Graph()
@@ -83,6 +83,7 @@ def test_cores_run_each_task_once(cores: int, tasks: int) -> None:
         (4, 7, 1),
         (16, 392, 64),
         (700, 33, 300),
+        (64, 100, 300),
         (7, 64, 900),
     ],
 )

@@ -16,7 +16,7 @@ from minitorch.kernels.cpu.line_conv import (
     TAPS,
     convolve_lines,
     multiplications,
-    pieces,
+    pieces_of,
     plan_lines,
     points_of_taps,
 )
@@ -48,12 +48,14 @@ def found(x, w, bias, size, start, relu, at_once=100):
     """The maxima and their places, from the kernel, which is given so many pieces of the work at once."""
     (batch, width, channels), (out, _, taps) = x.shape, w.shape
     plan = plan_lines(batch, width, channels, out, taps, size, start, relu)
-    values, places = np.full((batch, out), np.nan, np.float32), np.full((batch, out), -1)
+    values, places = np.full((batch + 1, out), np.nan, np.float32), np.full((batch + 1, out), -1)
     scratch = np.full(plan.scratch + 64, np.nan, np.float32)
     table = points_of_taps(taps).astype(np.float32)
-    _convolve(values, places, x, w, bias, table, plan.numbers, scratch, 0, pieces(plan), at_once)
+    _convolve(values, places, x, w, bias, table, plan.numbers, scratch, 0, pieces_of(plan), at_once)
     assert np.isnan(scratch[plan.scratch :]).all()
-    return values, places
+    assert np.isnan(values[batch]).all()
+    assert (places[batch] == -1).all()
+    return values[:batch], places[:batch]
 
 
 def defined(x, w, bias, size, start, relu):
@@ -198,7 +200,7 @@ def test_pieces_share_nothing():
     plan = plan_lines(30, 12, 8, 100, 3, 12, 0, False)
     wanted, _ = found(x, w, bias, 12, 0, False)
     table, seen = points_of_taps(3).astype(np.float32), np.zeros((30, 100), int)
-    assert pieces(plan) == 4
+    assert pieces_of(plan) == 4
     for piece in range(4):
         values, places = np.full((30, 100), np.nan, np.float32), np.full((30, 100), -1)
         scratch = np.full(plan.scratch, np.nan, np.float32)
