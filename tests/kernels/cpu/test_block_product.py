@@ -72,7 +72,7 @@ def test_bits_do_not_depend_on_the_parts(sizes, turned, by_columns, part):
     extent = sizes[2] if by_columns else sizes[0]
     whole = found(a, b, turned, by_columns, [0, extent])
     np.testing.assert_allclose(whole, a.astype(float) @ b.astype(float), rtol=0, atol=1e-4)
-    bounds = [*range(0, extent - part + 1, part), extent]
+    bounds = [*range(0, max(1, extent - part + 1), part), extent]
     np.testing.assert_array_equal(found(a, b, turned, by_columns, bounds), whole)
     other = found(a, b, turned, not by_columns, [0, sizes[0] if by_columns else sizes[2]])
     np.testing.assert_array_equal(other, whole)
