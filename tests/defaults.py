@@ -15,6 +15,8 @@ def on_fast_backend(dtype: str = "float64") -> Iterator[None]:
     """Make new tensors on the fast backend, in a dtype."""
     minitorch.set_default_backend(minitorch.FastBackend)
     minitorch.set_default_dtype(dtype)
-    yield
-    minitorch.set_default_backend(minitorch.SimpleBackend)
-    minitorch.set_default_dtype("float64")
+    try:
+        yield
+    finally:
+        minitorch.set_default_backend(minitorch.SimpleBackend)
+        minitorch.set_default_dtype("float64")

@@ -279,10 +279,11 @@ def _matrix_multiply(node: Node, images: int) -> Family:
             extent=n,
             strip=STRIP,
         )
+    a_turned, b_turned = _lies_by_columns(a), _lies_by_columns(b)
     if len(node.shape) == len(a.shape) == 2 and images == m and is_for_blocks(m, k, n, node.dtype):
         # The rows of a gradient are the output channels of a weight, and its update is divided along them.
         by_columns = m < min(n, FEW_ROWS)
-        product = plan_product(m, k, n, _lies_by_columns(a), _lies_by_columns(b), by_columns)
+        product = plan_product(m, k, n, a_turned, b_turned, by_columns)
         return Family(
             name="block_product",
             entry=entry(_block_product, node.dtype),
@@ -295,7 +296,6 @@ def _matrix_multiply(node: Node, images: int) -> Family:
         )
     # A partial sum has a dimension of chunks in front of the matrix, and the inner dimension is that of the batch.
     ranged = INNER if len(node.shape) > len(a.shape) else COLUMNS if images == m < n and count == 1 else ROWS
-    a_turned, b_turned = _lies_by_columns(a), _lies_by_columns(b)
     # How far the result and both factors are from the last of a range to the next.
     steps = {
         ROWS: (n, 1 if a_turned else k, 0),

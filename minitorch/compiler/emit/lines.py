@@ -28,12 +28,8 @@ def _conv_line(operands, first, last):
     """Operands: out, places, lines, weight, bias, table of points, plan, work."""
     at = integers(operands)
     out, places, x = real_at(operands, 0), integers(at[1]), real_at(operands, 2)
-    weight, bias, table, work = (
-        real_at(operands, 3),
-        real_at(operands, 4),
-        real_at(operands, 5),
-        real_at(operands, 7),
-    )
+    weight, bias = real_at(operands, 3), real_at(operands, 4)
+    table, work = real_at(operands, 5), real_at(operands, 7)
     convolve_lines(out, places, x, weight, bias, table, integers(at[6]), work, first, last)
 
 

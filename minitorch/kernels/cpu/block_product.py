@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .fused_conv import Plan, _compiled
-from .register_block import ROWS, VECTORS, register_block, turn_columns
+from .register_block import ROWS, VECTORS, multiply_rows, turn_columns
 from .vectors import LANES, skip
 
 __all__ = ["block_product", "is_for_blocks", "plan_product"]
@@ -25,9 +25,6 @@ MOST_ELEMENTS, MOST_TERMS = 1 << 19, 1 << 12
 # The order of the numbers of a plan: sizes of the product, whether the right factor is turned before, how far apart the
 # neighbours of what is multiplied lie, and whether a range is one of columns.
 M, K, N, TURNED, A_ROW, A_TERM, B_TERM, B_VECTOR, BY_COLUMNS = range(9)
-
-_multiply_vectors = register_block(ROWS, VECTORS)
-_multiply_vector = register_block(ROWS, 1)
 
 
 @_compiled
@@ -60,14 +57,9 @@ def block_product(c, a, b, plan, turned, begin, end) -> None:
             column = min(j, last - LANES)
             right = skip(turned, (j - first) * terms) if plan[TURNED] else skip(b, column)
             to = skip(c, row * plan[N] + column)
-            if vectors == VECTORS:
-                _multiply_vectors(
-                    to, plan[N], LANES, left, plan[A_ROW], plan[A_TERM], right, plan[B_TERM], plan[B_VECTOR], terms
-                )
-            else:
-                _multiply_vector(
-                    to, plan[N], LANES, left, plan[A_ROW], plan[A_TERM], right, plan[B_TERM], plan[B_VECTOR], terms
-                )
+            multiply_rows(
+                vectors, to, plan[N], LANES, left, plan[A_ROW], plan[A_TERM], right, plan[B_TERM], plan[B_VECTOR], terms
+            )
             j += vectors * LANES
 
 

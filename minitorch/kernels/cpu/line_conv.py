@@ -39,7 +39,7 @@ import numpy.typing as npt
 
 from .conv import _pieces
 from .fused_conv import Plan, _clear, _compiled
-from .register_block import ROWS, VECTORS, register_block, turn_columns
+from .register_block import ROWS, VECTORS, multiply_rows, register_block, turn_columns
 from .vectors import (
     LANES,
     add,
@@ -101,8 +101,6 @@ POINT_ROWS, ZEROS, WEIGHT, BIAS, TURNED, PRODUCTS, MAXIMA, MAXIMA_PLACES, UNSURE
 NUMBERS = 26
 
 _multiply_points = register_block(POINTS, 1)
-_multiply_vectors = register_block(ROWS, VECTORS)
-_multiply_vector = register_block(ROWS, 1)
 _multiply_few = register_block(ROWS, 1, SPREAD)
 
 
@@ -230,10 +228,8 @@ def _multiply(scratch, k, vectors, lanes, written, plan):
             tiles = skip(scratch, p * plan[POINT_ROWS] + t * padded)
             if lanes == SPREAD:
                 _multiply_few(to, LANES, 0, tiles, padded, SPREAD, weight, LANES, 0, steps)
-            elif vectors == VECTORS:
-                _multiply_vectors(to, LANES, products, tiles, padded, 1, weight, LANES, POINTS * row, steps)
             else:
-                _multiply_vector(to, LANES, 0, tiles, padded, 1, weight, LANES, 0, steps)
+                multiply_rows(vectors, to, LANES, products, tiles, padded, 1, weight, LANES, POINTS * row, steps)
 
 
 # --- what becomes of the products ------------------------------------------------------------------------------------
@@ -347,6 +343,7 @@ def convolve_lines(out, places, x, w, bias, table, plan, scratch, first, last) -
         first: the first piece of the work.
         last: the piece behind the last.
     """
+    _clear(scratch, plan[ZEROS], plan[ZEROS] + plan[PADDED])
     for piece in range(first, last):
         part, channels = piece % plan[LINE_PIECES], piece // plan[LINE_PIECES]
         b0 = part * plan[BATCH] // plan[LINE_PIECES]
@@ -357,7 +354,6 @@ def convolve_lines(out, places, x, w, bias, table, plan, scratch, first, last) -
             for block in range(begin, end):
                 _evaluate_taps(scratch, w, bias, table, block, block - begin, plan)
         # Rows behind the last tile are multiplied too; nobody reads the results, but numbers close to 0 would be slow.
-        _clear(scratch, plan[ZEROS], plan[ZEROS] + plan[PADDED])
         written = min(plan[LINES], b1 - b0) * plan[TILES]
         for p in range(POINTS):
             rows = p * plan[POINT_ROWS]

@@ -17,7 +17,7 @@ from numba.core import cgutils, codegen, config, types
 from .fused_conv import _compiled
 from .vectors import LANES, _multiply_add, _shuffle, intrinsic, load_columns, store
 
-__all__ = ["ROWS", "VECTORS", "register_block", "turn_columns"]
+__all__ = ["ROWS", "VECTORS", "multiply_rows", "register_block", "turn_columns"]
 
 # What Numba compiles for: the processor that it runs on, or what the user asks for.
 _asked = config.CPU_FEATURES  # type: ignore[attr-defined]
@@ -125,3 +125,16 @@ def register_block(rows: int, vectors: int, spread: int = 1) -> Any:
         return types.void(y, step, step, a, step, step, w, step, step, step), generate
 
     return multiply
+
+
+_multiply_vectors = register_block(ROWS, VECTORS)
+_multiply_vector = register_block(ROWS, 1)
+
+
+@_compiled
+def multiply_rows(vectors, y, y_row, y_vector, a, a_row, a_term, w, w_term, w_vector, count) -> None:
+    """Multiply ``ROWS`` rows by ``VECTORS`` vectors or by one; the rest is as :func:`register_block` has it."""
+    if vectors == VECTORS:
+        _multiply_vectors(y, y_row, y_vector, a, a_row, a_term, w, w_term, w_vector, count)
+    else:
+        _multiply_vector(y, y_row, y_vector, a, a_row, a_term, w, w_term, w_vector, count)

@@ -189,11 +189,9 @@ def fill(typingctx: Any, like: Any, value: Any) -> Any:
 
 
 def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    kind = str(a.type.element.intrinsic_name)
-    function = ir.FunctionType(a.type, [a.type] * 3)
-    return builder.call(
-        cgutils.get_or_insert_function(builder.module, function, f"llvm.fmuladd.v{LANES}{kind}"), [a, b, c]
-    )
+    name = f"llvm.fmuladd.v{LANES}{a.type.element.intrinsic_name}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
+    return builder.call(function, [a, b, c])
 
 
 @intrinsic
